@@ -1,0 +1,173 @@
+//! THE command table.
+//!
+//! A command is added here and nowhere else: its name, what it does, where it
+//! means something, how dangerous it is. Help overlay, hint bar, palette,
+//! which-key popup, keymap lint, and the generated docs are derived.
+
+use crate::key::Context;
+
+/// How much harm a command can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Danger {
+    /// Looks only.
+    Safe,
+    /// Changes something outside; goes through plan, guard, confirmation and audit.
+    Changes,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct CommandInfo {
+    /// The command.
+    pub command: Command,
+    /// Its name in keymap files and the palette, kebab-case.
+    pub name: &'static str,
+    /// A few words for hint bar and which-key popup.
+    pub label: &'static str,
+    /// One sentence for help and docs.
+    pub doc: &'static str,
+    /// Where it means something.
+    pub context: Context,
+    /// What it can do.
+    pub danger: Danger,
+}
+
+macro_rules! commands {
+    ($($variant:ident, $name:literal, $context:ident, $danger:ident, $label:literal, $doc:literal;)*) => {
+        /// Everything a key, the palette or a script can ask of the console.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Command {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        /// Every command, in the order help shows them.
+        pub static COMMANDS: &[CommandInfo] = &[
+            $(CommandInfo {
+                command: Command::$variant,
+                name: $name,
+                label: $label,
+                doc: $doc,
+                context: Context::$context,
+                danger: Danger::$danger,
+            },)*
+        ];
+    };
+}
+
+commands! {
+    // Everywhere.
+    Quit, "quit", Global, Safe, "quit", "Quit the console.";
+    Back, "back", Global, Safe, "back", "Close what is on top, clear the filter, or go back to the view before.";
+    BackOrQuit, "back-or-quit", Global, Safe, "back/quit", "Go back, or quit when there is nothing to go back to.";
+    Palette, "palette", Global, Safe, "commands", "Open the command palette: any command or view, by a few letters of its name.";
+    Help, "help", Global, Safe, "help", "Show every key that does something here.";
+    Errors, "errors", Global, Safe, "errors", "Show each source with its freshness, and the log of what went wrong.";
+    Suspend, "suspend", Global, Safe, "suspend", "Suspend the console to the shell; `fg` brings it back.";
+    Refresh, "refresh", Global, Safe, "refresh", "Ask every source again at once, also those that wait to retry.";
+    SaveScreen, "save-screen", Global, Safe, "save screen", "Save the screen as text and SVG in the state directory.";
+    CompactHeader, "compact-header", Global, Safe, "header", "Switch between the full and the one-line header.";
+    AbsoluteTimes, "absolute-times", Global, Safe, "abs. times", "Switch between relative and absolute times.";
+    HistoryBack, "history-back", Global, Safe, "view before", "Go to the view before, keeping its position and filter.";
+    HistoryForward, "history-forward", Global, Safe, "view after", "Go to the view after, where you came back from.";
+    NextPane, "next-pane", Global, Safe, "pane", "Move the focus to the next pane.";
+    ViewOverview, "view-overview", Global, Safe, "overview", "Show the overview: what is wrong, worst first.";
+    ViewNodes, "view-nodes", Global, Safe, "nodes", "Show the nodes.";
+    ViewTasks, "view-tasks", Global, Safe, "tasks", "Show the tasks.";
+    ViewWorkloads, "view-workloads", Global, Safe, "workloads", "Show the workloads.";
+    ViewEvents, "view-events", Global, Safe, "events", "Show the events, newest first.";
+    ViewMap, "view-map", Global, Safe, "map", "Show the map of nodes and their tasks.";
+    // Moving in whatever has rows or lines.
+    Down, "down", Global, Safe, "down", "Move down a row.";
+    Up, "up", Global, Safe, "up", "Move up a row.";
+    Left, "left", Global, Safe, "left", "Move or scroll left.";
+    Right, "right", Global, Safe, "right", "Move or scroll right.";
+    PageDown, "page-down", Global, Safe, "page down", "Move down a page.";
+    PageUp, "page-up", Global, Safe, "page up", "Move up a page.";
+    Top, "top", Global, Safe, "first", "Go to the first row.";
+    Bottom, "bottom", Global, Safe, "last", "Go to the last row.";
+    Open, "open", Global, Safe, "open", "Open what is selected: its tasks, or its details.";
+    Filter, "filter", Global, Safe, "filter", "Filter rows: text, `!text`, `-l key=value`, `col=value`, `cpu>80%`, `age<1h`.";
+    // Tables.
+    Mark, "mark", Table, Safe, "mark", "Mark or unmark the row and move on.";
+    MarkRange, "mark-range", Table, Safe, "mark range", "Mark all rows between the last mark and here.";
+    ClearMarks, "clear-marks", Table, Safe, "clear marks", "Clear all marks, also those the filter hides.";
+    Wide, "wide", Table, Safe, "wide", "Show or hide the wide columns.";
+    ProblemsOnly, "problems-only", Table, Safe, "problems", "Show only what is unhealthy, or everything again.";
+    Details, "details", Table, Safe, "details", "Show or hide the details pane beside the table.";
+    SortLeft, "sort-left", Table, Safe, "sort <", "Sort by the column to the left.";
+    SortRight, "sort-right", Table, Safe, "sort >", "Sort by the column to the right.";
+    SortFlip, "sort-flip", Table, Safe, "flip sort", "Reverse the sort order.";
+    SortName, "sort-name", Table, Safe, "sort name", "Sort by name.";
+    SortAge, "sort-age", Table, Safe, "sort age", "Sort by age.";
+    SortStatus, "sort-status", Table, Safe, "sort status", "Sort by status, worst first.";
+    SortCpu, "sort-cpu", Table, Safe, "sort cpu", "Sort by CPU use.";
+    SortMemory, "sort-memory", Table, Safe, "sort mem", "Sort by memory use.";
+    Describe, "describe", Table, Safe, "describe", "Describe the object as it is now, with its events.";
+    Yaml, "yaml", Table, Safe, "yaml", "Show the object as YAML.";
+    CopyName, "copy-name", Table, Safe, "copy name", "Copy the name to the clipboard, also over SSH (OSC 52).";
+    CopyId, "copy-id", Table, Safe, "copy id", "Copy cluster/namespace/name to the clipboard.";
+    GoToNode, "go-to-node", Table, Safe, "its node", "Go to the node it runs on.";
+    GoToOwner, "go-to-owner", Table, Safe, "its owner", "Go to the workload that owns it.";
+    Events, "object-events", Table, Safe, "its events", "Show the events about it.";
+    Logs, "logs", Table, Safe, "logs", "Show its logs: all containers of a task, or all tasks of a workload.";
+    PreviousLogs, "previous-logs", Task, Safe, "prev. logs", "Show the logs of the container's run before its last restart.";
+    // Text: describe, YAML, help.
+    SearchNext, "search-next", Text, Safe, "next match", "Go to the next match.";
+    SearchPrevious, "search-previous", Text, Safe, "prev. match", "Go to the previous match.";
+    Wrap, "wrap", Text, Safe, "wrap", "Wrap long lines, or cut them.";
+    CopyText, "copy-text", Text, Safe, "copy all", "Copy the whole text to the clipboard.";
+    // Logs.
+    LogTail, "log-tail", Logs, Safe, "tail", "Read from the last lines and follow.";
+    LogHead, "log-head", Logs, Safe, "head", "Read from the start.";
+    LogSince1m, "log-since-1m", Logs, Safe, "1m", "Read the last minute.";
+    LogSince5m, "log-since-5m", Logs, Safe, "5m", "Read the last five minutes.";
+    LogSince15m, "log-since-15m", Logs, Safe, "15m", "Read the last quarter of an hour.";
+    LogSince30m, "log-since-30m", Logs, Safe, "30m", "Read the last half hour.";
+    LogSince1h, "log-since-1h", Logs, Safe, "1h", "Read the last hour.";
+    LogFollow, "log-follow", Logs, Safe, "follow", "Follow new lines, or hold still.";
+    LogWrap, "log-wrap", Logs, Safe, "wrap", "Wrap long lines, or cut them.";
+    LogTimestamps, "log-timestamps", Logs, Safe, "timestamps", "Show or hide each line's time.";
+    LogMark, "log-mark", Logs, Safe, "mark", "Put a marker line after the newest line.";
+    LogFullScreen, "log-full-screen", Logs, Safe, "full screen", "Hide header and hints around the log.";
+    LogNextMatch, "log-next-match", Logs, Safe, "next match", "Go to the next match.";
+    LogPreviousMatch, "log-previous-match", Logs, Safe, "prev. match", "Go to the previous match.";
+    LogContainer, "log-container", Logs, Safe, "container", "Show one container after the other, then all again.";
+}
+
+impl Command {
+    /// Its row of the table.
+    #[must_use]
+    pub fn info(self) -> &'static CommandInfo {
+        &COMMANDS[self as usize]
+    }
+
+    /// Its name in keymap files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// The command called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        COMMANDS.iter().find(|c| c.name == name).map(|c| c.command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_is_in_enum_order_and_names_are_unique() {
+        let mut seen = HashSet::new();
+        for (i, c) in COMMANDS.iter().enumerate() {
+            assert_eq!(c.command as usize, i);
+            assert_eq!(c.command.info().name, c.name);
+            assert!(seen.insert(c.name), "{} twice", c.name);
+            assert!(c.doc.ends_with('.'), "{}: a doc is a sentence", c.name);
+            assert!(c.label.chars().count() <= 12, "{}: a label has 12 characters at most", c.name);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What identifies an object across clusters.
+
+use super::{ClusterId, Text};
+
+/// The kinds of object that have rows of their own or are referred to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A machine: Kubernetes Node, ECS container instance.
+    Node,
+    /// A Kubernetes Pod or ECS task.
+    Task,
+    /// Kubernetes Deployment.
+    Deployment,
+    /// Kubernetes `ReplicaSet`; a workload of its own only when nothing owns it.
+    ReplicaSet,
+    /// Kubernetes `StatefulSet`.
+    StatefulSet,
+    /// Kubernetes `DaemonSet`.
+    DaemonSet,
+    /// Kubernetes Job.
+    Job,
+    /// Kubernetes `CronJob`.
+    CronJob,
+    /// Kubernetes `HorizontalPodAutoscaler`.
+    Autoscaler,
+    /// Kubernetes `PodDisruptionBudget`.
+    DisruptionBudget,
+    /// Kubernetes Namespace.
+    Namespace,
+    /// Any other kind (an event may be about a Service or a `PersistentVolumeClaim`).
+    Other,
+}
+
+impl Kind {
+    /// Every kind, in the order above.
+    pub const ALL: [Self; 12] = [
+        Self::Node,
+        Self::Task,
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::Job,
+        Self::CronJob,
+        Self::Autoscaler,
+        Self::DisruptionBudget,
+        Self::Namespace,
+        Self::Other,
+    ];
+
+    /// The name Kubernetes gives it.
+    #[must_use]
+    pub fn kubernetes(self) -> &'static str {
+        match self {
+            Self::Node => "Node",
+            Self::Task => "Pod",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+            Self::Autoscaler => "HorizontalPodAutoscaler",
+            Self::DisruptionBudget => "PodDisruptionBudget",
+            Self::Namespace => "Namespace",
+            Self::Other => "",
+        }
+    }
+
+    /// The kind Kubernetes calls `name`.
+    #[must_use]
+    pub fn from_kubernetes(name: &str) -> Self {
+        Self::ALL.into_iter().find(|k| *k != Self::Other && k.kubernetes() == name).unwrap_or(Self::Other)
+    }
+
+    /// The short name kubectl takes and people say (`deploy`, `sts`, `po`).
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Task => "task",
+            Self::Deployment => "deploy",
+            Self::ReplicaSet => "rs",
+            Self::StatefulSet => "sts",
+            Self::DaemonSet => "ds",
+            Self::Job => "job",
+            Self::CronJob => "cronjob",
+            Self::Autoscaler => "hpa",
+            Self::DisruptionBudget => "pdb",
+            Self::Namespace => "ns",
+            Self::Other => "object",
+        }
+    }
+
+    /// True for what the workloads view lists.
+    #[must_use]
+    pub fn is_workload(self) -> bool {
+        matches!(
+            self,
+            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet | Self::Job | Self::CronJob
+        )
+    }
+}
+
+/// An object's identity. `namespace` is empty for what has none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct ObjectId {
+    /// The cluster it is in.
+    pub cluster: ClusterId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace, empty for nodes.
+    pub namespace: Text,
+    /// Its name, unique with the three above.
+    pub name: Text,
+}
+
+impl std::fmt::Display for ObjectId {
+    /// `cluster/namespace/name`, without the namespace where there is none.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}/{}", self.cluster, self.name)
+        } else {
+            write!(f, "{}/{}/{}", self.cluster, self.namespace, self.name)
+        }
+    }
+}

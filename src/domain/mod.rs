@@ -1,0 +1,29 @@
+//! What the console talks about: nodes, tasks, workloads, events, and how
+//! healthy they are. Plain data and pure arithmetic: no I/O, no async runtime,
+//! no terminal and no SDK type comes in here.
+
+pub mod age;
+pub mod cluster;
+pub mod event;
+pub mod freshness;
+pub mod health;
+pub mod id;
+pub mod node;
+pub mod quantity;
+pub mod task;
+pub mod text;
+pub mod workload;
+
+pub use cluster::{Cluster, ClusterId, Orchestrator};
+pub use event::{Event, EventLevel};
+pub use freshness::Freshness;
+pub use health::Health;
+pub use id::{Kind, ObjectId};
+pub use node::{CapacityType, Node, NodeCondition};
+pub use quantity::{Bytes, Millicores, Resources, Usage};
+pub use task::{Container, ContainerRole, ContainerState, Task};
+pub use text::{Interner, Labels, Text};
+pub use workload::{Autoscaler, DisruptionBudget, Replicas, Workload};
+
+/// A point in time, UTC. Only [`crate::clock`] makes new ones from the wall.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

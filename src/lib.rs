@@ -1,0 +1,14 @@
+//! Quarterdeck: one terminal console for the person on call.
+//!
+//! The library holds everything; `main.rs` only calls [`cli`]. Which module may
+//! use which is a table in `docs/architecture.md`, checked by
+//! `tests/architecture.rs`.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod command;
+pub mod domain;
+pub mod key;
+pub mod sim;
+pub mod store;

@@ -1,0 +1,4 @@
+//! The embedded fleet: a pure model driven by scenario files, and a façade that
+//! speaks the real wire protocols. Nobody but `cli` and tests imports it.
+
+pub mod backend;

@@ -1,0 +1,163 @@
+//! What sources push: the only way data enters the store.
+
+use crate::domain::{
+    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Node, ObjectId, Task, Text, Timestamp, Usage,
+    Workload,
+};
+
+/// One kind of thing read from one system. A cluster has several, and each
+/// has its own freshness: a forbidden kind does not make the others stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feed {
+    /// Nodes.
+    Nodes,
+    /// Pods.
+    Tasks,
+    /// Deployments.
+    Deployments,
+    /// Replica sets.
+    ReplicaSets,
+    /// Stateful sets.
+    StatefulSets,
+    /// Daemon sets.
+    DaemonSets,
+    /// Jobs.
+    Jobs,
+    /// Cron jobs.
+    CronJobs,
+    /// Events.
+    Events,
+    /// Horizontal pod autoscalers.
+    Autoscalers,
+    /// Pod disruption budgets.
+    DisruptionBudgets,
+    /// metrics.k8s.io usage of nodes.
+    NodeMetrics,
+    /// metrics.k8s.io usage of pods.
+    TaskMetrics,
+}
+
+impl Feed {
+    /// Every feed of a Kubernetes cluster, most wanted first.
+    pub const KUBERNETES: [Self; 13] = [
+        Self::Tasks,
+        Self::Nodes,
+        Self::Deployments,
+        Self::StatefulSets,
+        Self::DaemonSets,
+        Self::ReplicaSets,
+        Self::Jobs,
+        Self::CronJobs,
+        Self::Events,
+        Self::Autoscalers,
+        Self::DisruptionBudgets,
+        Self::NodeMetrics,
+        Self::TaskMetrics,
+    ];
+
+    /// What people call it: `nodes`, `tasks`, `stateful sets`, ...
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nodes => "nodes",
+            Self::Tasks => "tasks",
+            Self::Deployments => "deployments",
+            Self::ReplicaSets => "replica sets",
+            Self::StatefulSets => "stateful sets",
+            Self::DaemonSets => "daemon sets",
+            Self::Jobs => "jobs",
+            Self::CronJobs => "cron jobs",
+            Self::Events => "events",
+            Self::Autoscalers => "autoscalers",
+            Self::DisruptionBudgets => "disruption budgets",
+            Self::NodeMetrics => "node metrics",
+            Self::TaskMetrics => "task metrics",
+        }
+    }
+}
+
+/// A source: one feed of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId {
+    /// Where.
+    pub cluster: ClusterId,
+    /// What.
+    pub feed: Feed,
+}
+
+/// Rows of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rows {
+    /// Nodes.
+    Nodes(Vec<Node>),
+    /// Tasks.
+    Tasks(Vec<Task>),
+    /// Workloads of any kind.
+    Workloads(Vec<Workload>),
+    /// Events.
+    Events(Vec<Event>),
+    /// Autoscalers.
+    Autoscalers(Vec<Autoscaler>),
+    /// Disruption budgets.
+    DisruptionBudgets(Vec<DisruptionBudget>),
+    /// Use of nodes or tasks, by identity. A whole sample: what is not in it has none.
+    Usage(Vec<(ObjectId, Usage)>),
+}
+
+impl Rows {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Nodes(v) => v.len(),
+            Self::Tasks(v) => v.len(),
+            Self::Workloads(v) => v.len(),
+            Self::Events(v) => v.len(),
+            Self::Autoscalers(v) => v.len(),
+            Self::DisruptionBudgets(v) => v.len(),
+            Self::Usage(v) => v.len(),
+        }
+    }
+
+    /// True without any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What happened at a source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// The cluster introduced itself, or what is known of it changed.
+    Cluster(Cluster),
+    /// A complete list begins. Rows follow as `Upsert`; those of this feed that
+    /// are not upserted again before `Synced` are gone. Until then the old rows
+    /// stay, so nobody sees half a list.
+    Begin,
+    /// New or changed rows.
+    Upsert(Rows),
+    /// Rows that are gone.
+    Remove(Vec<ObjectId>),
+    /// The list is complete; the source is live.
+    Synced,
+    /// A sign of life without data (a bookmark).
+    Alive,
+    /// The source's freshness changed: it failed, was denied, is retried.
+    Freshness(Freshness),
+    /// Something for the error log that does not change freshness (a retry, a
+    /// malformed object that was skipped).
+    Note(Text),
+}
+
+/// One message from a source to the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// Who says it.
+    pub source: SourceId,
+    /// When it was received.
+    pub at: Timestamp,
+    /// What.
+    pub body: Body,
+}
