@@ -6,6 +6,7 @@
 mod apply;
 pub mod history;
 pub mod observation;
+pub mod problems;
 pub mod table;
 pub mod totals;
 
@@ -151,6 +152,16 @@ impl Store {
             }
             None => Some(owner),
         }
+    }
+
+    /// True when the task belongs to the workload, directly or through the
+    /// `ReplicaSet` or Job between them.
+    #[must_use]
+    pub fn belongs(&self, task: &Task, workload: &ObjectId) -> bool {
+        task.id.cluster == workload.cluster
+            && task.id.namespace == workload.namespace
+            && ((task.owner_kind == workload.kind && task.owner == workload.name)
+                || self.workload_id_of(task).is_some_and(|w| w == *workload))
     }
 
     /// The identity of another object in the same cluster and namespace.

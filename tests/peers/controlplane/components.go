@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"syscall"
@@ -70,7 +71,7 @@ func cmdEtcd(args []string) error {
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = at(p.EtcdPeer), at(p.EtcdPeer)
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.UnsafeNoFsync = true
-	cfg.LogLevel = "warn"
+	cfg.LogLevel = "error"
 	cfg.QuotaBackendBytes = 4 << 30
 	e, err := embed.StartEtcd(cfg)
 	if err != nil {
@@ -95,6 +96,8 @@ func cmdAPIServer(args []string) error {
 	if err := os.WriteFile(s.path("audit-policy.yaml"), auditPolicy, 0o600); err != nil {
 		return err
 	}
+	// Less time in the garbage collector: seeding is bound by this process.
+	debug.SetGCPercent(200)
 	cmd := apiserver.NewAPIServerCommand()
 	cmd.SetArgs([]string{
 		fmt.Sprintf("--etcd-servers=http://127.0.0.1:%d", p.Etcd),
@@ -157,6 +160,8 @@ func cmdControllerManager(args []string) error {
 		"--concurrent-deployment-syncs=20",
 		"--concurrent-replicaset-syncs=20",
 		"--concurrent-gc-syncs=20",
+		"--endpoint-updates-batch-period=1s",
+		"--endpointslice-updates-batch-period=1s",
 		"--kube-api-qps=2000",
 		"--kube-api-burst=4000",
 		"--profiling=false",
@@ -213,6 +218,9 @@ func cmdKwok(args []string) error {
 	if err := os.WriteFile(file, []byte(strings.Join(docs, "\n---\n")), 0o600); err != nil {
 		return err
 	}
+	// Cobra adds the process-wide flags to every command, and among those of
+	// Kubernetes is a "version" that kwok's own clashes with.
+	pflag.CommandLine = pflag.NewFlagSet("kwok", pflag.ContinueOnError)
 	os.Args = []string{
 		"kwok",
 		"--config=" + file,

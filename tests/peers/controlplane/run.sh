@@ -29,6 +29,9 @@ build() {
       -o "$bin.new" . 9>&-)
     ln -sf controlplane "$bindir/kubectl"
     mv "$bin.new" "$bin"
+    # Builds of earlier contents of this folder.
+    find "$cache/controlplane" -mindepth 1 -maxdepth 1 -type d -name "$(printf '[0-9a-f]%.0s' {1..16})" \
+      ! -path "$bindir" -mtime +3 -exec rm -rf {} +
   fi
   exec 9>&-
 }
@@ -36,7 +39,7 @@ build() {
 alive() { # is the process in the pid file this state directory's component?
   local pid
   pid=$(cat "$state/pids/$1" 2>/dev/null) || return 1
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "controlplane $1 --state $state "
+  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "controlplane $1 --state $state "
 }
 
 launch() {
@@ -153,9 +156,9 @@ case "$cmd" in
     "$me" kubectl get pods -n shapes --no-headers | sed -E 's/ +[^ ]+ *$//; s/ ago\)/_ago)/; s/ \(/_(/; s/ +/|/g; s/_/ /g' | sort >"$state/got"
     diff "$state/want" "$state/got" || die "kubectl shows the shapes differently"
     "$me" churn --rate 50 --seconds 2
-    pod=$("$me" kubectl get pods -n web -o name | head -n 1)
-    [ "$("$me" kubectl logs -n web "$pod" -c app --tail 3 | wc -l)" = 3 ] || die "no logs from $pod"
-    [ "$("$me" kubectl exec -n web "$pod" -c app -- echo hello)" = hello ] || die "no exec in $pod"
+    pod=$("$me" kubectl get pods -n accounts -o 'jsonpath=pod/{.items[0].metadata.name}')
+    [ "$("$me" kubectl logs -n accounts "$pod" -c app --tail 3 | wc -l)" = 3 ] || die "no logs from $pod"
+    [ "$("$me" kubectl exec -n accounts "$pod" -c app -- echo hello)" = hello ] || die "no exec in $pod"
     who=$("$me" user reader)
     KUBECONFIG=$who "$bindir/kubectl" get pods -A >/dev/null 2>"$state/err" && die "reader may list pods"
     grep -q forbidden "$state/err" || die "$(cat "$state/err")"

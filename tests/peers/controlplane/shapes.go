@@ -87,10 +87,14 @@ func waiting(name, reason, message string) corev1.ContainerStatus {
 	return base(name, false, false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}})
 }
 
+// lastEnd is half-way through an hour, so that what is printed of it ("10h
+// ago") holds for half an hour after the shapes are made.
+const lastEnd = 10*time.Hour + 30*time.Minute
+
 func ended(code, signal int32, reason string) *corev1.ContainerStateTerminated {
 	return &corev1.ContainerStateTerminated{
 		ExitCode: code, Signal: signal, Reason: reason,
-		StartedAt: ago(10 * time.Minute), FinishedAt: ago(200 * time.Second),
+		StartedAt: ago(11 * time.Hour), FinishedAt: ago(lastEnd),
 	}
 }
 
@@ -99,7 +103,7 @@ func terminated(name string, code, signal int32, reason string) corev1.Container
 }
 
 // again gives a status some restarts and, unless the code is negative, the
-// way the last run ended 200 seconds ago.
+// way the last run ended.
 func again(st corev1.ContainerStatus, n, code int32, reason string) corev1.ContainerStatus {
 	st.RestartCount = n
 	if code >= 0 {
@@ -155,11 +159,17 @@ func allShapes() []shape {
 			statuses:   statuses(running("app", true), running("proxy", true), running("logger", true)), conditions: conds(true, true)},
 		{name: "running-cordoned-node", ready: "1/1", status: "Running", restarts: "0", node: cordonedNode, phase: run,
 			statuses: statuses(running("app", true)), conditions: conds(true, true)},
-		{name: "running-restarted-ago", ready: "1/1", status: "Running", restarts: "5 (3m ago)", node: shapeNode, phase: run,
+		{name: "running-restarted-ago", ready: "1/1", status: "Running", restarts: "5 (10h ago)", node: shapeNode, phase: run,
 			statuses: statuses(again(running("app", true), 5, 1, "Error")), conditions: conds(true, true)},
+		{name: "running-restarted-minutes-ago", ready: "1/1", status: "Running", restarts: "1 (45m ago)", node: shapeNode, phase: run,
+			statuses: statuses(func() corev1.ContainerStatus {
+				st := again(running("app", true), 1, 1, "Error")
+				st.LastTerminationState.Terminated.FinishedAt = ago(45*time.Minute + 20*time.Second)
+				return st
+			}()), conditions: conds(true, true)},
 		{name: "running-restarted-no-date", ready: "1/1", status: "Running", restarts: "2", node: shapeNode, phase: run,
 			statuses: statuses(again(running("app", true), 2, -1, "")), conditions: conds(true, true)},
-		{name: "running-oom-before", ready: "1/1", status: "Running", restarts: "7 (3m ago)", node: shapeNode, phase: run,
+		{name: "running-oom-before", ready: "1/1", status: "Running", restarts: "7 (10h ago)", node: shapeNode, phase: run,
 			statuses: statuses(again(running("app", true), 7, 137, "OOMKilled")), conditions: conds(true, true)},
 		{name: "not-ready-one-of-two", ready: "1/2", status: "Running", restarts: "0", node: shapeNode, phase: run,
 			containers: ctrs("app", "proxy"),
@@ -200,10 +210,10 @@ func allShapes() []shape {
 		one("create-container-error", "CreateContainerError", pend, waiting("app", "CreateContainerError", "context deadline exceeded")),
 		one("run-container-error", "RunContainerError", run, waiting("app", "RunContainerError", "exec: \"/app\": permission denied")),
 		withRestarts(one("crash-loop", "CrashLoopBackOff", run,
-			again(waiting("app", "CrashLoopBackOff", "back-off 5m0s restarting failed container"), 12, 1, "Error")), "12 (3m ago)"),
+			again(waiting("app", "CrashLoopBackOff", "back-off 5m0s restarting failed container"), 12, 1, "Error")), "12 (10h ago)"),
 		withRestarts(one("crash-loop-oom", "CrashLoopBackOff", run,
-			again(waiting("app", "CrashLoopBackOff", "back-off 40s restarting failed container"), 4, 137, "OOMKilled")), "4 (3m ago)"),
-		{name: "crash-loop-one-of-two", ready: "1/2", status: "CrashLoopBackOff", restarts: "31 (3m ago)", node: shapeNode, phase: run,
+			again(waiting("app", "CrashLoopBackOff", "back-off 40s restarting failed container"), 4, 137, "OOMKilled")), "4 (10h ago)"),
+		{name: "crash-loop-one-of-two", ready: "1/2", status: "CrashLoopBackOff", restarts: "31 (10h ago)", node: shapeNode, phase: run,
 			containers: ctrs("app", "proxy"),
 			statuses: statuses(again(waiting("app", "CrashLoopBackOff", "back-off 5m0s restarting failed container"), 31, 2, "Error"),
 				running("proxy", true)), conditions: conds(true, false)},
@@ -243,7 +253,7 @@ func allShapes() []shape {
 			inits: statuses(running("init-a", false), waiting("init-b", "PodInitializing", "")), statuses: initWait, conditions: conds(false, false)},
 		{name: "init-1-of-2", ready: "0/1", status: "Init:1/2", restarts: "0", node: shapeNode, phase: pend, init: ctrs("init-a", "init-b"),
 			inits: statuses(terminated("init-a", 0, 0, "Completed"), running("init-b", false)), statuses: initWait, conditions: conds(false, false)},
-		{name: "init-crash-loop", ready: "0/1", status: "Init:CrashLoopBackOff", restarts: "6 (3m ago)", node: shapeNode, phase: pend, init: ctrs("init-a"),
+		{name: "init-crash-loop", ready: "0/1", status: "Init:CrashLoopBackOff", restarts: "6 (10h ago)", node: shapeNode, phase: pend, init: ctrs("init-a"),
 			inits:    statuses(again(waiting("init-a", "CrashLoopBackOff", "back-off 2m40s restarting failed container"), 6, 1, "Error")),
 			statuses: initWait, conditions: conds(false, false)},
 		{name: "init-error", ready: "0/1", status: "Init:Error", restarts: "0", node: shapeNode, phase: pend, init: ctrs("init-a"),
@@ -275,14 +285,14 @@ func allShapes() []shape {
 		{name: "sidecar-then-init", ready: "1/2", status: "Init:1/2", restarts: "0", node: shapeNode, phase: pend,
 			init:  []corev1.Container{sidecar("mesh"), ctr("init-b")},
 			inits: statuses(running("mesh", true), running("init-b", false)), statuses: initWait, conditions: conds(false, false)},
-		{name: "sidecar-restarted", ready: "2/2", status: "Running", restarts: "4 (3m ago)", node: shapeNode, phase: run, init: []corev1.Container{sidecar("mesh")},
+		{name: "sidecar-restarted", ready: "2/2", status: "Running", restarts: "4 (10h ago)", node: shapeNode, phase: run, init: []corev1.Container{sidecar("mesh")},
 			inits: statuses(again(running("mesh", true), 4, 1, "Error")), statuses: statuses(running("app", true)), conditions: conds(true, true)},
-		{name: "sidecar-crash-loop", ready: "1/2", status: "Init:CrashLoopBackOff", restarts: "9 (3m ago)", node: shapeNode, phase: run, init: []corev1.Container{sidecar("mesh")},
+		{name: "sidecar-crash-loop", ready: "1/2", status: "Init:CrashLoopBackOff", restarts: "9 (10h ago)", node: shapeNode, phase: run, init: []corev1.Container{sidecar("mesh")},
 			inits: statuses(again(waiting("mesh", "CrashLoopBackOff", "back-off 5m0s"), 9, 1, "Error")), statuses: statuses(running("app", true)), conditions: conds(true, false)},
 
 		{name: "terminating", ready: "1/1", status: "Terminating", restarts: "0", node: shapeNode, phase: run, deleted: true,
 			statuses: statuses(running("app", true)), conditions: conds(true, true)},
-		{name: "terminating-crash-loop", ready: "0/1", status: "Terminating", restarts: "3 (3m ago)", node: shapeNode, phase: run, deleted: true,
+		{name: "terminating-crash-loop", ready: "0/1", status: "Terminating", restarts: "3 (10h ago)", node: shapeNode, phase: run, deleted: true,
 			statuses: statuses(again(waiting("app", "CrashLoopBackOff", ""), 3, 1, "Error")), conditions: conds(true, false)},
 		{name: "completed-deleted", ready: "0/1", status: "Completed", restarts: "0", node: shapeNode, phase: ok, policy: never, deleted: true,
 			statuses: statuses(terminated("app", 0, 0, "Completed")), conditions: conds(true, false)},
@@ -413,7 +423,7 @@ func (sh shape) write(ctx context.Context, c *kubernetes.Clientset) error {
 		Conditions: sh.conditions, InitContainerStatuses: sh.inits, ContainerStatuses: sh.statuses,
 	}
 	if sh.node != "" {
-		start := ago(time.Hour)
+		start := ago(12 * time.Hour)
 		p.Status.StartTime = &start
 		p.Status.HostIP = "10.9.0.1"
 		p.Status.HostIPs = []corev1.HostIP{{IP: "10.9.0.1"}}

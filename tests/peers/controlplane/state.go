@@ -193,14 +193,19 @@ func cmdUser(args []string) error {
 	if err != nil {
 		return err
 	}
-	if fs.NArg() != 1 {
+	name := fs.Arg(0)
+	if fs.NArg() > 1 { // flags after the name
+		if err := fs.Parse(fs.Args()[1:]); err != nil {
+			return err
+		}
+	}
+	if name == "" || (fs.NArg() > 0 && fs.Arg(0) != name) {
 		return fmt.Errorf("usage: user --state DIR [--group G] [--namespace NS] NAME")
 	}
 	p, err := s.ports()
 	if err != nil {
 		return err
 	}
-	name := fs.Arg(0)
 	var orgs []string
 	if *group != "" {
 		orgs = []string{*group}
