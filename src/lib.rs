@@ -8,7 +8,10 @@
 
 pub mod clock;
 pub mod command;
+pub mod config;
 pub mod domain;
 pub mod key;
+pub mod keymap;
 pub mod sim;
 pub mod store;
+pub mod theme;
