@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -15,3 +16,4 @@ pub mod keymap;
 pub mod sim;
 pub mod store;
 pub mod theme;
+pub mod view;
