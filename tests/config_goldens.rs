@@ -25,8 +25,8 @@ fn verdict(path: &Path) -> Result<String, String> {
     };
     match kind {
         "config" => config::check(path).map(|()| String::new()).map_err(|e| clean(e.to_string())),
-        "theme" => Theme::load(text, Some(dir)).map(|t| lint(t.lint())).map_err(|e| clean(e.to_string())),
-        "keymap" => Keymap::load(text, Some(dir)).map(|k| lint(k.lint())).map_err(|e| clean(e.to_string())),
+        "theme" => Theme::load(text, None).map(|t| lint(t.lint())).map_err(|e| clean(e.to_string())),
+        "keymap" => Keymap::load(text, None).map(|k| lint(k.lint())).map_err(|e| clean(e.to_string())),
         other => panic!("{other} is no kind of file"),
     }
 }

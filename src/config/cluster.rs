@@ -47,7 +47,7 @@ pub(super) fn read(reader: &Reader<'_>, value: &Value<'_>) -> Vec<ClusterSetting
                 // A shared context is said once, not again for the name that follows from it.
                 Some(_) if key == "name" && !places.contains_key("name") => {}
                 Some(line) => {
-                    reader.report(d.hint(format!("the other one is in line {line}; give this one another {key}")))
+                    reader.report(d.hint(format!("the other one is in line {line}; give this one another {key}")));
                 }
                 None => {
                     lines.insert((key, text.clone()), d.line);

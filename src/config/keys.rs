@@ -139,7 +139,7 @@ settings! {
     view, View, "view", "overview", "The view that the console opens with.";
     read_only, Flag, "read_only", "false", "Never change anything: the clients that could write are not even built.";
     wide, Flag, "wide", "false", "Show the wide columns from the start.";
-    color, ColorChoice, "color", "auto", "How many colours to use. `auto` asks the terminal, and respects NO_COLOR.";
+    color, ColorChoice, "color", "auto", "How many colours to use. `auto` asks the terminal, and respects `NO_COLOR`.";
     ascii, Flag, "ascii", "false", "Draw lines and signs with ASCII only, for fonts and links that garble the rest.";
     draw_interval_ms, Millis, "draw_interval_ms", "33", "At least so many milliseconds lie between two frames.";
     metrics_interval, Interval, "metrics_interval", "30s", "How often to ask for CPU and memory use.";

@@ -181,7 +181,7 @@ impl Kind for Interval {
     const ALLOWED: &'static str = "a time from 5s to 1h with its unit, such as \"30s\" (s, m, h)";
 
     fn from_text(text: &str) -> Option<Duration> {
-        duration(text).filter(|d| (Duration::from_secs(5)..=Duration::from_secs(3600)).contains(d))
+        duration(text).filter(|d| (Duration::from_secs(5)..=Duration::from_hours(1)).contains(d))
     }
 
     fn to_toml(value: &Duration) -> String {

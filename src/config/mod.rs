@@ -147,13 +147,13 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
         let name = key.env();
         if let Some(value) = env(&name) {
             let origin = Origin::Env(name);
-            take(&mut found, from_env.set_text(key.name, &value, origin.clone()), &origin, key.name, &value);
+            take(&mut found, &from_env.set_text(key.name, &value, origin.clone()), &origin, key.name, &value);
         }
     }
     let mut from_flags = Layer::default();
     for (flag, key, value) in cli.values {
         let origin = Origin::Flag(flag);
-        take(&mut found, from_flags.set_text(key, &value, origin.clone()), &origin, key, &value);
+        take(&mut found, &from_flags.set_text(key, &value, origin.clone()), &origin, key, &value);
     }
     let mut config = from_flags.over(from_env).over(from_file).resolve(clusters);
     conflicts(&config, &mut found);
@@ -176,12 +176,12 @@ pub fn check(file: &Path) -> Result<(), Diagnostics> {
 }
 
 /// Notes why a text was refused.
-fn take(found: &mut Vec<Diagnostic>, result: Result<(), Refused>, origin: &Origin, key: &str, value: &str) {
+fn take(found: &mut Vec<Diagnostic>, result: &Result<(), Refused>, origin: &Origin, key: &str, value: &str) {
     let d = match result {
         Ok(()) => return,
         Err(Refused::Unknown) => origin.error(format!("unknown key `{key}`")),
         Err(Refused::Bad(allowed)) => {
-            origin.error(format!("`{key}` cannot be \"{}\"", value.escape_debug())).allowed(allowed)
+            origin.error(format!("`{key}` cannot be \"{}\"", value.escape_debug())).allowed(*allowed)
         }
     };
     found.push(d.value(value));

@@ -65,9 +65,8 @@ pub(super) fn parse(s: &str) -> Option<Color> {
         if hex.len() != 6 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
-        let n = u32::from_str_radix(hex, 16).ok()?;
-        let [_, r, g, b] = n.to_be_bytes();
-        return Some(Color::Rgb(r, g, b));
+        let [_, red, green, blue] = u32::from_str_radix(hex, 16).ok()?.to_be_bytes();
+        return Some(Color::Rgb(red, green, blue));
     }
     if s == "default" {
         return Some(Color::Reset);
