@@ -4,6 +4,8 @@
 //! `theme-*.toml` and `keymap-*.toml`. Beside each that is invalid, or valid with
 //! warnings, stands what is printed, in a `.txt` file. `UPDATE_GOLDENS=1` rewrites these.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use quarterdeck::config;

@@ -58,7 +58,6 @@ macro_rules! settings {
     ($($field:ident, $kind:ty, $key:literal, $default:literal, $doc:literal;)*) => {
         /// The settings in force.
         #[derive(Debug, Clone, PartialEq)]
-        #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own that the user names")]
         pub struct Config {
             $(#[doc = $doc] pub $field: <$kind as Kind>::Value,)*
             /// What is said of single clusters, in the order of the file.
