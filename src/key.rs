@@ -296,7 +296,7 @@ impl fmt::Display for Key {
         }
         match self.code {
             KeyCode::Char('-') => s.push('-'),
-            KeyCode::F(n) => s.push_str(&format!("f{n}")),
+            KeyCode::F(n) => s = format!("{s}f{n}"),
             KeyCode::BackTab => s.push_str("shift-tab"),
             code => match (NAMES.iter().find(|(_, known)| *known == code), code) {
                 (Some((name, _)), _) => s.push_str(name),

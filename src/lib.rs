@@ -10,6 +10,7 @@ pub mod app;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod docs;
 pub mod domain;
 pub mod key;
 pub mod keymap;

@@ -141,7 +141,7 @@ impl Keymap {
             .filter(|(_, b)| b.command == Some(command))
             .map(|(keys, b)| (keys.len(), b.order, format_sequence(keys)))
             .collect();
-        found.sort_by(|a, b| (a.0, a.2.chars().count(), a.1).cmp(&(b.0, b.2.chars().count(), b.1)));
+        found.sort_by_key(|(len, order, keys)| (*len, keys.chars().count(), *order));
         found.into_iter().map(|(_, _, keys)| keys).collect()
     }
 

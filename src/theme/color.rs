@@ -15,6 +15,26 @@ pub enum ColorDepth {
     TrueColor,
 }
 
+impl ColorDepth {
+    /// What the terminal says it has: none with `NO_COLOR` or `TERM=dumb`, 24 bits with
+    /// `COLORTERM=truecolor` or a terminal known for it, else as `TERM` ends.
+    #[must_use]
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| env(name).unwrap_or_default();
+        let term = set("TERM");
+        let known = ["direct", "truecolor", "kitty", "alacritty", "wezterm", "ghostty", "foot"];
+        if !set("NO_COLOR").is_empty() || term == "dumb" {
+            Self::None
+        } else if matches!(set("COLORTERM").as_str(), "truecolor" | "24bit") || known.iter().any(|k| term.contains(k)) {
+            Self::TrueColor
+        } else if term.contains("256color") || set("TERM_PROGRAM") == "Apple_Terminal" {
+            Self::Ansi256
+        } else {
+            Self::Ansi16
+        }
+    }
+}
+
 /// The sixteen by name, with what xterm shows for them.
 pub(super) const ANSI: &[(&str, Color, [u8; 3])] = &[
     ("black", Color::Black, [0, 0, 0]),
@@ -45,9 +65,8 @@ pub(super) fn parse(s: &str) -> Option<Color> {
         if hex.len() != 6 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
-        let n = u32::from_str_radix(hex, 16).ok()?;
-        let [_, r, g, b] = n.to_be_bytes();
-        return Some(Color::Rgb(r, g, b));
+        let [_, red, green, blue] = u32::from_str_radix(hex, 16).ok()?.to_be_bytes();
+        return Some(Color::Rgb(red, green, blue));
     }
     if s == "default" {
         return Some(Color::Reset);
@@ -177,6 +196,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse(s), want, "{s}");
+        }
+    }
+
+    #[test]
+    fn what_terminals_say_of_themselves() {
+        for (vars, want) in [
+            (&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")][..], ColorDepth::None),
+            (&[("NO_COLOR", ""), ("TERM", "xterm-256color")], ColorDepth::Ansi256),
+            (&[("COLORTERM", "24bit"), ("TERM", "xterm")], ColorDepth::TrueColor),
+            (&[("TERM", "xterm-kitty")], ColorDepth::TrueColor),
+            (&[("TERM", "linux")], ColorDepth::Ansi16),
+            (&[("TERM", "dumb")], ColorDepth::None),
+        ] {
+            let env = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            assert_eq!(ColorDepth::from_env(&env), want, "{vars:?}");
         }
     }
 

@@ -33,14 +33,12 @@ pub(super) fn load(name_or_path: &str, dir: Option<&Path>) -> Result<Theme, Diag
     for layer in chain.iter().rev() {
         roots.push((&layer.source, layer.source.parse()?));
     }
+    let readers: Vec<Reader<'_>> = roots.iter().map(|(source, _)| Reader::new(source)).collect();
     // All palettes first: a file that changes a colour changes it in what it inherits too.
-    for (source, root) in &roots {
-        let reader = Reader::new(source);
-        settings(&mut theme, &mut palette, &reader, root);
-        reader.finish()?;
+    for (reader, (_, root)) in readers.iter().zip(&roots) {
+        settings(&mut theme, &mut palette, reader, root);
     }
-    for (source, root) in &roots {
-        let reader = Reader::new(source);
+    for (reader, (source, root)) in readers.into_iter().zip(&roots) {
         if let Some(table) = root.get("roles").and_then(|v| reader.table(v, "roles")) {
             roles(&mut specs, &palette, &reader, table);
         }
@@ -67,13 +65,13 @@ fn settings(theme: &mut Theme, palette: &mut BTreeMap<String, Color>, reader: &R
                 for (name, _, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                     let allowed =
                         "`#rrggbb`, `0` to `255`, `default`, or one of the sixteen such as `red` or `light-red`";
-                    let Some(written) = reader.string(value, name, allowed) else { continue };
-                    match parse(written) {
-                        Some(color) => {
-                            palette.insert(name.to_owned(), color);
-                        }
-                        None => reader.report(bad_color(reader, value, written, allowed, &[])),
+                    let written = reader.string(value, name, allowed);
+                    let found = written.and_then(parse);
+                    if let (Some(written), None) = (written, found) {
+                        reader.report(bad_color(reader, value, written, allowed, &[]));
                     }
+                    // A bad colour is told once, not again wherever it is used.
+                    palette.insert(name.to_owned(), found.unwrap_or_default());
                 }
             }
             "inherits" | "roles" => {}

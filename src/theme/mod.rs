@@ -59,6 +59,17 @@ impl Theme {
         EMBEDDED.iter().map(|(name, _)| *name).collect()
     }
 
+    /// What the theme `auto` means: `quarterdeck-light` when the terminal says in
+    /// `COLORFGBG` that its background is light, else `quarterdeck-dark`.
+    #[must_use]
+    pub fn auto_name(env: &dyn Fn(&str) -> Option<String>) -> &'static str {
+        let colors = env("COLORFGBG").unwrap_or_default();
+        match colors.rsplit(';').next() {
+            Some("7" | "15") => "quarterdeck-light",
+            _ => "quarterdeck-dark",
+        }
+    }
+
     /// The look of `role`. [`Role::Background`] is to be laid over the whole screen
     /// first; the others change only what they say.
     #[must_use]

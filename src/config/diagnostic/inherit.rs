@@ -104,8 +104,7 @@ fn unknown(d: Diagnostic, what: &str, name: &str, dir: Option<&Path>, embedded: 
             known.push(own);
         }
     }
-    let place = dir.map(|dir| format!(", or NAME for {}", dir.join("NAME.toml").display())).unwrap_or_default();
     let d = Diagnostic { message: format!("unknown {what} `{name}`"), ..d }.value(name);
-    let d = d.allowed(format!("{}, or the path of a .toml file{place}", known.join(", ")));
+    let d = d.allowed(format!("{}, or the path of a .toml file", known.join(", ")));
     d.did_you_mean(name, known.iter().map(String::as_str))
 }

@@ -139,10 +139,7 @@ impl fmt::Display for Diagnostic {
 
 /// Everything wrong with what was read: at least one [`Diagnostic`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostics {
-    first: Diagnostic,
-    rest: Vec<Diagnostic>,
-}
+pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
     /// `Ok` when nothing is wrong.
@@ -150,45 +147,41 @@ impl Diagnostics {
     /// # Errors
     /// All of `found`, when there is any.
     pub fn check(found: Vec<Diagnostic>) -> Result<(), Self> {
-        let mut found = found.into_iter();
-        match found.next() {
-            None => Ok(()),
-            Some(first) => Err(Self { first, rest: found.collect() }),
-        }
+        if found.is_empty() { Ok(()) } else { Err(Self(found)) }
     }
 
     /// Each of them, in the order found.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        std::iter::once(&self.first).chain(&self.rest)
+        self.0.iter()
     }
 
     /// The first one.
     #[must_use]
     pub fn first(&self) -> &Diagnostic {
-        &self.first
+        &self.0[0]
     }
 
     /// As a list.
     #[must_use]
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        let mut all = vec![self.first];
-        all.extend(self.rest);
-        all
+        self.0
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
-    fn from(first: Diagnostic) -> Self {
-        Self { first, rest: Vec::new() }
+    fn from(only: Diagnostic) -> Self {
+        Self(vec![only])
     }
 }
 
 /// All of them, a blank line between two.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.first)?;
-        for d in &self.rest {
-            write!(f, "\n\n{d}")?;
+        for (i, d) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{d}")?;
         }
         Ok(())
     }
