@@ -17,4 +17,5 @@ pub mod keymap;
 pub mod sim;
 pub mod store;
 pub mod theme;
+pub mod ui;
 pub mod view;

@@ -116,7 +116,7 @@ pub struct Column<T: 'static> {
 
 pub use events::EVENTS;
 pub use nodes::NODES;
-pub use overview::OVERVIEW;
+pub use overview::{OVERVIEW, mark as overview_mark};
 pub use tasks::TASKS;
 pub use workloads::WORKLOADS;
 
