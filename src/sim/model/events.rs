@@ -19,6 +19,7 @@ pub const KEPT: Ms = 3_600_000;
 pub struct Event {
     pub at: Ref,
     name: String,
+    key: u64,
     uid: u128,
     about: Ref,
     about_uid: String,
@@ -102,6 +103,7 @@ impl World {
         let event = Event {
             at: Ref::new(ObjectKind::Event, ns, &name),
             name,
+            key,
             uid: self.rng.uid(),
             about: s.about.clone(),
             about_uid: s.uid,
@@ -130,20 +132,13 @@ impl World {
             return;
         }
         if let Some(e) = self.events.all.remove(&id) {
-            self.events.by_key.retain(|_, v| *v != id);
+            self.events.by_key.remove(&e.key);
             self.gone(e.at);
         }
     }
 
     /// What the kubelet or the scheduler says about a pod; `container` for one of its containers.
-    pub fn pod_event(
-        &mut self,
-        id: PodId,
-        kind: &'static str,
-        reason: &str,
-        message: &str,
-        container: Option<&str>,
-    ) {
+    pub fn pod_event(&mut self, id: PodId, kind: &'static str, reason: &str, message: &str, container: Option<&str>) {
         let Some(p) = self.pods.get(&id) else { return };
         let about = Ref { kind: ObjectKind::Pod, ns: p.ns.clone(), name: p.name.clone() };
         let field = container.map(|c| {
