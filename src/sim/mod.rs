@@ -2,3 +2,4 @@
 //! speaks the real wire protocols. Nobody but `cli` and tests imports it.
 
 pub mod backend;
+pub mod model;
