@@ -2,3 +2,6 @@
 //! speaks the real wire protocols. Nobody but `cli` and tests imports it.
 
 pub mod backend;
+pub mod fault;
+pub mod kube;
+pub mod server;
