@@ -49,7 +49,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { event_log: 10_000, bookmark_every: Duration::from_secs(60), tick: Duration::from_millis(100) }
+        Self { event_log: 10_000, bookmark_every: Duration::from_mins(1), tick: Duration::from_millis(100) }
     }
 }
 

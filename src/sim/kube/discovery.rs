@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::reply::{self, Body};
 use super::resource::{RESOURCES, Resource, Subresource, VERBS, group_version};
 
-/// Resources that are not objects of the fleet: group, version, plural, kind, namespaced, verbs.
-const EXTRA: [(&str, &str, &str, &str, bool, &[&str]); 5] = [
+/// Group, version, plural, kind, namespaced, verbs.
+type Row = (&'static str, &'static str, &'static str, &'static str, bool, &'static [&'static str]);
+
+/// Resources that are not objects of the fleet.
+const EXTRA: [Row; 5] = [
     ("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", false, &["create"]),
     ("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false, &["create"]),
     ("authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false, &["create"]),

@@ -95,10 +95,10 @@ fn container(pod: &Value, asked: &str) -> Result<String, Failure> {
             several => {
                 let mut message = format!("a container name must be specified for pod {pod_name}");
                 if !several.is_empty() {
-                    message.push_str(&format!(", choose one of: [{}]", several.join(" ")));
+                    message = format!("{message}, choose one of: [{}]", several.join(" "));
                 }
                 if !init.is_empty() {
-                    message.push_str(&format!(" or one of the init containers: [{}]", init.join(" ")));
+                    message = format!("{message} or one of the init containers: [{}]", init.join(" "));
                 }
                 Err(Failure::bad_request(message))
             }

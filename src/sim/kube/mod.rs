@@ -214,7 +214,7 @@ impl Api {
 
 /// The API's verb for a request.
 fn verb(request: &Request<Incoming>, target: &Target, query: &Query) -> Result<&'static str, Failure> {
-    use resource::Subresource::{Log, Scale, Status};
+    use resource::Subresource::{Scale, Status};
     let collection = target.name.is_empty();
     match (request.method(), target.sub) {
         (&Method::GET, None) if collection => Ok(if query.flag("watch") { "watch" } else { "list" }),
@@ -223,7 +223,7 @@ fn verb(request: &Request<Incoming>, target: &Target, query: &Query) -> Result<&
         (&Method::PUT, None | Some(Status | Scale)) if !collection => Ok("update"),
         (&Method::PATCH, None | Some(Status | Scale)) if !collection => Ok("patch"),
         (&Method::DELETE, None) => Ok(if collection { "deletecollection" } else { "delete" }),
-        (_, Some(Log)) | (_, _) => Err(Failure::method_not_allowed()),
+        _ => Err(Failure::method_not_allowed()),
     }
 }
 

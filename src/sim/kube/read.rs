@@ -171,10 +171,10 @@ pub(super) fn parse_version(text: &str) -> Result<u64, Failure> {
 fn list_rest(page: &Page) -> String {
     let mut rest = String::new();
     if !page.token.is_empty() {
-        rest.push_str(&format!(",\"continue\":\"{}\"", page.token));
+        rest = format!(",\"continue\":\"{}\"", page.token);
     }
     if let Some(remaining) = page.remaining {
-        rest.push_str(&format!(",\"remainingItemCount\":{remaining}"));
+        rest = format!("{rest},\"remainingItemCount\":{remaining}");
     }
     rest
 }

@@ -49,7 +49,7 @@ impl Shape {
         for wanted in accept.split(',') {
             let mut parts = wanted.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
-            let form = parts.filter_map(|p| p.strip_prefix("as=")).next();
+            let form = parts.find_map(|p| p.strip_prefix("as="));
             match (media, form) {
                 ("application/json" | "application/*" | "*/*" | "", None) => return Ok(Self::Json),
                 ("application/json", Some("Table")) => return Ok(Self::Table(include(query)?)),
@@ -181,7 +181,7 @@ impl ListRun {
                 Sink::Plain => Ok(piece),
                 Sink::Gzip(encoder) => encoder.write_all(&piece).and_then(|()| {
                     if ended {
-                        encoder.try_finish()?
+                        encoder.try_finish()?;
                     }
                     Ok(std::mem::take(encoder.get_mut()))
                 }),

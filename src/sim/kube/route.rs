@@ -94,7 +94,7 @@ impl Route {
             _ => return Self::Nowhere,
         };
         let Some(resource) = resource::find(group, version, plural) else { return Self::Nowhere };
-        if !namespace.is_empty() != resource.namespaced && (!namespace.is_empty() || !name.is_empty()) {
+        if namespace.is_empty() == resource.namespaced && (!namespace.is_empty() || !name.is_empty()) {
             return Self::Nowhere;
         }
         let sub = match sub {

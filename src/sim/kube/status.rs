@@ -12,14 +12,14 @@ pub(crate) struct Failure {
     pub reason: &'static str,
     pub message: String,
     /// `details`, empty when there are none.
-    pub details: Map<String, Value>,
+    pub details: Box<Map<String, Value>>,
     /// Seconds, for the `Retry-After` header.
     pub retry_after: Option<u64>,
 }
 
 impl Failure {
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Map::new(), retry_after: None }
+        Self { code, reason, message: message.into(), details: Box::default(), retry_after: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -162,7 +162,7 @@ impl Failure {
             status["reason"] = self.reason.into();
         }
         if !self.details.is_empty() {
-            status["details"] = Value::Object(self.details.clone());
+            status["details"] = Value::Object((*self.details).clone());
         }
         status["code"] = self.code.into();
         status

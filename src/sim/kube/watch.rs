@@ -21,7 +21,7 @@ use super::{Api, table};
 use crate::sim::fault::WatchFaults;
 
 /// How long a watch lives that does not say.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45 * 60);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(45);
 /// How many events are taken from the log at a time.
 const BATCH: usize = 256;
 
