@@ -41,7 +41,7 @@ async fn loopback_only_and_a_kubeconfig_that_reaches_it() {
     assert!(matches!(refused, SimError::NotLoopback(_)), "{refused}");
     let (server, client) = small().await;
     let config: Value = serde_saphyr::from_str(&server.kubeconfig()).expect("YAML");
-    assert_eq!(config["clusters"][0]["cluster"]["server"], format!("http://{}", server.addr()));
+    assert_eq!(config["clusters"][0]["cluster"]["server"], format!("http://{}/{}", server.addr(), client.token));
     assert_eq!(config["users"][0]["user"]["token"], client.token);
     assert_eq!(config["current-context"], "demo");
     let addr = server.addr();
@@ -55,6 +55,11 @@ async fn only_the_token_opens() {
     let stranger = Client { addr: server.addr(), token: "wrong".into() };
     let refused = stranger.get("/api/v1/pods").await;
     assert_eq!((refused.code, refused.json()["reason"].as_str()), (401, Some("Unauthorized")));
+    let path = format!("/{}/api/v1/nodes", server.token());
+    assert_eq!(stranger.get(&path).await.code, 401, "a wrong token is wrong whatever the path");
+    let silent = Client { addr: server.addr(), token: String::new() };
+    assert_eq!(silent.get("/api/v1/nodes").await.code, 401);
+    assert_eq!(silent.get(&path).await.code, 200, "the kubeconfig's path opens as well");
     assert_eq!(stranger.get("/healthz").await.text(), "ok");
     assert_eq!(stranger.get("/version").await.json()["major"], "1");
 }
@@ -288,7 +293,7 @@ async fn writes() {
     assert_eq!(nowhere.json()["message"], "namespaces \"nope\" not found");
     let applied = Says {
         headers: &[("Content-Type", "application/apply-patch+yaml")],
-        body: "metadata:\n  name: yes\ndata: {a: b}\n",
+        body: "metadata:\n  name: applied\ndata: {a: b}\n",
     };
     let applied = client.ask("PATCH", &format!("{SETTINGS}/applied?fieldManager=t"), applied).await;
     assert_eq!(applied.code, 201, "{}", applied.text());

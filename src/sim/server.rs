@@ -115,14 +115,15 @@ impl SimServer {
     }
 
     /// A kubeconfig with the one context that reaches this server. Its token
-    /// is this server's alone.
+    /// is this server's alone; it is in the URL as well, because kubectl sends
+    /// none over plain HTTP.
     pub fn kubeconfig(&self) -> String {
         let name = serde_json::Value::from(self.name.as_str());
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name}\nclusters:\n- name: {name}\n  cluster:\n    \
-             server: http://{}\ncontexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n    \
+             server: http://{}/{}\ncontexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n    \
              namespace: default\nusers:\n- name: {name}\n  user:\n    token: {}\npreferences: {{}}\n",
-            self.addr, self.token
+            self.addr, self.token, self.token
         )
     }
 

@@ -9,6 +9,7 @@ mod discovery;
 mod logs;
 mod metrics;
 mod patch;
+mod protobuf;
 mod read;
 mod reply;
 mod resource;
@@ -118,7 +119,8 @@ impl Api {
 
     /// Answers one request.
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let route = Route::parse(request.uri().path());
+        let (path, has_key) = self.without_key(request.uri().path());
+        let route = Route::parse(path);
         let (delay, verdict) = self.faults.judge(route.plural());
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -132,7 +134,7 @@ impl Api {
             }
             Verdict::Status { code, retry_after } => return reply::failure(&Failure::of_code(code, retry_after)),
         }
-        if !route.is_public() && !self.is_known(request.headers()) {
+        if !route.is_public() && !self.is_known(request.headers(), has_key) {
             return reply::failure(&Failure::unauthorized());
         }
         match self.dispatch(route, request).await {
@@ -141,9 +143,22 @@ impl Api {
         }
     }
 
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        let token = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
-        token == Some(self.token.as_str())
+    /// The path without the token it may begin with, and whether it did. kubectl
+    /// sends no bearer token over plain HTTP, so the kubeconfig's URL carries it too.
+    fn without_key<'p>(&self, path: &'p str) -> (&'p str, bool) {
+        let rest = path.strip_prefix('/').and_then(|p| p.strip_prefix(self.token.as_str()));
+        match rest {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => (rest, true),
+            _ => (path, false),
+        }
+    }
+
+    /// A bearer token decides when there is one, else the path.
+    fn is_known(&self, headers: &HeaderMap, has_key: bool) -> bool {
+        match headers.get(AUTHORIZATION) {
+            Some(value) => value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")) == Some(self.token.as_str()),
+            None => has_key,
+        }
     }
 
     async fn dispatch(self: Arc<Self>, route: Route, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
@@ -264,6 +279,9 @@ impl Received {
             | "application/merge-patch+json"
             | "application/strategic-merge-patch+json"
             | "application/json-patch+json" => serde_json::from_slice(&self.body).map_err(|e| bad(&e))?,
+            "application/vnd.kubernetes.protobuf" => {
+                protobuf::decode(&self.body).map_err(|why| Failure::unsupported_media_type(&why, "application/json"))?
+            }
             other => {
                 return Err(Failure::unsupported_media_type(other, "application/json, application/yaml"));
             }

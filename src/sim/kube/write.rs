@@ -181,6 +181,13 @@ impl Api {
         let body = received.json()?;
         let there = self.state().store.get(target.resource.kind, &target.namespace, &target.name).is_some();
         if applied && !there && target.sub.is_none() {
+            let named = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            if named != target.name {
+                return Err(Failure::bad_request(format!(
+                    "the name of the object ({named}) does not match the name on the URL ({})",
+                    target.name
+                )));
+            }
             let object = self.create(target, body, query.dry_run())?;
             return Ok(self.shaped(201, target.resource, shape, &object));
         }
