@@ -2,21 +2,28 @@
 //! `QUARTERDECK_KUBECTL` or PATH; without it the test says so and passes, except
 //! where `CI=true`.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
+)]
+
 mod common;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::client::PATIENCE;
-use quarterdeck::clock::Clock;
+use quarterdeck::clock::{Clock, instant};
 use quarterdeck::sim::server::{ServerOptions, SimServer};
 
 /// The fleet under test: the one line to change.
 fn fleet() -> Box<dyn quarterdeck::sim::backend::Fleet> {
-    common::fleet::TestFleet::new()
+    common::fleet::TestFleet::boxed()
 }
 
 /// A kubectl with a configuration and a home of its own.
@@ -78,9 +85,9 @@ struct Following {
 
 impl Following {
     fn line_where(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = instant() + PATIENCE;
         let mut seen = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(instant())) {
             if wanted(&line) {
                 return line;
             }
@@ -216,14 +223,14 @@ async fn changes() {
     let restarted = k.ok(&format!("rollout restart deploy {name} -n {ns}"));
     assert_eq!(restarted.trim(), format!("deployment.apps/{name} restarted"));
     let status = k.follow(&format!("rollout status deploy {name} -n {ns} --timeout=120s"));
-    let end = Instant::now() + Duration::from_secs(120);
-    while let Ok(line) = status.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+    let end = instant() + Duration::from_mins(2);
+    while let Ok(line) = status.lines.recv_timeout(end.saturating_duration_since(instant())) {
         if line.contains("successfully rolled out") {
             break;
         }
         assert!(line.starts_with("Waiting for deployment"), "{line}");
     }
-    assert!(Instant::now() < end, "rolled out in time");
+    assert!(instant() < end, "rolled out in time");
     k.ok(&format!("label deploy {name} -n {ns} colour=blue"));
     let labelled = k.ok(&format!("get deploy -n {ns} -l colour=blue -L colour --no-headers"));
     assert_eq!(cells(&labelled)[0].last(), Some(&"blue"));
@@ -236,9 +243,9 @@ async fn changes() {
     assert!(!negative.fine, "the precondition holds");
     // The pod may have been replaced by the restart; either way it is gone afterwards.
     let _ = k.run(&format!("delete pod {pod} -n {ns} --wait=false"));
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = instant() + Duration::from_mins(1);
     while k.run(&format!("get pod {pod} -n {ns}")).fine {
-        assert!(Instant::now() < end, "the pod goes in time");
+        assert!(instant() < end, "the pod goes in time");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

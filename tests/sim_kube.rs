@@ -1,12 +1,18 @@
 //! The embedded fleet's Kubernetes API, asked by hand over TCP.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
+)]
+
 mod common;
 
 use std::time::Duration;
 
 use common::client::{Client, PATIENCE, Says, Stream};
 use common::fleet::TestFleet;
-use quarterdeck::clock::Clock;
+use quarterdeck::clock::{Clock, instant};
 use quarterdeck::sim::backend::Fleet;
 use quarterdeck::sim::server::{ServerOptions, SimError, SimServer, Tuning};
 use serde_json::{Value, json};
@@ -26,7 +32,7 @@ async fn serve(fleet: Box<dyn Fleet>, tuning: Tuning) -> (SimServer, Client) {
 }
 
 async fn small() -> (SimServer, Client) {
-    serve(TestFleet::new(), Tuning::default()).await
+    serve(TestFleet::boxed(), Tuning::default()).await
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -37,7 +43,7 @@ fn names(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn loopback_only_and_a_kubeconfig_that_reaches_it() {
     let options = ServerOptions { listen: ([0, 0, 0, 0], 0).into(), ..ServerOptions::default() };
-    let refused = SimServer::start(TestFleet::new(), Clock::system(), options).await.expect_err("refused");
+    let refused = SimServer::start(TestFleet::boxed(), Clock::system(), options).await.expect_err("refused");
     assert!(matches!(refused, SimError::NotLoopback(_)), "{refused}");
     let (server, client) = small().await;
     let config: Value = serde_saphyr::from_str(&server.kubeconfig()).expect("YAML");
@@ -228,7 +234,7 @@ async fn a_streaming_list_ends_with_its_mark_and_goes_on() {
 #[tokio::test]
 async fn watches_end_when_told_to_and_tables_have_columns_once() {
     let (_server, client) = small().await;
-    let began = std::time::Instant::now();
+    let began = instant();
     let answer = client.get("/api/v1/nodes?watch=1&timeoutSeconds=1").await;
     assert_eq!(answer.text().lines().count(), 2, "both nodes, then the end");
     assert!(began.elapsed() >= Duration::from_secs(1));
@@ -243,7 +249,7 @@ async fn watches_end_when_told_to_and_tables_have_columns_once() {
 #[tokio::test]
 async fn old_versions_are_gone() {
     let tuning = Tuning { event_log: 3, tick: Duration::from_millis(10), ..Tuning::default() };
-    let (server, client) = serve(TestFleet::new(), tuning).await;
+    let (server, client) = serve(TestFleet::boxed(), tuning).await;
     let mut first = client.stream(&format!("{SETTINGS}?watch=1"), JSON).await;
     let version = first.event().await["object"]["metadata"]["resourceVersion"].as_str().expect("one").to_owned();
     for _ in 0..5 {
@@ -316,8 +322,8 @@ async fn workloads_scale_and_restart() {
     wanted["spec"]["replicas"] = json!(5);
     let scaled = client.send("PUT", &format!("{WEB}/scale"), JSON, &wanted).await;
     assert_eq!(scaled.json()["spec"]["replicas"], 5);
-    let stale = client.send("PUT", &format!("{WEB}/scale"), JSON, &wanted).await;
-    assert_eq!(stale.code, 409, "the scale's version counts");
+    let outdated = client.send("PUT", &format!("{WEB}/scale"), JSON, &wanted).await;
+    assert_eq!(outdated.code, 409, "the scale's version counts");
     let patched = client.send("PATCH", &format!("{WEB}/scale"), MERGE, &json!({"spec": {"replicas": 3}})).await;
     assert_eq!(patched.json()["spec"]["replicas"], 3);
     let now = client.get(WEB).await.json();
@@ -353,10 +359,10 @@ async fn logs_past_and_live() {
     let previous = client.get(&format!("{log}?previous=true")).await;
     assert_eq!(previous.code, 400);
     assert!(previous.json()["message"].as_str().expect("words").starts_with("previous terminated container \"app\""));
-    let mut live = client.stream(&format!("{log}?follow=true&tailLines=1"), "*/*").await;
+    let mut following = client.stream(&format!("{log}?follow=true&tailLines=1"), "*/*").await;
     let mut numbers = Vec::new();
     for _ in 0..3 {
-        let line = live.next_line().await.expect("reads").expect("a line");
+        let line = following.next_line().await.expect("reads").expect("a line");
         numbers.push(line.rsplit(' ').next().and_then(|n| n.parse::<u32>().ok()).expect("a number"));
     }
     assert!(numbers.windows(2).all(|w| w[1] == w[0] + 1), "each line once and in order: {numbers:?}");
@@ -402,7 +408,7 @@ async fn faults_of_answers() {
     assert!(serde_json::from_slice::<Value>(&client.get("/api/v1/nodes").await.body).is_err());
     faults.garbage(false);
     faults.slow(Duration::from_millis(200));
-    let began = std::time::Instant::now();
+    let began = instant();
     assert_eq!(client.get("/api/v1/nodes").await.code, 200);
     assert!(began.elapsed() >= Duration::from_millis(200));
     faults.clear();

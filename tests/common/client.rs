@@ -1,5 +1,6 @@
 //! HTTP/1.1 by hand over TCP.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -101,12 +102,12 @@ impl Stream {
         let mut tcp = TcpStream::connect(client.addr).await?;
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", client.addr);
         if !client.token.is_empty() {
-            head.push_str(&format!("Authorization: Bearer {}\r\n", client.token));
+            write!(head, "Authorization: Bearer {}\r\n", client.token).expect("a string takes everything");
         }
         for (key, value) in says.headers {
-            head.push_str(&format!("{key}: {value}\r\n"));
+            write!(head, "{key}: {value}\r\n").expect("a string takes everything");
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n{}", says.body.len(), says.body));
+        write!(head, "Content-Length: {}\r\n\r\n{}", says.body.len(), says.body).expect("a string takes everything");
         tcp.write_all(head.as_bytes()).await?;
         let mut this =
             Self { tcp, buffer: Vec::new(), lines: Vec::new(), code: 0, headers: Vec::new(), left: None, over: false };
@@ -123,7 +124,7 @@ impl Stream {
     }
 
     async fn more(&mut self) -> std::io::Result<()> {
-        let mut piece = [0; 16 * 1024];
+        let mut piece = vec![0; 16 * 1024];
         match self.tcp.read(&mut piece).await? {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
             n => {

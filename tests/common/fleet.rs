@@ -16,7 +16,7 @@ pub struct TestFleet {
 }
 
 impl TestFleet {
-    pub fn new() -> Box<dyn Fleet> {
+    pub fn boxed() -> Box<dyn Fleet> {
         Box::new(Self::default())
     }
 

@@ -81,8 +81,8 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         while !self.0.is_empty() {
             match self.field() {
-                Some(Some(found)) => return Some(Ok(found)),
-                Some(None) => {}
+                Some(Wire::Bytes(number, content)) => return Some(Ok((number, content))),
+                Some(Wire::Number) => {}
                 None => {
                     self.0 = &[];
                     return Some(Err("the protobuf message ends too early".to_owned()));
@@ -93,12 +93,18 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// A field as the wire has it.
+enum Wire<'a> {
+    Number,
+    Bytes(u64, &'a [u8]),
+}
+
 impl<'a> Fields<'a> {
-    /// One field: `Some(None)` for a number, `None` when the bytes run out.
-    fn field(&mut self) -> Option<Option<(u64, &'a [u8])>> {
+    /// One field; `None` when the bytes run out.
+    fn field(&mut self) -> Option<Wire<'a>> {
         let tag = self.varint()?;
         let length = match tag & 7 {
-            0 => return self.varint().map(|_| None),
+            0 => return self.varint().map(|_| Wire::Number),
             1 => 8,
             5 => 4,
             2 => usize::try_from(self.varint()?).ok()?,
@@ -106,7 +112,7 @@ impl<'a> Fields<'a> {
         };
         let (content, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some((tag & 7 == 2).then_some((tag >> 3, content)))
+        Some(if tag & 7 == 2 { Wire::Bytes(tag >> 3, content) } else { Wire::Number })
     }
 
     fn varint(&mut self) -> Option<u64> {
