@@ -4,4 +4,5 @@
 pub mod backend;
 pub mod fault;
 pub mod kube;
+pub mod model;
 pub mod server;

@@ -75,7 +75,7 @@ impl Api {
         tuning: Tuning,
     ) -> Self {
         let mut store = Store::new(tuning.event_log);
-        store.apply(fleet.initial(clock.now()));
+        fleet.initial_each(clock.now(), &mut |change| store.apply(vec![change]));
         // What was there at the start never happened: no watch can begin before it.
         store.forget_events();
         let changes = tokio::sync::watch::Sender::new(store.version());

@@ -1,0 +1,208 @@
+//! What the schema cannot say: names that must exist, keys an action needs.
+
+use toml::Spanned;
+
+use super::schema::{ActionName, BehaviourName, File, Kind, Span, StepDef};
+use crate::sim::model::cron::Schedule;
+use crate::sim::model::meta::Ms;
+use crate::sim::model::profile::Behaviour;
+
+/// Something that happens. New orchestrators and alarms add their variants here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// A new image, or the next version of the present one.
+    Rollout { workload: (String, String), image: Option<String>, behaviour: Option<Behaviour> },
+    /// Back to the revision before.
+    Rollback { workload: (String, String) },
+    /// The pods that run behave otherwise from now on.
+    Behave { workload: (String, String), behaviour: Behaviour },
+    /// Some pods are deleted.
+    Kill { workload: (String, String), pods: u32 },
+    Scale { workload: (String, String), replicas: i64 },
+    /// Of one workload, or of all.
+    Load { workload: Option<(String, String)>, factor: f64 },
+    ZoneDown { zone: String },
+    NodeDown { node: u32 },
+    NodeNotReady { node: u32 },
+    /// A zone, a node, or everything.
+    Recover { zone: Option<String>, node: Option<u32> },
+}
+
+/// A step of the timeline, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub t: Ms,
+    pub every: Option<Ms>,
+    pub repeat: Option<u32>,
+    /// For what goes down: when it comes back by itself.
+    pub lasting: Option<Ms>,
+    pub action: Action,
+}
+
+/// Where, as an offset, and what.
+type Fault = (usize, String);
+
+/// Checks the whole file and translates its timeline.
+pub fn check(file: &File) -> Result<Vec<Step>, Fault> {
+    for w in &file.workloads {
+        let ns = w.namespace.get_ref();
+        if !file.namespaces.iter().any(|n| n.name == *ns) {
+            let names: Vec<&str> = file.namespaces.iter().map(|n| n.name.as_str()).collect();
+            let m = format!("there is no namespace {ns:?}; [[namespaces]] has {}", names.join(", "));
+            return Err((w.namespace.span().start, m));
+        }
+        match (&w.schedule, w.kind) {
+            (None, Kind::CronJob) => {
+                return Err((w.namespace.span().start, format!("the cron job {:?} needs a schedule", w.name)));
+            }
+            (Some(s), Kind::CronJob) if Schedule::parse(s.get_ref()).is_none() => {
+                let m = format!("{:?} is not a cron schedule; write five fields, as in \"*/5 * * * *\"", s.get_ref());
+                return Err((s.span().start, m));
+            }
+            (Some(s), kind) if kind != Kind::CronJob => {
+                return Err((s.span().start, "only a cron-job has a schedule".to_owned()));
+            }
+            _ => {}
+        }
+    }
+    file.at.iter().map(|s| step(file, s)).collect()
+}
+
+fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
+    let here = s.action.span().start;
+    let needs = |key: &str| (here, format!("the action {:?} needs {key}", word(s)));
+    unwanted(s)?;
+    let workload = s.workload.as_ref().map(|w| find(file, w)).transpose()?;
+    let zone = s.zone.as_ref().map(|z| find_zone(file, z)).transpose()?;
+    let node = s.node.as_ref().map(|n| find_node(file, n)).transpose()?;
+    let after = s.after.as_ref().map_or(6000, |a| a.get_ref().0);
+    let behaviour = s.behaviour.as_ref().map(|b| match b.get_ref() {
+        BehaviourName::Healthy => Behaviour::Healthy,
+        BehaviourName::Crash => Behaviour::Crash(after),
+        BehaviourName::Oom => Behaviour::Oom(after),
+        BehaviourName::ImagePullFailure => Behaviour::ImagePull,
+        BehaviourName::SlowReadiness => Behaviour::SlowReady(after),
+        BehaviourName::NotReady => Behaviour::NotReady,
+    });
+    let the_workload = || workload.clone().ok_or_else(|| needs("workload = \"namespace/name\""));
+    let action = match s.action.get_ref() {
+        ActionName::Rollout => Action::Rollout {
+            workload: the_workload()?,
+            image: s.image.as_ref().map(|i| i.get_ref().clone()),
+            behaviour,
+        },
+        ActionName::Rollback => Action::Rollback { workload: the_workload()? },
+        ActionName::Behave => Action::Behave {
+            workload: the_workload()?,
+            behaviour: behaviour.ok_or_else(|| needs("a behaviour"))?,
+        },
+        ActionName::Kill => {
+            Action::Kill { workload: the_workload()?, pods: s.pods.as_ref().map_or(1, |p| *p.get_ref()) }
+        }
+        ActionName::Scale => {
+            let r = s.replicas.as_ref().ok_or_else(|| needs("replicas"))?;
+            if !(0..=5000).contains(r.get_ref()) {
+                return Err((r.span().start, format!("replicas = {} is out of range; give 0 to 5000", r.get_ref())));
+            }
+            Action::Scale { workload: the_workload()?, replicas: *r.get_ref() }
+        }
+        ActionName::Load => {
+            let f = s.factor.as_ref().ok_or_else(|| needs("factor"))?;
+            if !(0.0..=100.0).contains(f.get_ref()) {
+                return Err((f.span().start, format!("factor = {} is out of range; give 0.0 to 100.0", f.get_ref())));
+            }
+            Action::Load { workload, factor: *f.get_ref() }
+        }
+        ActionName::ZoneDown => Action::ZoneDown { zone: zone.ok_or_else(|| needs("a zone"))? },
+        ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
+        ActionName::NodeNotReady => {
+            Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? }
+        }
+        ActionName::Recover => Action::Recover { zone, node },
+    };
+    if let Some(e) = s.every.as_ref().filter(|e| e.get_ref().0 < 1000) {
+        return Err((e.span().start, "every is at least \"1s\"".to_owned()));
+    }
+    let span = |v: &Option<Spanned<Span>>| v.as_ref().map(|s| s.get_ref().0);
+    Ok(Step { t: s.t.0, every: span(&s.every), repeat: s.repeat, lasting: span(&s.lasting), action })
+}
+
+fn word(s: &StepDef) -> &'static str {
+    match s.action.get_ref() {
+        ActionName::Rollout => "rollout",
+        ActionName::Rollback => "rollback",
+        ActionName::Behave => "behave",
+        ActionName::Kill => "kill",
+        ActionName::Scale => "scale",
+        ActionName::Load => "load",
+        ActionName::ZoneDown => "zone-down",
+        ActionName::NodeDown => "node-down",
+        ActionName::NodeNotReady => "node-not-ready",
+        ActionName::Recover => "recover",
+    }
+}
+
+/// A key that the action does not know is a mistake, not a remark.
+fn unwanted(s: &StepDef) -> Result<(), Fault> {
+    use ActionName as A;
+    let given = [
+        ("workload", s.workload.as_ref().map(Spanned::span)),
+        ("image", s.image.as_ref().map(Spanned::span)),
+        ("behaviour", s.behaviour.as_ref().map(Spanned::span)),
+        ("after", s.after.as_ref().map(Spanned::span)),
+        ("zone", s.zone.as_ref().map(Spanned::span)),
+        ("node", s.node.as_ref().map(Spanned::span)),
+        ("factor", s.factor.as_ref().map(Spanned::span)),
+        ("replicas", s.replicas.as_ref().map(Spanned::span)),
+        ("pods", s.pods.as_ref().map(Spanned::span)),
+        ("for", s.lasting.as_ref().map(Spanned::span)),
+    ];
+    let takes: &[&str] = match s.action.get_ref() {
+        A::Rollout => &["workload", "image", "behaviour", "after"],
+        A::Rollback => &["workload"],
+        A::Behave => &["workload", "behaviour", "after"],
+        A::Kill => &["workload", "pods"],
+        A::Scale => &["workload", "replicas"],
+        A::Load => &["workload", "factor"],
+        A::ZoneDown => &["zone", "for"],
+        A::NodeDown | A::NodeNotReady => &["node", "for"],
+        A::Recover => &["zone", "node"],
+    };
+    for (key, span) in given {
+        if let Some(span) = span.filter(|_| !takes.contains(&key)) {
+            let m = format!("the action {:?} takes no {key}; it takes {}", word(s), takes.join(", "));
+            return Err((span.start, m));
+        }
+    }
+    Ok(())
+}
+
+fn find(file: &File, w: &Spanned<String>) -> Result<(String, String), Fault> {
+    let text = w.get_ref();
+    let found = text.split_once('/').filter(|(ns, name)| {
+        file.workloads.iter().any(|w| w.namespace.get_ref() == ns && w.name == *name)
+    });
+    found.map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(|| {
+        let names: Vec<String> =
+            file.workloads.iter().map(|w| format!("{}/{}", w.namespace.get_ref(), w.name)).collect();
+        (w.span().start, format!("there is no workload {text:?}; [[workloads]] has {}", names.join(", ")))
+    })
+}
+
+fn find_zone(file: &File, z: &Spanned<String>) -> Result<String, Fault> {
+    let mut zones: Vec<&str> = file.nodes.iter().flat_map(|n| &n.zones).map(String::as_str).collect();
+    zones.sort_unstable();
+    zones.dedup();
+    if zones.contains(&z.get_ref().as_str()) {
+        return Ok(z.get_ref().clone());
+    }
+    Err((z.span().start, format!("there is no zone {:?}; the nodes are in {}", z.get_ref(), zones.join(", "))))
+}
+
+fn find_node(file: &File, n: &Spanned<u32>) -> Result<u32, Fault> {
+    let count: u32 = file.nodes.iter().map(|g| g.count).sum();
+    if *n.get_ref() < count || file.generate.is_some() {
+        return Ok(*n.get_ref());
+    }
+    Err((n.span().start, format!("there is no node {}; give 0 to {}", n.get_ref(), count.saturating_sub(1))))
+}
