@@ -99,6 +99,11 @@ pub struct UsageSample {
 pub trait Fleet: Send + 'static {
     /// Everything that exists at the start.
     fn initial(&mut self, now: Timestamp) -> Vec<Change>;
+    /// As [`Fleet::initial`], one change at a time: a fleet that can make them so
+    /// is never in memory as JSON as a whole.
+    fn initial_each(&mut self, now: Timestamp, sink: &mut dyn FnMut(Change)) {
+        self.initial(now).into_iter().for_each(sink);
+    }
     /// Lets time pass up to `now`; what changed, in order.
     fn advance(&mut self, now: Timestamp) -> Vec<Change>;
     /// A client wrote `object` (create, patch or update, already merged, whole).

@@ -2,4 +2,7 @@
 //! speaks the real wire protocols. Nobody but `cli` and tests imports it.
 
 pub mod backend;
+pub mod fault;
+pub mod kube;
 pub mod model;
+pub mod server;

@@ -175,6 +175,11 @@ impl Fleet for Model {
         out
     }
 
+    fn initial_each(&mut self, now: Timestamp, sink: &mut dyn FnMut(Change)) {
+        // The inherent method of the same name.
+        Self::initial_each(self, now, sink);
+    }
+
     fn advance(&mut self, now: Timestamp) -> Vec<Change> {
         if !self.begun {
             return self.initial(now);

@@ -1,0 +1,227 @@
+//! The embedded fleet's server: one listener on loopback, the façades behind it.
+
+use std::convert::Infallible;
+use std::hash::BuildHasher as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::backend::Fleet;
+use super::fault::{FaultControl, Faults};
+use super::kube::Api;
+use crate::clock::Clock;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// The address is reachable from other machines.
+    #[error(
+        "the embedded fleet listens on loopback only, not on {0}: use an address such as 127.0.0.1:0 or [::1]:8001"
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error("the embedded fleet cannot listen on {address}: {source}; choose another port, or 0 for any free one")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Limits and paces, which tests make small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Events per kind that a watch can catch up with; older ones are 410.
+    pub event_log: usize,
+    /// Between the bookmarks of an idle watch.
+    pub bookmark_every: Duration,
+    /// Between the fleet's steps, in real time.
+    pub tick: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { event_log: 10_000, bookmark_every: Duration::from_mins(1), tick: Duration::from_millis(100) }
+    }
+}
+
+/// How to serve a fleet. The default is any free port on 127.0.0.1, no faults.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Where to listen; loopback only. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The kubeconfig's context.
+    pub name: String,
+    /// Faults from the first request on.
+    pub faults: Faults,
+    /// Limits and paces.
+    pub tuning: Tuning,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            name: "demo".to_owned(),
+            faults: Faults::default(),
+            tuning: Tuning::default(),
+        }
+    }
+}
+
+/// A running server. Dropping it ends it at once; [`SimServer::stop`] waits for the end.
+#[derive(Debug)]
+pub struct SimServer {
+    addr: SocketAddr,
+    name: String,
+    token: String,
+    faults: Arc<FaultControl>,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl SimServer {
+    /// Serves `fleet`, on the caller's tokio runtime, with time from `clock`.
+    ///
+    /// # Errors
+    /// When the address is not loopback or cannot be listened on.
+    pub async fn start(fleet: Box<dyn Fleet>, clock: Clock, options: ServerOptions) -> Result<Self, SimError> {
+        if !options.listen.ip().is_loopback() {
+            return Err(SimError::NotLoopback(options.listen));
+        }
+        let failed = |source| SimError::Listen { address: options.listen, source };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let addr = listener.local_addr().map_err(failed)?;
+        let token = random_token();
+        let faults = Arc::new(FaultControl::new(options.faults));
+        let api =
+            Arc::new(Api::new(fleet, clock, Arc::clone(&faults), token.clone(), addr.to_string(), options.tuning));
+        let (stop, stopped) = watch::channel(false);
+        let served = serve(listener, addr, api, Arc::clone(&faults), options.tuning.tick, stopped);
+        Ok(Self { addr, name: options.name, token, faults, stop, task: Some(spawn(served)) })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A kubeconfig with the one context that reaches this server. Its token
+    /// is this server's alone; it is in the URL as well, because kubectl sends
+    /// none over plain HTTP.
+    pub fn kubeconfig(&self) -> String {
+        let name = serde_json::Value::from(self.name.as_str());
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {name}\nclusters:\n- name: {name}\n  cluster:\n    \
+             server: http://{}/{}\ncontexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n    \
+             namespace: default\nusers:\n- name: {name}\n  user:\n    token: {}\npreferences: {{}}\n",
+            self.addr, self.token, self.token
+        )
+    }
+
+    /// The token that requests must bear.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The faults' switches.
+    pub fn faults(&self) -> &FaultControl {
+        &self.faults
+    }
+
+    /// Ends the server and every connection, and waits until the port is free.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.take() {
+            // An error here is a panic in the server's task, and it has ended then, too.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for SimServer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server's one task; it owns all others and ends with SimServer")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
+}
+
+/// 128 bits from the standard library's random hash seeds, in hex.
+fn random_token() -> String {
+    let half = || std::hash::RandomState::new().hash_one("token");
+    format!("{:016x}{:016x}", half(), half())
+}
+
+async fn serve(
+    listener: TcpListener,
+    addr: SocketAddr,
+    api: Arc<Api>,
+    faults: Arc<FaultControl>,
+    tick: Duration,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut down = faults.down();
+    let mut connections = JoinSet::new();
+    let mut listener = Some(listener);
+    let mut ticker = tokio::time::interval(tick);
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        if *down.borrow_and_update() {
+            listener = None;
+            connections.shutdown().await;
+        } else if listener.is_none() {
+            // The port may be busy for a moment; the next tick tries again.
+            listener = TcpListener::bind(addr).await.ok();
+        }
+        tokio::select! {
+            _ = stopped.changed() => break,
+            _ = down.changed() => {}
+            _ = ticker.tick() => api.tick(),
+            Some(_) = connections.join_next() => {}
+            accepted = accept(listener.as_ref()) => {
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(connection(stream, Arc::clone(&api)));
+                }
+            }
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+/// The next connection; never, without a listener.
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn connection(stream: tokio::net::TcpStream, api: Arc<Api>) {
+    // Watch events are small and wanted at once; without this they may wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let api = Arc::clone(&api);
+        async move { Ok::<_, Infallible>(api.handle(request).await) }
+    });
+    // A connection that breaks is the client's affair, or a fault that was asked for.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+}
