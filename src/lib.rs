@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
@@ -14,8 +15,10 @@ pub mod docs;
 pub mod domain;
 pub mod key;
 pub mod keymap;
+pub mod run;
 pub mod sim;
 pub mod store;
+pub mod term;
 pub mod theme;
 pub mod ui;
 pub mod view;

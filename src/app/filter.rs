@@ -165,7 +165,8 @@ impl Filter {
             if word.text == "-l" && !word.quoted {
                 let selector = words.next().ok_or(FilterError::LabelMissing)?;
                 labels(&selector.text, &mut terms);
-            } else if let Some(rest) = word.text.strip_prefix("-l").filter(|_| !word.quoted && word.text.contains('=')) {
+            } else if let Some(rest) = word.text.strip_prefix("-l").filter(|_| !word.quoted && word.text.contains('='))
+            {
                 labels(rest, &mut terms);
             } else if word.quoted {
                 terms.push(Term::Text { text: word.text.to_lowercase(), negated: word.negated });
@@ -374,9 +375,15 @@ mod tests {
                 Term::Label { key: "x".into(), value: None },
             ]
         );
-        assert!(matches!(&parse("cpu>80%")[..], [Term::Column { op: Op::Gt, operand, .. }] if operand.percent == Some(80.0)));
-        assert!(matches!(&parse("age<1h30m")[..], [Term::Column { op: Op::Lt, operand, .. }] if operand.secs == Some(5400.0)));
-        assert!(matches!(&parse("STATUS!=Running")[..], [Term::Column { op: Op::Ne, column, .. }] if column == "status"));
+        assert!(
+            matches!(&parse("cpu>80%")[..], [Term::Column { op: Op::Gt, operand, .. }] if operand.percent == Some(80.0))
+        );
+        assert!(
+            matches!(&parse("age<1h30m")[..], [Term::Column { op: Op::Lt, operand, .. }] if operand.secs == Some(5400.0))
+        );
+        assert!(
+            matches!(&parse("STATUS!=Running")[..], [Term::Column { op: Op::Ne, column, .. }] if column == "status")
+        );
         assert!(matches!(&parse("restarts>=3")[..], [Term::Column { op: Op::Ge, .. }]));
         assert!(parse("   ").is_empty());
     }

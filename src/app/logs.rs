@@ -72,7 +72,8 @@ impl LogBuffer {
         self.bytes += line.bytes();
         // Lines of several sources arrive batch by batch; their own times put
         // them in order. Only the neighbourhood is looked at.
-        let place = self.lines.iter().rev().take(512).take_while(|l| matches!((l.at, at), (Some(a), Some(b)) if a > b)).count();
+        let place =
+            self.lines.iter().rev().take(512).take_while(|l| matches!((l.at, at), (Some(a), Some(b)) if a > b)).count();
         if place == 0 {
             self.lines.push_back(line);
         } else {

@@ -27,8 +27,7 @@ pub enum ViewKind {
 
 impl ViewKind {
     /// Every view, in the order of their digits.
-    pub const ALL: [Self; 6] =
-        [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map];
+    pub const ALL: [Self; 6] = [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map];
 
     /// Its name on the command line and on screen.
     #[must_use]
@@ -227,10 +226,8 @@ impl TableState {
         let last = self.order.len() - 1;
         let here = self.id_at(store, self.cursor_at);
         if self.cursor.is_none() || here != self.cursor.as_ref() {
-            let found = self
-                .cursor
-                .as_ref()
-                .and_then(|c| (0..self.order.len()).find(|i| self.id_at(store, *i) == Some(c)));
+            let found =
+                self.cursor.as_ref().and_then(|c| (0..self.order.len()).find(|i| self.id_at(store, *i) == Some(c)));
             // A cursor nobody has moved yet stays on the first row, so that the
             // worst is on top while rows arrive.
             let untouched = self.cursor_at == 0 && self.offset == 0;

@@ -205,8 +205,7 @@ impl App {
                     self.complain(now, &format!("{} is not on a node", id.name));
                     return Vec::new();
                 };
-                let node =
-                    ObjectId { cluster: id.cluster, kind: Kind::Node, namespace: Text::empty(), name };
+                let node = ObjectId { cluster: id.cluster, kind: Kind::Node, namespace: Text::empty(), name };
                 self.open_table(ViewKind::Nodes, Scope::All, Some(node));
                 Vec::new()
             }

@@ -27,6 +27,11 @@ impl Store {
             Body::Begin => state.generation = state.generation.wrapping_add(1),
             Body::Upsert(rows) => {
                 state.last_data = Some(at);
+                // A sample is complete in itself.
+                if matches!(rows, Rows::Usage(_)) {
+                    state.complete = true;
+                    state.freshness = Freshness::Live { at };
+                }
                 if let Freshness::Live { at: last } = &mut state.freshness {
                     *last = at;
                 }

@@ -36,7 +36,12 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         let (row, column) = ((i / columns) - first, i % columns);
         let x = area.x + 2 + u16::try_from(column).unwrap_or(0) * (width + 2);
         let y = area.y + u16::try_from(row).unwrap_or(0) * height;
-        let at = Rect { x, y, width: width.min(area.right().saturating_sub(x)), height: height.min(area.bottom().saturating_sub(y)) };
+        let at = Rect {
+            x,
+            y,
+            width: width.min(area.right().saturating_sub(x)),
+            height: height.min(area.bottom().saturating_sub(y)),
+        };
         if cell.selected {
             buf.set_style(Rect { height: 1, ..at }, painter.role(Role::RowSelected));
             buf.set_string(x - 2, y, if painter.ascii { ">" } else { "▶" }, painter.role(Role::RowCursor));

@@ -108,8 +108,13 @@ fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
         }
         let (after, _) = buf.set_stringn(x, row.y, &key, usize::from(row.right() - x), painter.role(Role::HintKey));
         let at = after + 1;
-        let (after, _) =
-            buf.set_stringn(at, row.y, label, usize::from(row.right().saturating_sub(at)), painter.role(Role::HintLabel));
+        let (after, _) = buf.set_stringn(
+            at,
+            row.y,
+            label,
+            usize::from(row.right().saturating_sub(at)),
+            painter.role(Role::HintLabel),
+        );
         x = after + 2;
     }
 }

@@ -195,7 +195,8 @@ fn details_pane(
 
 fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Painter<'_>) {
     state.height = usize::from(area.height.saturating_sub(1));
-    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(1), ..area };
+    let inner =
+        Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(1), ..area };
     match &state.content {
         Content::Loading => line(buf, inner, &Line::new().with("loading…", Tone::Dim), painter),
         Content::Failed(why) => {

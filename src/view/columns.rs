@@ -127,8 +127,8 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
     fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
         columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
     }
-    let [overview, nodes, tasks, workloads, events] = INFOS
-        .get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS)]);
+    let [overview, nodes, tasks, workloads, events] =
+        INFOS.get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS)]);
     match kind {
         ViewKind::Overview => overview,
         ViewKind::Nodes | ViewKind::Map => nodes,
@@ -178,9 +178,8 @@ pub fn number(n: u64) -> Value {
 /// `83%` with the tone of its range, blank without a whole.
 #[must_use]
 pub fn percent_cell(part: u64, whole: u64) -> Cell {
-    quantity::percent(part, whole).map_or_else(|| Cell::new("-", Tone::Dim), |p| {
-        Cell::new(format!("{p:.0}%"), gauge_tone(p))
-    })
+    quantity::percent(part, whole)
+        .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
 }
 
 /// Calm under 80 %, busy under 95 %, full above.

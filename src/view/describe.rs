@@ -43,7 +43,11 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 fn head(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
     let kind = text(object, "/kind");
-    out.push(Line::new().with(format!("{kind} "), Tone::Dim).with(Text::new(text(object, "/metadata/name")).to_string(), Tone::Title));
+    out.push(
+        Line::new()
+            .with(format!("{kind} "), Tone::Dim)
+            .with(Text::new(text(object, "/metadata/name")).to_string(), Tone::Title),
+    );
     for (name, pointer) in [
         ("namespace", "/metadata/namespace"),
         ("phase", "/status/phase"),
@@ -63,7 +67,12 @@ fn head(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
     }
     for (name, pointer) in [("created", "/metadata/creationTimestamp"), ("deleting", "/metadata/deletionTimestamp")] {
         if let Ok(at) = text(object, pointer).parse::<Timestamp>() {
-            field(name, &format!("{} ({} ago)", at.format("%Y-%m-%d %H:%M:%S UTC"), age(Some(at), now)), Tone::Plain, out);
+            field(
+                name,
+                &format!("{} ({} ago)", at.format("%Y-%m-%d %H:%M:%S UTC"), age(Some(at), now)),
+                Tone::Plain,
+                out,
+            );
         }
     }
     if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
@@ -106,7 +115,10 @@ fn conditions(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
     for c in list {
         let (kind, status) = (text(c, "/type"), text(c, "/status"));
         // Most conditions are good when true; these are bad.
-        let inverted = kind.ends_with("Pressure") || kind.ends_with("Unavailable") || kind.contains("Failure") || kind.ends_with("Problem");
+        let inverted = kind.ends_with("Pressure")
+            || kind.ends_with("Unavailable")
+            || kind.contains("Failure")
+            || kind.ends_with("Problem");
         let good = (status == "True") != inverted;
         let tone = Tone::Health(match (status, good) {
             ("Unknown", _) => Health::Unknown,
@@ -135,14 +147,25 @@ fn containers(object: &Value, out: &mut Vec<Line>) {
             out.push(Line::new().with(Text::new(text(c, "/name")).to_string(), Tone::Strong));
             field("  image", text(c, "/image"), Tone::Plain, out);
             let (state, bad) = state(c.get("state"));
-            let tone = Tone::Health(if bad { Health::Critical } else if ready { Health::Ok } else { Health::Progressing });
+            let tone = Tone::Health(if bad {
+                Health::Critical
+            } else if ready {
+                Health::Ok
+            } else {
+                Health::Progressing
+            });
             field("  state", &state, tone, out);
             let (last, bad) = state_of_last(c);
             if !last.is_empty() {
                 field("  last state", &last, if bad { Tone::Warning } else { Tone::Plain }, out);
             }
             field("  ready", if ready { "yes" } else { "no" }, Tone::Plain, out);
-            field("  restarts", &c.get("restartCount").and_then(Value::as_u64).unwrap_or(0).to_string(), Tone::Plain, out);
+            field(
+                "  restarts",
+                &c.get("restartCount").and_then(Value::as_u64).unwrap_or(0).to_string(),
+                Tone::Plain,
+                out,
+            );
         }
     }
 }

@@ -137,7 +137,12 @@ fn amounts(d: &mut Lines<'_, '_>, t: &Task) {
     let cpu = used.map_or_else(|| "-".to_owned(), |u| u.cpu.to_string());
     let memory = used.map_or_else(|| "-".to_owned(), |u| u.memory.to_string());
     for (name, used, asked, limit) in [
-        ("cpu", cpu, or_dash(t.requests.cpu.0, t.requests.cpu.to_string()), or_dash(t.limits.cpu.0, t.limits.cpu.to_string())),
+        (
+            "cpu",
+            cpu,
+            or_dash(t.requests.cpu.0, t.requests.cpu.to_string()),
+            or_dash(t.limits.cpu.0, t.limits.cpu.to_string()),
+        ),
         (
             "memory",
             memory,

@@ -160,13 +160,16 @@ fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
         let mut bad: Vec<_> = s
             .troubled
             .iter()
-            .filter(|(_, f)| matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. }))
+            .filter(|(_, f)| {
+                matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. })
+            })
             .collect();
         bad.sort_by_key(|(_, f)| std::cmp::Reverse(f.rank()));
         let Some((feed, f)) = bad.first() else { continue };
         let (text, tone) = fresh(f, c);
         let mut line = Line::new().with(format!(" {} ", s.id), Tone::Cluster);
-        let what = if bad.len() > 1 { format!("{} and {} more", feed.word(), bad.len() - 1) } else { feed.word().to_owned() };
+        let what =
+            if bad.len() > 1 { format!("{} and {} more", feed.word(), bad.len() - 1) } else { feed.word().to_owned() };
         line.push(format!("{what} {text}"), tone);
         if let Some(why) = f.reason() {
             line.push(format!(": {why}"), Tone::Plain);
@@ -202,7 +205,11 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
     let (text, tone) = state(s, c);
     let share = |part: u64, whole: u64| percent(part, whole).map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"));
     let bad = s.tasks.critical + s.tasks.warning + s.tasks.unknown;
-    let tasks = if bad > 0 { format!("{} {}", grouped(u64::from(s.tasks.all)), format_args!("({bad})")) } else { grouped(u64::from(s.tasks.all)) };
+    let tasks = if bad > 0 {
+        format!("{} {}", grouped(u64::from(s.tasks.all)), format_args!("({bad})"))
+    } else {
+        grouped(u64::from(s.tasks.all))
+    };
     let pick = |n: bool, health| if n { Tone::Health(health) } else { Tone::Plain };
     let known = |text: String| if s.loading { "…".to_owned() } else { text };
     let name: String = s.id.as_str().chars().take(name_width).collect();
@@ -212,8 +219,14 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
         .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
         .with(format!("{text:<10}  "), tone)
         .with(format!("{:>9}  ", format!("{}/{}", s.nodes.0, s.nodes.1)), pick(s.nodes.0 < s.nodes.1, Health::Critical))
-        .with(format!("{tasks:>11}  "), pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }))
-        .with(format!("{:>7}  ", known(format!("{}/{}", s.workloads.0, s.workloads.1))), pick(s.workloads.0 > 0, Health::Warning))
+        .with(
+            format!("{tasks:>11}  "),
+            pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }),
+        )
+        .with(
+            format!("{:>7}  ", known(format!("{}/{}", s.workloads.0, s.workloads.1))),
+            pick(s.workloads.0 > 0, Health::Warning),
+        )
         .with(format!("{:>5}  ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
         .with(format!("{:>5}  ", known(s.warnings.to_string())), Tone::Plain);
     let cpu = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.cpu.0, s.allocatable.cpu.0));
@@ -221,7 +234,8 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
     line.push(format!("{cpu:>5}  {memory:>4}"), Tone::Plain);
     if wide {
         let max = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let spark = |pick: fn(&(u32, u32)) -> u32, whole| super::spark::sparkline(s.trend.iter().map(pick), whole, 10, c.ascii);
+        let spark =
+            |pick: fn(&(u32, u32)) -> u32, whole| super::spark::sparkline(s.trend.iter().map(pick), whole, 10, c.ascii);
         let cpu = spark(|t| t.0, max(s.allocatable.cpu.0));
         let memory = spark(|t| t.1, max(s.allocatable.memory.0 >> 20));
         line.push(format!("  {cpu:<10}  {memory:<10}"), Tone::Gauge(0));

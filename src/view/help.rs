@@ -43,23 +43,39 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
 pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
     use Command as C;
     let wanted: &[Command] = match context {
-        Context::Task => {
-            &[C::Open, C::Logs, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::GoToNode, C::GoToOwner, C::Palette, C::Help]
-        }
+        Context::Task => &[
+            C::Open,
+            C::Logs,
+            C::Describe,
+            C::Filter,
+            C::ProblemsOnly,
+            C::Details,
+            C::GoToNode,
+            C::GoToOwner,
+            C::Palette,
+            C::Help,
+        ],
         Context::Workload => {
             &[C::Open, C::Logs, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
         }
-        Context::Node => &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help],
+        Context::Node => {
+            &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
+        }
         Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
-        Context::Logs => {
-            &[C::Back, C::LogFollow, C::Filter, C::LogWrap, C::LogTimestamps, C::LogSince5m, C::LogHead, C::LogContainer, C::Help]
-        }
+        Context::Logs => &[
+            C::Back,
+            C::LogFollow,
+            C::Filter,
+            C::LogWrap,
+            C::LogTimestamps,
+            C::LogSince5m,
+            C::LogHead,
+            C::LogContainer,
+            C::Help,
+        ],
     };
-    wanted
-        .iter()
-        .filter_map(|c| keymap.keys_for(context, *c).into_iter().next().map(|k| (k, c.info().label)))
-        .collect()
+    wanted.iter().filter_map(|c| keymap.keys_for(context, *c).into_iter().next().map(|k| (k, c.info().label))).collect()
 }
 
 /// What can follow the keys pressed so far.

@@ -54,7 +54,8 @@ fn build(state: &LogState, line: &LogLine, width: usize) -> Vec<Line> {
             .into_iter()
             .enumerate()
             .map(|(i, spans)| {
-                let mut line = if i == 0 { prefix.clone() } else { Line::new().with(" ".repeat(prefix_width), Tone::Plain) };
+                let mut line =
+                    if i == 0 { prefix.clone() } else { Line::new().with(" ".repeat(prefix_width), Tone::Plain) };
                 line.spans.extend(spans);
                 line
             })

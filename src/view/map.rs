@@ -63,7 +63,9 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, task_r
     let mut lines = vec![Line::new().with(name, tone)];
     let state = if node.health() == Health::Ok { node.zone.to_string() } else { node.status.to_string() };
     let state: String = state.chars().take(width).collect();
-    lines.push(Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) }));
+    lines.push(
+        Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) }),
+    );
     lines.push(gauge("cpu", node, c, width, true));
     lines.push(gauge("mem", node, c, width, false));
     tasks.retain(|t| t.health != Health::Done);

@@ -124,7 +124,9 @@ pub struct ProblemStatus {
 /// True when a source failed: `status` then exits with 2.
 #[must_use]
 pub fn has_failed(s: &ClusterSummary) -> bool {
-    s.troubled.iter().any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. } | Freshness::Loading { .. }))
+    s.troubled
+        .iter()
+        .any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. } | Freshness::Loading { .. }))
 }
 
 /// Takes stock.
@@ -166,7 +168,8 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
 
 fn cluster(s: ClusterSummary) -> ClusterStatus {
     let t = s.tasks;
-    let share = |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
+    let share =
+        |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
     ClusterStatus {
         name: s.id.to_string(),
         server_version: (!s.version.is_empty()).then(|| s.version.to_string()),

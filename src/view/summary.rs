@@ -104,9 +104,8 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
         .map(|(s, state)| (s.feed, state.freshness.clone()))
         .collect();
     troubled.sort_by_key(|(feed, f)| (std::cmp::Reverse(f.rank()), *feed));
-    let complete = |feed| {
-        store.source(id, feed).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
-    };
+    let complete =
+        |feed| store.source(id, feed).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }));
     ClusterSummary {
         id: id.clone(),
         version: Text::empty(),

@@ -60,14 +60,9 @@ pub fn feeds(kind: ViewKind) -> &'static [Feed] {
         ViewKind::Overview => &[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets],
         ViewKind::Nodes | ViewKind::Map => &[Feed::Nodes],
         ViewKind::Tasks => &[Feed::Tasks],
-        ViewKind::Workloads => &[
-            Feed::Deployments,
-            Feed::StatefulSets,
-            Feed::DaemonSets,
-            Feed::Jobs,
-            Feed::CronJobs,
-            Feed::ReplicaSets,
-        ],
+        ViewKind::Workloads => {
+            &[Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Jobs, Feed::CronJobs, Feed::ReplicaSets]
+        }
         ViewKind::Events => &[Feed::Events],
     }
 }
@@ -195,9 +190,8 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
     if table.marks.is_empty() {
         return (0, 0);
     }
-    let visible = (0..table.order.len())
-        .filter(|i| table.id_at(c.store, *i).is_some_and(|id| table.marks.contains(id)))
-        .count();
+    let visible =
+        (0..table.order.len()).filter(|i| table.id_at(c.store, *i).is_some_and(|id| table.marks.contains(id))).count();
     (table.marks.len(), table.marks.len() - visible)
 }
 
@@ -218,7 +212,8 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
         keep.remove(i);
         skipped += 1;
     }
-    let least = |i: usize| natural[i].min(if columns[i].width.1 > 20 { columns[i].width.0.max(16) } else { natural[i] });
+    let least =
+        |i: usize| natural[i].min(if columns[i].width.1 > 20 { columns[i].width.0.max(16) } else { natural[i] });
     let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
         keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
     };

@@ -1,0 +1,181 @@
+//! The arguments. Help texts here are the man page, too.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One terminal console for the person on call: what is wrong, since when, and
+/// why, over every Kubernetes cluster the team runs.
+#[derive(Debug, Parser)]
+#[command(name = "quarterdeck", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do; without it, the console opens.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Show the embedded fleet instead of your clusters: calm, bad-deploy, zone-down or big.
+    #[arg(long, global = true, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "calm")]
+    pub demo: Option<String>,
+    /// A kubeconfig context to show; repeat it for several. Default: the current one.
+    #[arg(long, global = true, value_name = "CONTEXT")]
+    pub context: Vec<String>,
+    /// Read only this namespace, for roles that may see no other.
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The kubeconfig file. Default: KUBECONFIG, ~/.kube/config, or the pod's own service account.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The configuration file. Default: config.toml in the configuration directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The theme: a name, a file, or auto for dark or light as the terminal is.
+    #[arg(long, global = true, value_name = "THEME")]
+    pub theme: Option<String>,
+    /// The keymap: a name or a file.
+    #[arg(long, global = true, value_name = "KEYMAP")]
+    pub keymap: Option<String>,
+    /// Colours: auto, never, 16, 256 or truecolor.
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<String>,
+    /// Draw with ASCII characters only.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Change nothing anywhere: no writing client is built.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// The view that opens first: overview, nodes, tasks, workloads, events or map.
+    #[arg(long, global = true, value_name = "VIEW")]
+    pub view: Option<String>,
+    /// Show the wide columns from the start.
+    #[arg(long, global = true)]
+    pub wide: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print everything once. Exits with 0 when fine, 1 when something is critical, 2 when a source failed.
+    Status {
+        /// How.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Print one settled frame of a view; needs no terminal.
+    Snapshot(Snapshot),
+    /// Say what was found: terminal, colours, kubeconfig, reachability, permissions; with advice.
+    Doctor,
+    /// Look at, check or write the configuration.
+    Config {
+        /// What.
+        #[command(subcommand)]
+        what: ConfigVerb,
+    },
+    /// Print every key of the keymap in force.
+    Keys {
+        /// Only look for mistakes; exits with 1 when there are any.
+        #[arg(long)]
+        lint: bool,
+    },
+    /// List the themes.
+    Themes {
+        /// Only look for mistakes, contrast included; exits with 1 when there are any.
+        #[arg(long)]
+        lint: bool,
+        /// Print each role in its style.
+        #[arg(long)]
+        preview: bool,
+    },
+    /// Serve the embedded fleet to other programs, until stopped; prints a kubeconfig.
+    Sim(Sim),
+    /// Print the completion script of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    Man,
+}
+
+/// How `status` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs: versioned, see docs/status.md.
+    Json,
+}
+
+/// How `snapshot` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    /// Plain text.
+    Text,
+    /// With colours, for a terminal.
+    Ansi,
+    /// A vector image.
+    Svg,
+}
+
+/// Options of `snapshot`.
+#[derive(Debug, Args)]
+pub struct Snapshot {
+    /// The view: overview, nodes, tasks, workloads, events or map.
+    #[arg(value_name = "VIEW")]
+    pub what: String,
+    /// Columns and rows.
+    #[arg(long, value_name = "WxH", default_value = "160x48")]
+    pub size: String,
+    /// How.
+    #[arg(long, value_enum, default_value_t = Picture::Text)]
+    pub format: Picture,
+    /// Show only rows that fit, as `/` does.
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Keys to press before the picture is taken, such as "j j d".
+    #[arg(long, value_name = "KEYS")]
+    pub keys: Option<String>,
+    /// Let this much time pass first, so that a demo scenario gets going.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub after: u64,
+}
+
+/// Options of `sim`.
+#[derive(Debug, Args)]
+pub struct Sim {
+    /// Where to listen; loopback only. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+    /// A scenario's name, or a scenario file.
+    #[arg(long, value_name = "SCENARIO", default_value = "calm")]
+    pub scenario: String,
+    /// Nodes of the parametric scenario `big`.
+    #[arg(long, value_name = "N")]
+    pub nodes: Option<u32>,
+    /// Pods of the parametric scenario `big`.
+    #[arg(long, value_name = "M")]
+    pub pods: Option<u32>,
+    /// Pod changes a second of the parametric scenario `big`.
+    #[arg(long, value_name = "R")]
+    pub changes: Option<f64>,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Look for mistakes; exits with 1 when there are any.
+    Check {
+        /// The file. Default: the one in force.
+        file: Option<PathBuf>,
+    },
+    /// Print every setting with its value and where it comes from.
+    Show,
+    /// Write a commented configuration file; an existing one is left alone.
+    Init,
+}

@@ -1,0 +1,51 @@
+//! The console itself.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use color_eyre::eyre::eyre;
+
+use super::args::Cli;
+use super::{CliError, session};
+use crate::clock::Clock;
+use crate::run::{Console, End};
+
+/// Opens the console; 128 plus its number when a signal ended it.
+pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
+    let place = session::place(cli)?;
+    let config = session::load(cli, &place)?;
+    let theme = session::theme(&config, &place.paths)?;
+    let app = session::app(&config, &place.paths)?;
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(eyre!(
+            "the console needs a terminal on standard input and output; without one use `quarterdeck status` or `quarterdeck snapshot VIEW`"
+        ));
+    }
+    if session::env("TERM").as_deref() == Some("dumb") {
+        return Err(eyre!(
+            "TERM is `dumb`: this terminal cannot move its cursor; use `quarterdeck status`, or set TERM to what the terminal is (xterm-256color)"
+        ));
+    }
+    let clock = Clock::system();
+    let reading = session::read(cli, &config, &clock).await?;
+    // Over SSH every frame is bytes on somebody's hotspot.
+    let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
+    let mut console = Console {
+        store: reading.store,
+        app,
+        theme,
+        ascii: session::ascii(&config),
+        clock,
+        paths: place.paths.clone(),
+        draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
+    };
+    let ended = crate::run::run(&mut console, reading.backend, reading.observations).await;
+    if let Some(sim) = reading.sim {
+        sim.stop().await;
+    }
+    match ended? {
+        End::Quit => Ok(ExitCode::SUCCESS),
+        End::Signal(number) => Ok(ExitCode::from(128 + u8::try_from(number).unwrap_or(0))),
+    }
+}

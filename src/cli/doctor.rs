@@ -1,0 +1,147 @@
+//! `quarterdeck doctor`: what was found, and what to do about it.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use super::args::Cli;
+use super::output::say;
+use super::{CliError, session};
+use crate::theme::{ColorDepth, Theme};
+
+/// Collects findings.
+#[derive(Default)]
+struct Findings {
+    text: String,
+    bad: usize,
+}
+
+impl Findings {
+    fn good(&mut self, what: &str, found: &str) {
+        self.text += &format!("ok    {what:<14} {found}\n");
+    }
+
+    fn note(&mut self, what: &str, found: &str, advice: &str) {
+        self.text += &format!("note  {what:<14} {found}\n      {:<14} {advice}\n", "");
+    }
+
+    fn bad(&mut self, what: &str, found: &str, advice: &str) {
+        self.bad += 1;
+        self.text += &format!("BAD   {what:<14} {found}\n      {:<14} {advice}\n", "");
+    }
+}
+
+/// Prints findings; exits with 1 when something is bad.
+pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
+    let mut f = Findings::default();
+    terminal(&mut f);
+    let place = session::place(cli)?;
+    match session::load(cli, &place) {
+        Ok(config) => {
+            let file = place.paths.config_file();
+            f.good(
+                "config",
+                &if file.exists() {
+                    file.display().to_string()
+                } else {
+                    format!("defaults ({} does not exist)", file.display())
+                },
+            );
+            f.good("state", &place.paths.state_dir.display().to_string());
+            clusters(cli, &config, &mut f).await;
+        }
+        Err(e) => f.bad("config", &e.to_string(), "mend the file; `quarterdeck config check` looks again"),
+    }
+    f.text += &match f.bad {
+        0 => "everything needed is there\n".to_owned(),
+        n => format!("{n} to mend\n"),
+    };
+    say(&f.text);
+    Ok(if f.bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn terminal(f: &mut Findings) {
+    let term = session::env("TERM").unwrap_or_default();
+    if !std::io::stdout().is_terminal() {
+        f.note("terminal", "standard output is none", "the console needs one; `status` and `snapshot` do not");
+    } else if term == "dumb" || term.is_empty() {
+        f.bad("terminal", &format!("TERM is `{term}`"), "set TERM to what the terminal is, such as xterm-256color");
+    } else {
+        let size = crossterm::terminal::size().map_or_else(|_| "unknown size".to_owned(), |(w, h)| format!("{w}x{h}"));
+        f.good("terminal", &format!("{term}, {size}"));
+    }
+    let colors = match ColorDepth::from_env(&session::env) {
+        ColorDepth::None => "none (NO_COLOR or a terminal without)",
+        ColorDepth::Ansi16 => "16",
+        ColorDepth::Ansi256 => "256",
+        ColorDepth::TrueColor => "16 million",
+    };
+    f.good("colours", &format!("{colors}; theme auto is {}", Theme::auto_name(&session::env)));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(session::env).unwrap_or_default();
+    f.good(
+        "locale",
+        if locale.is_empty() { "none set; UTF-8 is taken for granted (--ascii draws without)" } else { &locale },
+    );
+    if let Some(from) = session::env("SSH_CONNECTION") {
+        f.good("ssh", &format!("from {}; frames are drawn less often", from.split(' ').next().unwrap_or_default()));
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
+    use crate::source::kubernetes::{Kubeconfig, contexts};
+    if cli.common.demo.is_none() {
+        let kubeconfig = config.kubeconfig.clone().map_or(Kubeconfig::Default, Kubeconfig::File);
+        match contexts(&kubeconfig) {
+            Ok(all) if all.is_empty() => {
+                f.note("kubeconfig", "none found", "set KUBECONFIG or --kubeconfig; --demo needs none")
+            }
+            Ok(all) => {
+                let names: Vec<String> = all
+                    .iter()
+                    .map(|c| if c.current { format!("{} (current)", c.name) } else { c.name.clone() })
+                    .collect();
+                f.good("kubeconfig", &format!("{} contexts: {}", all.len(), names.join(", ")));
+            }
+            Err(e) => f.bad("kubeconfig", &e.to_string(), "mend the file, or name another with --kubeconfig"),
+        }
+    }
+    let mut reading = match session::read(cli, config, &crate::clock::Clock::system()).await {
+        Ok(reading) => reading,
+        Err(e) => {
+            f.bad("clusters", &e.to_string(), "nothing can be read");
+            return;
+        }
+    };
+    let patience = std::time::Duration::from_secs(15);
+    crate::run::gather::settle(&mut reading.store, &mut reading.observations, patience).await;
+    for (id, known) in reading.store.clusters() {
+        match known {
+            Some(c) => f.good(id.as_str(), &format!("answers at {}, {}", c.endpoint, c.version)),
+            None => f.bad(id.as_str(), "does not answer", "the reasons follow, feed by feed"),
+        }
+        let mut live = Vec::new();
+        for (source, state) in reading.store.sources().filter(|(s, _)| s.cluster == *id) {
+            use crate::domain::Freshness as F;
+            let name = source.feed.word();
+            match &state.freshness {
+                F::Live { .. } => live.push(name),
+                F::Absent { because, denied: true } => {
+                    f.note(name, because, "ask for `list` and `watch` on it; the rest works without");
+                }
+                F::Absent { because, .. } => f.note(name, because, "shown as blank; nothing else depends on it"),
+                F::Loading { .. } => f.bad(name, "no answer yet", "the server is slow or the request is held back"),
+                F::Stale { because, .. } | F::Down { because, .. } => f.bad(name, because, "see the message"),
+            }
+        }
+        if !live.is_empty() {
+            f.good("read", &live.join(", "));
+        }
+    }
+    reading.stop().await;
+}
+
+#[cfg(not(feature = "kubernetes"))]
+#[expect(clippy::unused_async, reason = "the same call with and without the adapter")]
+async fn clusters(_cli: &Cli, _config: &crate::config::Config, f: &mut Findings) {
+    f.bad("clusters", "this build was made without the feature `kubernetes`", "build with default features");
+}

@@ -1,0 +1,77 @@
+//! The command line: arguments, one-shot commands, and the console's start.
+
+mod admin;
+mod args;
+mod console;
+mod doctor;
+pub mod export;
+mod output;
+mod session;
+mod sim;
+mod snapshot;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+pub use args::Cli;
+use args::Verb;
+use output::{fail, say};
+
+/// Something that ends the program with a message.
+pub type CliError = color_eyre::eyre::Report;
+
+/// Parses arguments, runs, and says how it went: 0 fine, 1 something critical or
+/// an error, 2 a source failed or the command line is wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    if color_eyre::config::HookBuilder::default().display_env_section(false).install().is_err() {
+        // Somebody installed hooks before us: a test. Messages are plainer, no more.
+    }
+    crate::term::install_panic_hook();
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            fail(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+    match &cli.verb {
+        Some(Verb::Completions { shell }) => {
+            let mut out = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "quarterdeck", &mut out);
+            say(&String::from_utf8_lossy(&out));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Verb::Man) => {
+            let mut out = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            say(&String::from_utf8_lossy(&out));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Verb::Config { what }) => admin::config(&cli, what),
+        Some(Verb::Keys { lint }) => admin::keys(&cli, *lint),
+        Some(Verb::Themes { lint, preview }) => admin::themes(&cli, *lint, *preview),
+        verb => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let code = runtime.block_on(async {
+                match verb {
+                    None => console::run(&cli).await,
+                    Some(Verb::Status { format }) => status::run(&cli, *format).await,
+                    Some(Verb::Snapshot(options)) => snapshot::run(&cli, options).await,
+                    Some(Verb::Doctor) => doctor::run(&cli).await,
+                    Some(Verb::Sim(options)) => sim::run(options).await,
+                    Some(_) => Ok(ExitCode::SUCCESS),
+                }
+            });
+            // Exec plugins and hanging servers must not keep the program alive.
+            runtime.shutdown_background();
+            code
+        }
+    }
+}

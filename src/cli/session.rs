@@ -1,0 +1,222 @@
+//! What every command needs first: configuration, paths, theme, keymap, and
+//! the clusters to read, the demo's included.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use color_eyre::eyre::eyre;
+use tokio::sync::mpsc;
+
+use super::CliError;
+use super::args::Cli;
+use crate::app::table::ViewKind;
+use crate::app::{App, Settings};
+use crate::clock::Clock;
+use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
+use crate::domain::ClusterId;
+use crate::keymap::Keymap;
+use crate::run::backend::Backend;
+use crate::sim::model::{Model, Parameters, Scenario};
+use crate::sim::server::{ServerOptions, SimServer};
+use crate::store::{Observation, Store};
+use crate::theme::{ColorDepth, Theme};
+
+#[cfg(feature = "kubernetes")]
+use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
+
+/// An environment variable, if set and not empty.
+pub fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+/// Where things are, and the demo's own directory while it lives.
+pub struct Place {
+    /// Directories.
+    pub paths: Paths,
+    /// Removed with everything in it when the demo ends.
+    _demo: Option<tempfile::TempDir>,
+}
+
+/// A demo gets directories of its own: it never touches the user's.
+pub fn place(cli: &Cli) -> Result<Place, CliError> {
+    if cli.common.demo.is_some() {
+        let dir = tempfile::Builder::new().prefix("quarterdeck-demo-").tempdir()?;
+        return Ok(Place { paths: Paths::demo(dir.path()), _demo: Some(dir) });
+    }
+    Ok(Place { paths: Paths::discover(&env), _demo: None })
+}
+
+/// The configuration in force.
+pub fn load(cli: &Cli, place: &Place) -> Result<Config, CliError> {
+    let c = &cli.common;
+    let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
+    let flag = |on: bool| on.then(|| "true".to_owned());
+    let overrides = Overrides::default()
+        .set("--theme", "theme", c.theme.clone())
+        .set("--keymap", "keymap", c.keymap.clone())
+        .set("--color", "color", c.color.clone())
+        .set("--view", "view", c.view.clone())
+        .set("--kubeconfig", "kubeconfig", path(&c.kubeconfig))
+        .set("--ascii", "ascii", flag(c.ascii))
+        .set("--wide", "wide", flag(c.wide))
+        .set("--read-only", "read_only", flag(c.read_only));
+    let options = LoadOptions { file: c.config.as_deref(), env: &env, cli: overrides, paths: &place.paths };
+    Ok(config::load(options)?)
+}
+
+/// The theme in force, at the terminal's colour depth.
+pub fn theme(config: &Config, paths: &Paths) -> Result<Theme, CliError> {
+    let name = if config.theme == "auto" { Theme::auto_name(&env).to_owned() } else { config.theme.clone() };
+    let theme = Theme::load(&name, Some(&paths.themes_dir))?;
+    let depth = match config.color {
+        ColorChoice::Auto => ColorDepth::from_env(&env),
+        ColorChoice::Never => ColorDepth::None,
+        ColorChoice::Ansi16 => ColorDepth::Ansi16,
+        ColorChoice::Ansi256 => ColorDepth::Ansi256,
+        ColorChoice::TrueColor => ColorDepth::TrueColor,
+    };
+    Ok(theme.with_depth(depth))
+}
+
+/// True when the terminal cannot show Unicode, or the user wants none.
+pub fn ascii(config: &Config) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(env).unwrap_or_default();
+    let utf8 = locale.to_lowercase().replace('-', "").contains("utf8");
+    // No locale at all is common in containers, and their terminals speak UTF-8.
+    config.ascii || (!utf8 && matches!(locale.as_str(), "C" | "POSIX"))
+}
+
+/// The app as the configuration wants it.
+pub fn app(config: &Config, paths: &Paths) -> Result<App, CliError> {
+    let keymap = Keymap::load(&config.keymap, Some(&paths.keymaps_dir))?;
+    let settings = Settings {
+        start: ViewKind::from_name(&config.view).unwrap_or(ViewKind::Overview),
+        wide: config.wide,
+        read_only: config.read_only,
+        log_bytes: usize::try_from(config.logs_buffer).unwrap_or(usize::MAX),
+        log_tail: config.logs_tail,
+        log_wrap: config.logs_wrap,
+        log_timestamps: config.logs_timestamps,
+        columns: crate::view::column_infos,
+    };
+    Ok(App::new(settings, keymap))
+}
+
+/// Sources at work, and the store that expects them.
+pub struct Reading {
+    /// What is known: nothing yet.
+    pub store: Store,
+    /// What comes in.
+    pub observations: mpsc::Receiver<Observation>,
+    /// On demand.
+    pub backend: Backend,
+    /// The embedded fleet, when it is what is read.
+    pub sim: Option<SimServer>,
+}
+
+impl Reading {
+    /// Ends the embedded fleet, if there is one.
+    pub async fn stop(self) {
+        drop(self.backend);
+        if let Some(sim) = self.sim {
+            sim.stop().await;
+        }
+    }
+}
+
+/// Starts the embedded fleet.
+pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOptions) -> Result<SimServer, CliError> {
+    let path = std::path::Path::new(name);
+    let scenario = if path.extension().is_some() || name.contains('/') {
+        Scenario::load(path, parameters)?
+    } else {
+        Scenario::embedded(name, parameters)?
+    };
+    Ok(SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await?)
+}
+
+/// Starts reading: the demo's fleet, or the user's clusters.
+#[cfg(feature = "kubernetes")]
+pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
+    let (specs, sim) = if let Some(scenario) = &cli.common.demo {
+        let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
+        let sim = start_sim(scenario, Parameters::default(), options).await?;
+        let spec = ClusterSpec {
+            id: ClusterId::new("demo"),
+            context: None,
+            kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
+            namespace: cli.common.namespace.clone(),
+            production: false,
+            // A demo is looked at for minutes: sparklines should move.
+            metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
+        };
+        (vec![spec], Some(sim))
+    } else {
+        (specs(cli, config)?, None)
+    };
+    let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
+    let store = Store::expecting(specs.iter().map(|s| s.id.clone()));
+    let backend = Backend::kubernetes(Sources::spawn(specs, tx, clock.clone()));
+    Ok(Reading { store, observations, backend, sim })
+}
+
+/// Starts reading: this build cannot.
+#[cfg(not(feature = "kubernetes"))]
+#[expect(clippy::unused_async, reason = "the same call with and without the adapter")]
+pub async fn read(_cli: &Cli, _config: &Config, _clock: &Clock) -> Result<Reading, CliError> {
+    Err(eyre!("this build reads no clusters: it was made without the feature `kubernetes`"))
+}
+
+/// The clusters to read: those named, those configured, or the current context.
+#[cfg(feature = "kubernetes")]
+pub fn specs(cli: &Cli, config: &Config) -> Result<Vec<ClusterSpec>, CliError> {
+    let kubeconfig = config.kubeconfig.clone().map_or(Kubeconfig::Default, Kubeconfig::File);
+    let known = contexts(&kubeconfig)?;
+    let configured: Vec<&str> = config.clusters.iter().map(|c| c.context.as_str()).collect();
+    let wanted: Vec<String> = if !cli.common.context.is_empty() {
+        cli.common.context.clone()
+    } else if !configured.is_empty() {
+        configured.iter().map(ToString::to_string).collect()
+    } else {
+        known.iter().filter(|c| c.current).map(|c| c.name.clone()).collect()
+    };
+    if wanted.is_empty() && in_cluster() {
+        return Ok(vec![spec(cli, config, "in-cluster", None, &Kubeconfig::Default)]);
+    }
+    if wanted.is_empty() {
+        return Err(eyre!(
+            "no cluster was found: there is no kubeconfig with a current context, and this is no pod\n\
+             - name one: quarterdeck --context NAME (or --kubeconfig FILE)\n\
+             - look around without a cluster: quarterdeck --demo\n\
+             - see what was looked at: quarterdeck doctor"
+        ));
+    }
+    for name in &wanted {
+        if !known.iter().any(|c| c.name == *name) {
+            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+            let there_are = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(eyre!("there is no context `{name}` in the kubeconfig; there are: {there_are}"));
+        }
+    }
+    let mut out: Vec<ClusterSpec> = Vec::new();
+    for name in wanted {
+        let spec = spec(cli, config, &name, Some(name.clone()), &kubeconfig);
+        if !out.iter().any(|s| s.id == spec.id) {
+            out.push(spec);
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(feature = "kubernetes")]
+fn spec(cli: &Cli, config: &Config, name: &str, context: Option<String>, kubeconfig: &Kubeconfig) -> ClusterSpec {
+    let settings = config.cluster(name);
+    ClusterSpec {
+        id: ClusterId::new(settings.map_or(name, |s| s.name.as_str())),
+        context,
+        kubeconfig: kubeconfig.clone(),
+        namespace: cli.common.namespace.clone().or_else(|| settings.and_then(|s| s.namespace.clone())),
+        production: settings.is_some_and(|s| s.production),
+        metrics_interval: config.metrics_interval,
+    }
+}

@@ -1,0 +1,156 @@
+//! `quarterdeck snapshot VIEW`: one settled frame, no terminal needed.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use color_eyre::eyre::eyre;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::sync::mpsc;
+
+use super::args::{Cli, Picture, Snapshot};
+use super::output::{fail, say};
+use super::{CliError, export, session};
+use crate::app::filter::Filter;
+use crate::app::table::ViewKind;
+use crate::app::{App, Effect};
+use crate::clock::{Clock, instant};
+use crate::run::backend::{self, Backend, Reply};
+use crate::run::gather::settle;
+use crate::store::{Observation, Store};
+use crate::theme::Theme;
+use crate::view::columns::Context;
+
+/// How long sources may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a page opened by keys may take to fill.
+const ANSWERS: Duration = Duration::from_secs(3);
+
+struct Taking {
+    store: Store,
+    app: App,
+    theme: Theme,
+    ascii: bool,
+    clock: Clock,
+    area: Rect,
+}
+
+/// Prints the picture; exits with 2 when a source did not answer in time.
+pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
+    let kind = ViewKind::from_name(&options.what).ok_or_else(|| {
+        let names: Vec<_> = ViewKind::ALL.iter().map(|k| k.name()).collect();
+        eyre!("there is no view `{}`; there are {}", options.what, names.join(", "))
+    })?;
+    let (width, height) = size(&options.size)?;
+    let place = session::place(cli)?;
+    let config = session::load(cli, &place)?;
+    let clock = Clock::system();
+    let mut app = session::app(&config, &place.paths)?;
+    app.show(kind);
+    if let (Some(raw), Some(table)) = (&options.filter, app.table_mut()) {
+        let keys: Vec<&str> = crate::view::column_infos(kind).iter().map(|c| c.key).collect();
+        table.filter = Filter::parse(raw, &keys)?;
+        table.touch();
+    }
+    let keys = options.keys.as_deref().map(crate::key::parse_sequence).transpose()?.unwrap_or_default();
+    let reading = session::read(cli, &config, &clock).await?;
+    let (mut observations, mut backend) = (reading.observations, reading.backend);
+    let mut taking = Taking {
+        store: reading.store,
+        app,
+        theme: session::theme(&config, &place.paths)?,
+        ascii: session::ascii(&config),
+        clock,
+        area: Rect::new(0, 0, width, height),
+    };
+    let complete = settle(&mut taking.store, &mut observations, PATIENCE).await;
+    taking.pass(Duration::from_secs(options.after), &mut observations).await;
+    taking.draw();
+    taking.press(&keys, &mut backend, &mut observations).await;
+    let buf = taking.draw();
+    say(&match options.format {
+        Picture::Text => export::text(&buf),
+        Picture::Ansi => export::ansi(&buf),
+        Picture::Svg => export::svg(&buf, &taking.theme),
+    });
+    drop(backend);
+    if let Some(sim) = reading.sim {
+        sim.stop().await;
+    }
+    if !complete {
+        fail("not every source answered in time; `quarterdeck doctor` says why");
+        return Ok(ExitCode::from(2));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Taking {
+    fn draw(&mut self) -> Buffer {
+        let mut buf = Buffer::empty(self.area);
+        let now = self.clock.now();
+        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        crate::ui::draw(&mut buf, self.area, &mut self.app, c, &self.theme);
+        buf
+    }
+
+    /// Takes in what comes for a while.
+    async fn pass(&mut self, time: Duration, observations: &mut mpsc::Receiver<Observation>) {
+        let start = instant();
+        while let Some(left) = time.checked_sub(start.elapsed()) {
+            match tokio::time::timeout(left, observations.recv()).await {
+                Ok(Some(observation)) => self.store.apply(observation),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+
+    /// Presses keys as the console would, and waits for the pages they open.
+    async fn press(
+        &mut self,
+        keys: &[crate::key::Key],
+        backend: &mut Backend,
+        observations: &mut mpsc::Receiver<Observation>,
+    ) {
+        let (tx, mut replies) = mpsc::channel::<Reply>(256);
+        backend.answer_to(tx);
+        for key in keys {
+            let now = self.clock.now();
+            let mut waits = false;
+            for effect in self.app.press(*key, &self.store, now) {
+                match effect {
+                    Effect::Fetch { page, id, kind } => {
+                        backend.fetch(page, id, kind, self.clock.clone(), &self.store);
+                        waits = true;
+                    }
+                    Effect::Logs(request) => {
+                        backend.logs(request);
+                        waits = true;
+                    }
+                    _ => {}
+                }
+            }
+            if waits {
+                let start = instant();
+                while let Some(left) = ANSWERS.checked_sub(start.elapsed()) {
+                    let quiet = left.min(Duration::from_millis(700));
+                    match tokio::time::timeout(quiet, replies.recv()).await {
+                        Ok(Some(reply)) => backend::take(&mut self.app, reply, self.clock.now()),
+                        Ok(None) | Err(_) => break,
+                    }
+                }
+            }
+            while let Ok(observation) = observations.try_recv() {
+                self.store.apply(observation);
+            }
+            self.draw();
+        }
+    }
+}
+
+fn size(raw: &str) -> Result<(u16, u16), CliError> {
+    let parsed = raw.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match parsed {
+        Some((w @ 1..=1000, h @ 1..=1000)) => Ok((w, h)),
+        _ => Err(eyre!("`{raw}` is no size: columns x rows, each from 1 to 1000, such as 160x48")),
+    }
+}

@@ -1,0 +1,72 @@
+//! `quarterdeck status`: everything once.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::args::{Cli, Format};
+use super::output::say;
+use super::{CliError, session};
+use crate::clock::Clock;
+use crate::run::gather::settle;
+use crate::store::problems::problems;
+use crate::view::columns::Context;
+use crate::view::status::{Status, status};
+
+/// How long sources may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Prints; exits with 0 when fine, 1 when something is critical, 2 when a source failed.
+pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
+    let place = session::place(cli)?;
+    let config = session::load(cli, &place)?;
+    let clock = Clock::system();
+    let mut reading = session::read(cli, &config, &clock).await?;
+    settle(&mut reading.store, &mut reading.observations, PATIENCE).await;
+    let now = clock.now();
+    let status = status(&reading.store, now);
+    match format {
+        Format::Json => say(&serde_json::to_string_pretty(&status)?),
+        Format::Table => {
+            let c = Context { store: &reading.store, now, absolute: false, ascii: session::ascii(&config) };
+            say(&table(c));
+        }
+    }
+    let code = code(&status);
+    reading.stop().await;
+    Ok(code)
+}
+
+fn code(status: &Status) -> ExitCode {
+    ExitCode::from(match status.state {
+        "critical" => 1,
+        "unknown" => 2,
+        _ => 0,
+    })
+}
+
+fn table(c: Context<'_>) -> String {
+    let mut out: String =
+        crate::view::header::cluster_lines(c, 80).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
+    out.push('\n');
+    let all = problems(c.store);
+    if all.is_empty() {
+        out.push_str("nothing is wrong\n");
+    }
+    for p in all {
+        let since = p.since.map_or_else(String::new, |t| format!(" for {}", crate::domain::age::age(Some(t), c.now)));
+        let place = if p.id.namespace.is_empty() { String::new() } else { format!("{}/", p.id.namespace) };
+        out += &format!(
+            "{}  {}  {} {place}{}  {}{since}",
+            crate::view::columns::overview_mark(p.health, c.ascii),
+            p.id.cluster,
+            p.id.kind.short(),
+            p.id.name,
+            p.what
+        );
+        if !p.why.is_empty() {
+            out += &format!(": {}", p.why);
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,74 @@
+//! Carrying out what the app asks for.
+
+use std::io;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::Console;
+use super::backend::Backend;
+use crate::app::Effect;
+use crate::cli::export;
+use crate::key::KeyCode;
+use crate::term::{Input, Screen};
+use crate::view::columns::Context;
+
+/// Handles input; true when the console shall end.
+pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Screen, what: Input) -> io::Result<bool> {
+    let now = console.clock.now();
+    console.arrange(now);
+    let effects = match what {
+        Input::Key(key) => {
+            if key.code == KeyCode::F(12) && std::env::var_os("QUARTERDECK_TEST_PANIC").is_some() {
+                test_panic();
+            }
+            console.app.press(key, &console.store, now)
+        }
+        Input::Paste(text) => {
+            console.app.paste(&text);
+            Vec::new()
+        }
+        Input::Resize => Vec::new(),
+    };
+    for effect in effects {
+        match effect {
+            Effect::Quit => return Ok(true),
+            Effect::Suspend => screen.suspend()?,
+            Effect::Refresh => backend.refresh(),
+            Effect::Copy(text) => screen.copy(&text)?,
+            Effect::Fetch { page, id, kind } => backend.fetch(page, id, kind, console.clock.clone(), &console.store),
+            Effect::Logs(request) => backend.logs(request),
+            Effect::StopLogs(page) => backend.stop_logs(page),
+            Effect::SaveScreen => save(console),
+        }
+    }
+    Ok(false)
+}
+
+/// For the test that a panic gives the terminal back; reached only with the
+/// environment variable set.
+#[expect(clippy::panic, reason = "a panic is what is tested")]
+fn test_panic() {
+    panic!("a panic for the test");
+}
+
+/// Writes the screen as text and SVG into the state directory.
+fn save(console: &mut Console) {
+    let now = console.clock.now();
+    let (width, height) = console.app.size;
+    let area = Rect::new(0, 0, width, height);
+    let mut buf = Buffer::empty(area);
+    let c = Context { store: &console.store, now, absolute: console.app.absolute, ascii: console.ascii };
+    crate::ui::draw(&mut buf, area, &mut console.app, c, &console.theme);
+    let dir = console.paths.state_dir.join("screens");
+    let stem = now.format("%Y%m%d-%H%M%S").to_string();
+    let write = || -> io::Result<()> {
+        std::fs::create_dir_all(&dir)?;
+        std::fs::write(dir.join(format!("{stem}.txt")), export::text(&buf))?;
+        std::fs::write(dir.join(format!("{stem}.svg")), export::svg(&buf, &console.theme))
+    };
+    match write() {
+        Ok(()) => console.app.say(now, &format!("saved {}", dir.join(format!("{stem}.svg")).display())),
+        Err(e) => console.app.complain(now, &format!("the screen could not be saved in {}: {e}", dir.display())),
+    }
+}

@@ -1,0 +1,35 @@
+//! Reading once: for `status`, `snapshot` and `doctor`.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::clock::instant;
+use crate::domain::Freshness;
+use crate::store::{Feed, Observation, Store};
+
+/// Applies observations until every feed has answered one way or the other, or
+/// until `patience` is over; true when all have answered.
+pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observation>, patience: Duration) -> bool {
+    let start = instant();
+    while !settled(store) {
+        let Some(left) = patience.checked_sub(start.elapsed()) else { return false };
+        match tokio::time::timeout(left, observations.recv()).await {
+            Ok(Some(observation)) => store.apply(observation),
+            Ok(None) | Err(_) => return settled(store),
+        }
+    }
+    true
+}
+
+fn settled(store: &Store) -> bool {
+    store.clusters().all(|(id, _)| {
+        let unreachable = store.source(id, Feed::Tasks).is_some_and(|s| matches!(s.freshness, Freshness::Down { .. }));
+        unreachable
+            || Feed::KUBERNETES.iter().all(|feed| {
+                store.source(id, *feed).is_some_and(|s| {
+                    s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. })
+                })
+            })
+    })
+}

@@ -1,0 +1,209 @@
+//! The terminal: entering, leaving, suspending, and what it sends.
+//!
+//! Whatever happens (quit, signal, panic, suspend) the terminal is given back
+//! as it was: raw mode off, the main screen, the cursor shown.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine;
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, Event, EventStream, KeyEvent, KeyEventKind,
+    KeyModifiers,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use crate::key::{Key, KeyCode};
+
+/// True while the terminal is ours: the panic hook gives it back only then, and
+/// only once.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+type Out = BufWriter<Stdout>;
+
+/// The screen while it is ours.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<Out>>,
+    /// What the terminal sends; dropped around a suspension, because an unpolled
+    /// stream still reads standard input.
+    pub events: Option<EventStream>,
+    synchronized: bool,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When it cannot be put into raw mode: standard input or output is none.
+    pub fn enter() -> io::Result<Self> {
+        take()?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        let mut terminal = Terminal::new(backend)?;
+        terminal.clear()?;
+        // Terminals ignore the mode they do not know, but the Linux console and
+        // plain serial lines print it.
+        let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
+        Ok(Self { terminal, events: Some(EventStream::new()), synchronized })
+    }
+
+    /// Draws a frame; only cells that changed are sent.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect) -> Option<Position>) -> io::Result<()> {
+        if self.synchronized {
+            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        }
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            if let Some(at) = draw(frame.buffer_mut(), area) {
+                frame.set_cursor_position(at);
+            }
+        })?;
+        if self.synchronized {
+            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        }
+        self.terminal.backend_mut().flush()
+    }
+
+    /// Everything is drawn again from nothing.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal back, stops this process, and takes the terminal again
+    /// when it is continued.
+    ///
+    /// # Errors
+    /// When the terminal cannot be taken again.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        self.events = None;
+        restore();
+        // SIGSTOP rather than SIGTSTP: the latter is handled by us.
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+        take()?;
+        self.terminal.clear()?;
+        self.events = Some(EventStream::new());
+        Ok(())
+    }
+
+    /// Puts text on the clipboard of the terminal's machine (OSC 52), also
+    /// through tmux and over SSH.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        let osc = format!("\u{1b}]52;c;{encoded}\u{7}");
+        let out = self.terminal.backend_mut();
+        if std::env::var_os("TMUX").is_some() {
+            // tmux passes on what is wrapped so, its escapes doubled.
+            write!(out, "\u{1b}Ptmux;{}\u{1b}\\", osc.replace('\u{1b}', "\u{1b}\u{1b}"))?;
+        }
+        out.write_all(osc.as_bytes())?;
+        out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.events = None;
+        restore();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    ENTERED.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+}
+
+/// Gives the terminal back if it is ours. Errors are of no use here: the
+/// terminal may be gone.
+pub fn restore() {
+    if ENTERED.swap(false, Ordering::SeqCst) {
+        let _ = execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            DisableFocusChange,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            cursor::Show
+        );
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Restores the terminal before a panic's message is printed, so that it can be
+/// read. Install after `color_eyre`, before the terminal is entered.
+pub fn install_panic_hook() {
+    let next = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        restore();
+        next(info);
+    }));
+}
+
+/// What the terminal sent, as far as it matters here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A key press.
+    Key(Key),
+    /// Pasted text.
+    Paste(String),
+    /// The size changed.
+    Resize,
+}
+
+/// An event as input; `None` for what means nothing here.
+#[must_use]
+pub fn input(event: Event) -> Option<Input> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => convert(key).map(Input::Key),
+        Event::Paste(text) => Some(Input::Paste(text)),
+        Event::Resize(..) | Event::FocusGained => Some(Input::Resize),
+        _ => None,
+    }
+}
+
+fn convert(event: KeyEvent) -> Option<Key> {
+    use crossterm::event::KeyCode as C;
+    let code = match event.code {
+        C::Char(c) => KeyCode::Char(c),
+        C::Enter => KeyCode::Enter,
+        C::Esc => KeyCode::Esc,
+        C::Tab => KeyCode::Tab,
+        C::BackTab => KeyCode::BackTab,
+        C::Backspace => KeyCode::Backspace,
+        C::Delete => KeyCode::Delete,
+        C::Insert => KeyCode::Insert,
+        C::Up => KeyCode::Up,
+        C::Down => KeyCode::Down,
+        C::Left => KeyCode::Left,
+        C::Right => KeyCode::Right,
+        C::Home => KeyCode::Home,
+        C::End => KeyCode::End,
+        C::PageUp => KeyCode::PageUp,
+        C::PageDown => KeyCode::PageDown,
+        C::F(n) => KeyCode::F(n),
+        _ => return None,
+    };
+    let key = Key {
+        code,
+        ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
+        alt: event.modifiers.contains(KeyModifiers::ALT),
+        shift: event.modifiers.contains(KeyModifiers::SHIFT),
+    };
+    Some(key.canonical())
+}
