@@ -193,8 +193,7 @@ impl World {
         let sets = self.sets_of(d.meta.uid);
         let sum = |f: fn(&Set) -> i64| sets.iter().map(f).sum::<i64>();
         let (exists, ready) = (sum(|s| s.exists), sum(|s| s.ready));
-        let (updated, updated_ready) =
-            sets.iter().find(|s| s.at == *new).map_or((0, 0), |s| (s.exists, s.ready));
+        let (updated, updated_ready) = sets.iter().find(|s| s.at == *new).map_or((0, 0), |s| (s.exists, s.ready));
         let now = self.now;
         let Some(d) = self.controllers.get_mut(at) else { return };
         let n = |s: &Obj, k: &str| s.get(k).and_then(Value::as_i64).unwrap_or(0);
@@ -279,7 +278,9 @@ impl World {
         }
         if have > want {
             pods.sort_by_key(|id| {
-                self.pods.get(id).map(|p| (p.node.is_some(), p.started.is_some(), p.ready, std::cmp::Reverse(p.created)))
+                self.pods
+                    .get(id)
+                    .map(|p| (p.node.is_some(), p.started.is_some(), p.ready, std::cmp::Reverse(p.created)))
             });
             for id in pods.into_iter().take((have - want) as usize) {
                 let name = self.pods.get(&id).map(|p| p.name.clone());

@@ -136,14 +136,7 @@ impl World {
     }
 
     /// What the kubelet or the scheduler says about a pod; `container` for one of its containers.
-    pub fn pod_event(
-        &mut self,
-        id: PodId,
-        kind: &'static str,
-        reason: &str,
-        message: &str,
-        container: Option<&str>,
-    ) {
+    pub fn pod_event(&mut self, id: PodId, kind: &'static str, reason: &str, message: &str, container: Option<&str>) {
         let Some(p) = self.pods.get(&id) else { return };
         let about = Ref { kind: ObjectKind::Pod, ns: p.ns.clone(), name: p.name.clone() };
         let field = container.map(|c| {

@@ -229,8 +229,7 @@ impl World {
                 c.meta.generation += 1;
                 self.enqueue(&at);
             } else {
-                let c =
-                    Controller::new(meta.clone(), spec, template, profile.clone(), replicas, self.now);
+                let c = Controller::new(meta.clone(), spec, template, profile.clone(), replicas, self.now);
                 self.add_controller(c);
             }
             self.settle();
@@ -246,13 +245,7 @@ impl World {
         self.settle();
     }
 
-    fn add_cron_job(
-        &mut self,
-        w: &WorkloadDef,
-        meta: Meta,
-        profile: Arc<super::profile::Profile>,
-        now: Ms,
-    ) {
+    fn add_cron_job(&mut self, w: &WorkloadDef, meta: Meta, profile: Arc<super::profile::Profile>, now: Ms) {
         let at = meta.at.clone();
         let spec = build::spec(w, &w.image);
         let template = Arc::new(Template::parse(&spec["jobTemplate"]["spec"]["template"]));
@@ -452,8 +445,16 @@ impl World {
         }
         use ObjectKind as K;
         for kind in [
-            K::ConfigMap, K::Service, K::Deployment, K::ReplicaSet, K::StatefulSet, K::DaemonSet, K::CronJob, K::Job,
-            K::HorizontalPodAutoscaler, K::PodDisruptionBudget,
+            K::ConfigMap,
+            K::Service,
+            K::Deployment,
+            K::ReplicaSet,
+            K::StatefulSet,
+            K::DaemonSet,
+            K::CronJob,
+            K::Job,
+            K::HorizontalPodAutoscaler,
+            K::PodDisruptionBudget,
         ] {
             for r in of(kind) {
                 self.render(&r).into_iter().for_each(|v| sink(Put(r.kind, v)));

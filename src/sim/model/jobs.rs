@@ -73,8 +73,22 @@ impl World {
         status.insert("uncountedTerminatedPods".into(), json!({}));
         if done {
             status.insert("completionTime".into(), time(now).into());
-            set_condition(&mut c.conditions, now, "SuccessCriteriaMet", true, "CompletionsReached", "Reached expected number of succeeded pods");
-            set_condition(&mut c.conditions, now, "Complete", true, "CompletionsReached", "Reached expected number of succeeded pods");
+            set_condition(
+                &mut c.conditions,
+                now,
+                "SuccessCriteriaMet",
+                true,
+                "CompletionsReached",
+                "Reached expected number of succeeded pods",
+            );
+            set_condition(
+                &mut c.conditions,
+                now,
+                "Complete",
+                true,
+                "CompletionsReached",
+                "Reached expected number of succeeded pods",
+            );
         } else if over {
             let message = "Job has reached the specified backoff limit";
             set_condition(&mut c.conditions, now, "FailureTarget", true, "BackoffLimitExceeded", message);

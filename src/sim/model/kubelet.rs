@@ -27,9 +27,7 @@ pub fn backoff_words(crashes: u32) -> &'static str {
 
 /// What the runtime says when an image is not there.
 pub fn pull_error(image: &str) -> String {
-    format!(
-        "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {image}: not found"
-    )
+    format!("failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {image}: not found")
 }
 
 impl World {

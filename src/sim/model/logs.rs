@@ -32,9 +32,7 @@ impl World {
         let p = self.pods.get(&id).ok_or(Refusal::NotFound)?;
         let i = pick(p, q.container.as_deref())?;
         let (spec, c) = (&p.template.containers[i], &p.containers[i]);
-        let words = |why: &str| {
-            Refusal::Invalid(format!("container \"{}\" in pod \"{}\" is {why}", spec.name, p.name))
-        };
+        let words = |why: &str| Refusal::Invalid(format!("container \"{}\" in pod \"{}\" is {why}", spec.name, p.name));
         let (started, until, ended, run) = if q.previous {
             let last = c.last.ok_or_else(|| {
                 Refusal::Invalid(format!(

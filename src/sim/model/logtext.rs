@@ -16,15 +16,33 @@ pub struct LineOf<'a> {
 }
 
 const PATHS: [&str; 10] = [
-    "/", "/api/v1/cart", "/api/v1/checkout", "/api/v1/products?page=2", "/api/v1/products/8841", "/api/v2/search?q=boots",
-    "/api/v1/orders/20391", "/static/app.4f1c.js", "/api/v1/session", "/healthz",
+    "/",
+    "/api/v1/cart",
+    "/api/v1/checkout",
+    "/api/v1/products?page=2",
+    "/api/v1/products/8841",
+    "/api/v2/search?q=boots",
+    "/api/v1/orders/20391",
+    "/static/app.4f1c.js",
+    "/api/v1/session",
+    "/healthz",
 ];
 const WORK: [&str; 8] = [
-    "request served", "cache refreshed", "batch written", "message acknowledged", "connection reused", "index segment merged",
-    "offset committed", "lease renewed",
+    "request served",
+    "cache refreshed",
+    "batch written",
+    "message acknowledged",
+    "connection reused",
+    "index segment merged",
+    "offset committed",
+    "lease renewed",
 ];
 const TROUBLE: [&str; 5] = [
-    "upstream timed out, retrying", "slow query", "connection pool nearly used up", "rate limit reached", "stale read repaired",
+    "upstream timed out, retrying",
+    "slow query",
+    "connection pool nearly used up",
+    "rate limit reached",
+    "stale read repaired",
 ];
 
 fn of<'a>(list: &[&'a str], h: u64) -> &'a str {
@@ -80,7 +98,10 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
     let one = match l.style {
         LogStyle::Json => format!(
             "{{\"ts\":\"{}\",\"level\":\"{}\",\"service\":\"{name}\",\"msg\":\"{}\",\"trace_id\":\"{:016x}\",\"duration_ms\":{ms}}}",
-            time(at), level(l), message(l), hash2(h, 9)
+            time(at),
+            level(l),
+            message(l),
+            hash2(h, 9)
         ),
         LogStyle::Access => {
             let (y, mo, d, hh, mi, s, _) = civil(at);
@@ -88,7 +109,13 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
                 [(mo as usize + 11) % 12];
             format!(
                 "10.{}.{}.{} - - [{d:02}/{month}/{y}:{hh:02}:{mi:02}:{s:02} +0000] \"{method} {} HTTP/1.1\" {} {} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" {:.3}",
-                h >> 8 & 63, h >> 16 & 255, h >> 24 & 255, of(&PATHS, h >> 32), status(l), 180 + (h >> 40 & 0x3FFF), ms as f64 / 1000.0
+                h >> 8 & 63,
+                h >> 16 & 255,
+                h >> 24 & 255,
+                of(&PATHS, h >> 32),
+                status(l),
+                180 + (h >> 40 & 0x3FFF),
+                ms as f64 / 1000.0
             )
         }
         LogStyle::Java => return java(l),
@@ -101,7 +128,8 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
             };
             format!(
                 "\u{1b}[2m{}\u{1b}[0m \u{1b}[{colour}m{word}\u{1b}[0m \u{1b}[1m{name}\u{1b}[0m: {} \u{1b}[3mtook\u{1b}[0m={ms}ms",
-                time(at), message(l)
+                time(at),
+                message(l)
             )
         }
         LogStyle::Plain => format!("time={} level={} msg=\"{}\" took={ms}ms", time(at), level(l), message(l)),
@@ -115,8 +143,16 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
         }
         LogStyle::Envoy => format!(
             "[{}.{:03}Z] \"{method} {} HTTP/1.1\" {} - via_upstream - \"-\" 0 {} {ms} {} \"-\" \"Go-http-client/1.1\" \"{:016x}\" \"{name}\" \"10.{}.{}.{}:8080\" inbound|8080||",
-            time(at).trim_end_matches('Z'), at.rem_euclid(1000), of(&PATHS, h >> 32), status(l), 120 + (h >> 40 & 0xFFF), ms.saturating_sub(1),
-            hash2(h, 11), 64 + (h >> 8 & 31), h >> 16 & 255, h >> 24 & 255
+            time(at).trim_end_matches('Z'),
+            at.rem_euclid(1000),
+            of(&PATHS, h >> 32),
+            status(l),
+            120 + (h >> 40 & 0xFFF),
+            ms.saturating_sub(1),
+            hash2(h, 11),
+            64 + (h >> 8 & 31),
+            h >> 16 & 255,
+            h >> 24 & 255
         ),
     };
     vec![one]
@@ -127,7 +163,10 @@ fn java(l: &LineOf<'_>) -> Vec<String> {
     let thread = l.h >> 5 & 15;
     let head = format!(
         "{} {:>5} [http-nio-8080-exec-{thread}] c.example.{}.Handler : {}",
-        time(l.at), level.to_uppercase(), l.pod.profile.workload.replace('-', ""), message(l)
+        time(l.at),
+        level.to_uppercase(),
+        l.pod.profile.workload.replace('-', ""),
+        message(l)
     );
     if level != "error" {
         return vec![head];
@@ -188,11 +227,14 @@ pub fn dying_words(style: LogStyle, p: &Pod, e: Ended, h: u64) -> Vec<String> {
     }
     match style {
         LogStyle::Json => vec![
-            format!("{{\"level\":\"error\",\"service\":\"{name}\",\"msg\":\"cannot read configuration\",\"error\":\"missing required key: PAYMENT_GATEWAY_URL\"}}"),
+            format!(
+                "{{\"level\":\"error\",\"service\":\"{name}\",\"msg\":\"cannot read configuration\",\"error\":\"missing required key: PAYMENT_GATEWAY_URL\"}}"
+            ),
             format!("{{\"level\":\"fatal\",\"service\":\"{name}\",\"msg\":\"exiting\",\"code\":{}}}", e.exit),
         ],
         LogStyle::Java => {
-            let mut out = vec![format!("ERROR [main] c.example.{}.Application : Application run failed", name.replace('-', ""))];
+            let mut out =
+                vec![format!("ERROR [main] c.example.{}.Application : Application run failed", name.replace('-', ""))];
             out.extend(stack_trace("java.lang.IllegalStateException: missing required key: PAYMENT_GATEWAY_URL", h));
             out
         }

@@ -71,9 +71,8 @@ impl World {
         }
         n.link = link;
         n.link_at = now;
-        n.taints.retain(|t| {
-            !["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].contains(&t.key.as_str())
-        });
+        n.taints
+            .retain(|t| !["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].contains(&t.key.as_str()));
         if let Some(key) = down_taint(link) {
             for effect in ["NoSchedule", "NoExecute"] {
                 let added = (effect == "NoExecute").then_some(now);
@@ -85,7 +84,8 @@ impl World {
         let pods: Vec<PodId> = n.pods.iter().copied().collect();
         let at = Self::node_ref(name);
         self.touch_object(&at);
-        let (reason, word) = if link == Link::Up { ("NodeReady", "NodeReady") } else { ("NodeNotReady", "NodeNotReady") };
+        let (reason, word) =
+            if link == Link::Up { ("NodeReady", "NodeReady") } else { ("NodeNotReady", "NodeNotReady") };
         self.object_event(&at, "Normal", reason, &format!("Node {name} status is now: {word}"));
         for id in pods {
             self.set_pod_lost(id, link != Link::Up);
@@ -139,8 +139,7 @@ impl World {
 
     /// Nodes changed: daemon sets may want more or fewer pods.
     pub fn enqueue_daemons(&mut self) {
-        let all: Vec<Ref> =
-            self.controllers.keys().filter(|r| r.kind == ObjectKind::DaemonSet).cloned().collect();
+        let all: Vec<Ref> = self.controllers.keys().filter(|r| r.kind == ObjectKind::DaemonSet).cloned().collect();
         self.queue.extend(all);
     }
 

@@ -315,5 +315,10 @@ impl Pod {
 pub fn digest(image: &str) -> String {
     let repository = image.rsplit_once(':').map_or(image, |(r, _)| r);
     let a = hash(image);
-    format!("{repository}@sha256:{a:016x}{:016x}{:016x}{:016x}", !a, a.rotate_left(23), a.rotate_right(11) ^ 0x00C0_FFEE)
+    format!(
+        "{repository}@sha256:{a:016x}{:016x}{:016x}{:016x}",
+        !a,
+        a.rotate_left(23),
+        a.rotate_right(11) ^ 0x00C0_FFEE
+    )
 }

@@ -60,9 +60,13 @@ impl World {
         let Some(current) = self.controllers.get(&target).map(|c| c.replicas) else { return };
         let seen = self.utilization(&target);
         let now = self.now;
-        let raw = seen.map_or(current, |(u, _)| {
-            if (u - goal).abs() * 10 <= goal { current } else { (current * u + goal - 1) / goal }
-        });
+        let raw =
+            seen.map_or(
+                current,
+                |(u, _)| {
+                    if (u - goal).abs() * 10 <= goal { current } else { (current * u + goal - 1) / goal }
+                },
+            );
         let wanted = raw.min(current * 2).clamp(min, max.max(min));
         let Some(h) = self.hpas.get_mut(at) else { return };
         let rested = h.scaled.is_none_or(|t| now - t >= if wanted < current { COOL * 3 } else { COOL / 2 });
@@ -93,9 +97,20 @@ impl World {
         let now = self.now;
         let Some(h) = self.hpas.get_mut(at) else { return };
         let mut conditions = h.status.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-        set_condition(&mut conditions, now, "AbleToScale", true, "ReadyForNewScale", "recommended size matches current size");
+        set_condition(
+            &mut conditions,
+            now,
+            "AbleToScale",
+            true,
+            "ReadyForNewScale",
+            "recommended size matches current size",
+        );
         let (ok, reason, message) = if seen.is_some() {
-            (true, "ValidMetricFound", "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)")
+            (
+                true,
+                "ValidMetricFound",
+                "the HPA was able to successfully calculate a replica count from cpu resource utilization (percentage of request)",
+            )
         } else {
             (false, "FailedGetResourceMetric", "the HPA was unable to compute the replica count: no ready pods")
         };

@@ -69,8 +69,8 @@ impl World {
             fitting += 1;
             let (cpu, memory) = n.allocatable();
             let full = n.used_cpu * 500 / cpu.max(1) + n.used_memory * 500 / memory.max(1);
-            let crowd = mates.get(&**n.name()).copied().unwrap_or(0) * 1200
-                + zones.get(&*n.zone).copied().unwrap_or(0) * 400;
+            let crowd =
+                mates.get(&**n.name()).copied().unwrap_or(0) * 1200 + zones.get(&*n.zone).copied().unwrap_or(0) * 400;
             let score = full + crowd;
             if best.is_none_or(|(s, _)| score < s) {
                 best = Some((score, n.name()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::meta::{Ms, Meta, Obj, Owner, Ref};
+use super::meta::{Meta, Ms, Obj, Owner, Ref};
 use super::node::{Link, Node};
 use super::pod::PodId;
 use super::profile::Profile;
@@ -220,14 +220,19 @@ impl World {
                 self.object_event(at, "Normal", "SuccessfulCreate", &format!("Created pod: {name}"));
                 self.bind(id, n);
                 if !self.genesis {
-                    self.pod_event(id, "Normal", "Scheduled", &format!("Successfully assigned {}/{name} to {n}", at.ns), None);
+                    self.pod_event(
+                        id,
+                        "Normal",
+                        "Scheduled",
+                        &format!("Successfully assigned {}/{name} to {n}", at.ns),
+                        None,
+                    );
                     self.after(400, Due::Kubelet(id, Step::Accept));
                 }
                 have.insert(n.clone(), id);
             }
         }
-        let misplaced: Vec<PodId> =
-            have.iter().filter(|(n, _)| !wanted.contains(n)).map(|(_, id)| *id).collect();
+        let misplaced: Vec<PodId> = have.iter().filter(|(n, _)| !wanted.contains(n)).map(|(_, id)| *id).collect();
         for id in misplaced {
             self.delete_pod(id);
         }

@@ -217,9 +217,7 @@ fn pod_spec(spec: &Value) -> Obj {
     if let Some(list) = tolerations.as_array_mut() {
         for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
             if !list.iter().any(|t| t["key"] == key || (t["operator"] == "Exists" && t["key"].is_null())) {
-                list.push(
-                    json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}),
-                );
+                list.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
             }
         }
     }

@@ -236,11 +236,9 @@ impl World {
                 Touched::Event(id) => {
                     out.extend(self.events.render(id).map(|v| Change::Put(ObjectKind::Event, v)));
                 }
-                Touched::Gone(at) => out.push(Change::Delete {
-                    kind: at.kind,
-                    namespace: at.ns.to_string(),
-                    name: at.name.to_string(),
-                }),
+                Touched::Gone(at) => {
+                    out.push(Change::Delete { kind: at.kind, namespace: at.ns.to_string(), name: at.name.to_string() })
+                }
             }
         }
     }

@@ -24,9 +24,7 @@ pub fn generate(file: &mut File, g: &Generate) {
     // Every pod asks for 100m and 128Mi: a quarter is left over for rollouts.
     let (cpu, memory) = ((room * 100).div_ceil(1000).max(8) + 1, (room * 128).div_ceil(1024).max(16) + 2);
     let spot = g.nodes / 3;
-    for (group, count, capacity) in
-        [("general", g.nodes - spot, Capacity::OnDemand), ("spot", spot, Capacity::Spot)]
-    {
+    for (group, count, capacity) in [("general", g.nodes - spot, Capacity::OnDemand), ("spot", spot, Capacity::Spot)] {
         file.nodes.push(NodeGroup {
             group: group.to_owned(),
             count,

@@ -11,21 +11,48 @@ use crate::sim::model::profile::Behaviour;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// A new image, or the next version of the present one.
-    Rollout { workload: (String, String), image: Option<String>, behaviour: Option<Behaviour> },
+    Rollout {
+        workload: (String, String),
+        image: Option<String>,
+        behaviour: Option<Behaviour>,
+    },
     /// Back to the revision before.
-    Rollback { workload: (String, String) },
+    Rollback {
+        workload: (String, String),
+    },
     /// The pods that run behave otherwise from now on.
-    Behave { workload: (String, String), behaviour: Behaviour },
+    Behave {
+        workload: (String, String),
+        behaviour: Behaviour,
+    },
     /// Some pods are deleted.
-    Kill { workload: (String, String), pods: u32 },
-    Scale { workload: (String, String), replicas: i64 },
+    Kill {
+        workload: (String, String),
+        pods: u32,
+    },
+    Scale {
+        workload: (String, String),
+        replicas: i64,
+    },
     /// Of one workload, or of all.
-    Load { workload: Option<(String, String)>, factor: f64 },
-    ZoneDown { zone: String },
-    NodeDown { node: u32 },
-    NodeNotReady { node: u32 },
+    Load {
+        workload: Option<(String, String)>,
+        factor: f64,
+    },
+    ZoneDown {
+        zone: String,
+    },
+    NodeDown {
+        node: u32,
+    },
+    NodeNotReady {
+        node: u32,
+    },
     /// A zone, a node, or everything.
-    Recover { zone: Option<String>, node: Option<u32> },
+    Recover {
+        zone: Option<String>,
+        node: Option<u32>,
+    },
 }
 
 /// A step of the timeline, checked.
@@ -92,10 +119,9 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
             behaviour,
         },
         ActionName::Rollback => Action::Rollback { workload: the_workload()? },
-        ActionName::Behave => Action::Behave {
-            workload: the_workload()?,
-            behaviour: behaviour.ok_or_else(|| needs("a behaviour"))?,
-        },
+        ActionName::Behave => {
+            Action::Behave { workload: the_workload()?, behaviour: behaviour.ok_or_else(|| needs("a behaviour"))? }
+        }
         ActionName::Kill => {
             Action::Kill { workload: the_workload()?, pods: s.pods.as_ref().map_or(1, |p| *p.get_ref()) }
         }
@@ -115,9 +141,7 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
         }
         ActionName::ZoneDown => Action::ZoneDown { zone: zone.ok_or_else(|| needs("a zone"))? },
         ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
-        ActionName::NodeNotReady => {
-            Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? }
-        }
+        ActionName::NodeNotReady => Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::Recover => Action::Recover { zone, node },
     };
     if let Some(e) = s.every.as_ref().filter(|e| e.get_ref().0 < 1000) {
@@ -179,9 +203,9 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
 
 fn find(file: &File, w: &Spanned<String>) -> Result<(String, String), Fault> {
     let text = w.get_ref();
-    let found = text.split_once('/').filter(|(ns, name)| {
-        file.workloads.iter().any(|w| w.namespace.get_ref() == ns && w.name == *name)
-    });
+    let found = text
+        .split_once('/')
+        .filter(|(ns, name)| file.workloads.iter().any(|w| w.namespace.get_ref() == ns && w.name == *name));
     found.map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(|| {
         let names: Vec<String> =
             file.workloads.iter().map(|w| format!("{}/{}", w.namespace.get_ref(), w.name)).collect();

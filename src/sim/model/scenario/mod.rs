@@ -108,11 +108,9 @@ impl Scenario {
     /// # Errors
     /// With line and column, and what is allowed there.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ScenarioError> {
-        let mut file: File = toml::from_str(text).map_err(|e| {
-            invalid(text, file_name, e.span().map_or(0, |s| s.start), e.message().trim().to_owned())
-        })?;
-        let steps =
-            check::check(&file).map_err(|(at, message)| invalid(text, file_name, at, message))?;
+        let mut file: File = toml::from_str(text)
+            .map_err(|e| invalid(text, file_name, e.span().map_or(0, |s| s.start), e.message().trim().to_owned()))?;
+        let steps = check::check(&file).map_err(|(at, message)| invalid(text, file_name, at, message))?;
         let changes = file.generate.as_ref().map_or(0.0, |g| g.changes_per_second);
         if file.nodes.is_empty() && file.generate.is_none() {
             return Err(invalid(text, file_name, 0, "a scenario needs [[nodes]] or [generate]".to_owned()));
@@ -145,7 +143,10 @@ impl Scenario {
             if p == Parameters::default() {
                 return Ok(self);
             }
-            let m = format!("the scenario {:?} has a fixed size; only one with [generate], as \"big\", takes nodes, pods and changes per second", self.name);
+            let m = format!(
+                "the scenario {:?} has a fixed size; only one with [generate], as \"big\", takes nodes, pods and changes per second",
+                self.name
+            );
             return Err(ScenarioError::Parameter(m));
         };
         let whole = |what: &str, given: Option<u32>, own: u32, max: u32| match given {
