@@ -6,9 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod command;
+pub mod config;
+pub mod docs;
 pub mod domain;
 pub mod key;
+pub mod keymap;
 pub mod sim;
 pub mod store;
+pub mod theme;
+pub mod ui;
+pub mod view;

@@ -1,5 +1,195 @@
 //! The shared state: what every source has said, indexed for the screens.
+//!
+//! The run loop is the only writer and the only reader; there is no lock and no
+//! copy of the world per frame.
 
+mod apply;
+pub mod history;
 pub mod observation;
+pub mod problems;
+pub mod table;
+pub mod totals;
 
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::domain::{
+    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Node, ObjectId, Task, Text, Timestamp,
+    Workload,
+};
+use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
+pub use table::{Slot, Table};
+pub use totals::{TaskTotals, Totals};
+
+/// How many lines the error log keeps.
+const ERROR_LOG: usize = 500;
+/// How many restarts are remembered at the most.
+const RESTART_LOG: usize = 20_000;
+
+/// One source as the store knows it.
+#[derive(Debug)]
+pub struct SourceState {
+    /// How much it can be trusted.
+    pub freshness: Freshness,
+    /// True once a complete list has arrived.
+    pub complete: bool,
+    /// When data last arrived.
+    pub last_data: Option<Timestamp>,
+    generation: u32,
+}
+
+/// One line of the error log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// When it happened last.
+    pub at: Timestamp,
+    /// Where.
+    pub source: SourceId,
+    /// What.
+    pub text: Text,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// One task's containers restarted.
+#[derive(Debug, Clone)]
+struct Restart {
+    at: Timestamp,
+    id: ObjectId,
+    count: u32,
+}
+
+/// Everything the screens show.
+#[derive(Debug, Default)]
+pub struct Store {
+    clusters: BTreeMap<ClusterId, Option<Cluster>>,
+    sources: BTreeMap<SourceId, SourceState>,
+    /// Nodes.
+    pub nodes: Table<Node>,
+    /// Tasks.
+    pub tasks: Table<Task>,
+    /// Workloads, replica sets that belong to a deployment included.
+    pub workloads: Table<Workload>,
+    /// Events.
+    pub events: Table<Event>,
+    /// Autoscalers.
+    pub autoscalers: Table<Autoscaler>,
+    /// Disruption budgets.
+    pub disruption_budgets: Table<DisruptionBudget>,
+    /// Measured use.
+    pub usage: History,
+    /// Sums.
+    pub totals: Totals,
+    restarts: VecDeque<Restart>,
+    log: VecDeque<LogEntry>,
+    revision: u64,
+}
+
+impl Store {
+    /// An empty store that knows which clusters to expect, so that they show as
+    /// loading before they answer.
+    #[must_use]
+    pub fn expecting(clusters: impl IntoIterator<Item = ClusterId>) -> Self {
+        Self { clusters: clusters.into_iter().map(|c| (c, None)).collect(), ..Self::default() }
+    }
+
+    /// Grows with every observation that changed something on any screen.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The clusters by name, `None` until one has introduced itself.
+    pub fn clusters(&self) -> impl Iterator<Item = (&ClusterId, Option<&Cluster>)> {
+        self.clusters.iter().map(|(id, c)| (id, c.as_ref()))
+    }
+
+    /// Every source with its state, by cluster and feed.
+    pub fn sources(&self) -> impl Iterator<Item = (&SourceId, &SourceState)> {
+        self.sources.iter()
+    }
+
+    /// One feed's state.
+    #[must_use]
+    pub fn source(&self, cluster: &ClusterId, feed: Feed) -> Option<&SourceState> {
+        self.sources.get(&SourceId { cluster: cluster.clone(), feed })
+    }
+
+    /// True when `feed` is complete in every cluster that offers it: only then
+    /// does an empty list mean that there is nothing.
+    #[must_use]
+    pub fn is_complete(&self, feeds: &[Feed]) -> bool {
+        !self.clusters.is_empty()
+            && self.clusters.keys().all(|c| {
+                feeds.iter().all(|f| {
+                    self.source(c, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
+                })
+            })
+    }
+
+    /// The error log, newest last.
+    pub fn log(&self) -> impl DoubleEndedIterator<Item = &LogEntry> {
+        self.log.iter()
+    }
+
+    /// The workload a task belongs to as people see it: its Deployment rather
+    /// than the `ReplicaSet` between, its `CronJob` rather than the Job.
+    #[must_use]
+    pub fn workload_id_of(&self, task: &Task) -> Option<ObjectId> {
+        if !task.owner_kind.is_workload() {
+            return None;
+        }
+        let owner = self.sibling(&task.id, task.owner_kind, &task.owner);
+        match self.workloads.get(&owner) {
+            Some(w) if w.owner_kind.is_workload() => Some(self.sibling(&task.id, w.owner_kind, &w.owner)),
+            Some(_) => Some(owner),
+            // The replica sets may not be loaded, or not be allowed: their names
+            // are the deployment's plus a hash that the task carries as a label.
+            None if task.owner_kind == Kind::ReplicaSet => {
+                let hash = task.labels.iter().find(|(k, _)| k.as_str() == "pod-template-hash")?;
+                let name = task.owner.strip_suffix(hash.1.as_str())?.strip_suffix('-')?;
+                Some(self.sibling(&task.id, Kind::Deployment, &Text::new(name)))
+            }
+            None => Some(owner),
+        }
+    }
+
+    /// True when the task belongs to the workload, directly or through the
+    /// `ReplicaSet` or Job between them.
+    #[must_use]
+    pub fn belongs(&self, task: &Task, workload: &ObjectId) -> bool {
+        task.id.cluster == workload.cluster
+            && task.id.namespace == workload.namespace
+            && ((task.owner_kind == workload.kind && task.owner == workload.name)
+                || self.workload_id_of(task).is_some_and(|w| w == *workload))
+    }
+
+    /// The identity of another object in the same cluster and namespace.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "reads as a question to the store at every call")]
+    fn sibling(&self, of: &ObjectId, kind: Kind, name: &Text) -> ObjectId {
+        ObjectId { cluster: of.cluster.clone(), kind, namespace: of.namespace.clone(), name: name.clone() }
+    }
+
+    /// The autoscaler that owns a workload's replica count.
+    #[must_use]
+    pub fn autoscaler_of(&self, workload: &ObjectId) -> Option<&Autoscaler> {
+        self.autoscalers.rows().find(|a| {
+            a.target_kind == workload.kind
+                && a.target == workload.name
+                && a.id.namespace == workload.namespace
+                && a.id.cluster == workload.cluster
+        })
+    }
+
+    /// Container restarts since `since`, in one cluster or in all. Those before
+    /// the console started are known from each task's last one only.
+    #[must_use]
+    pub fn restarts_since(&self, cluster: Option<&ClusterId>, since: Timestamp) -> u32 {
+        self.restarts
+            .iter()
+            .filter(|r| r.at >= since && cluster.is_none_or(|c| r.id.cluster == *c))
+            .map(|r| r.count)
+            .sum()
+    }
+}

@@ -27,15 +27,15 @@ impl Schedule {
             other => other,
         };
         let f: Vec<&str> = text.split_whitespace().collect();
-        let [m, h, d, mo, w] = f.as_slice() else { return None };
-        let weekdays = field(w, 0, 7)?;
+        let [minute, hour, day, month, weekday] = f.as_slice() else { return None };
+        let weekdays = field(weekday, 0, 7)?;
         Some(Self {
-            minutes: field(m, 0, 59)?,
-            hours: field(h, 0, 23)?,
-            days: field(d, 1, 31)?,
-            months: field(mo, 1, 12)?,
+            minutes: field(minute, 0, 59)?,
+            hours: field(hour, 0, 23)?,
+            days: field(day, 1, 31)?,
+            months: field(month, 1, 12)?,
             weekdays: weekdays | (weekdays >> 7 & 1),
-            either: !d.starts_with('*') && !w.starts_with('*'),
+            either: !day.starts_with('*') && !weekday.starts_with('*'),
         })
     }
 

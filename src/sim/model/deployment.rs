@@ -15,6 +15,13 @@ struct Set {
     ready: i64,
 }
 
+impl Set {
+    /// Ready pods that are there to stay: a set told to shrink may not have done it yet.
+    fn serving(&self) -> i64 {
+        self.ready.min(self.replicas)
+    }
+}
+
 /// An absolute count or a percentage of `of`, rounded up or down.
 pub fn share(v: &Value, of: i64, up: bool, default: i64) -> i64 {
     match v {
@@ -138,19 +145,19 @@ impl World {
         }
         self.scale_set(at, mine, new_replicas);
         let floor = desired - unavailable;
-        let waiting = (new_replicas - mine.ready).max(0);
+        let waiting = (new_replicas - mine.serving()).max(0);
         let total = total - mine.replicas + new_replicas;
         let mut room = total - floor - waiting;
         let mut left: Vec<i64> = old.iter().map(|s| s.replicas).collect();
         for (s, left) in old.iter().zip(&mut left) {
-            let unhealthy = (s.replicas - s.ready).max(0).min(room.max(0));
+            let unhealthy = (s.replicas - s.serving()).max(0).min(room.max(0));
             *left -= unhealthy;
             room -= unhealthy;
         }
-        let ready: i64 = mine.ready + old.iter().map(|s| s.ready).sum::<i64>();
+        let ready: i64 = mine.serving() + old.iter().map(Set::serving).sum::<i64>();
         let mut room = ready - floor;
         for (s, left) in old.iter().zip(&mut left) {
-            let n = (*left).min(room.max(0)).min(s.ready);
+            let n = (*left).min(room.max(0)).min(s.serving());
             *left -= n;
             room -= n;
         }

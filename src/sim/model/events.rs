@@ -19,6 +19,7 @@ pub const KEPT: Ms = 3_600_000;
 pub struct Event {
     pub at: Ref,
     name: String,
+    key: u64,
     uid: u128,
     about: Ref,
     about_uid: String,
@@ -102,6 +103,7 @@ impl World {
         let event = Event {
             at: Ref::new(ObjectKind::Event, ns, &name),
             name,
+            key,
             uid: self.rng.uid(),
             about: s.about.clone(),
             about_uid: s.uid,
@@ -130,7 +132,7 @@ impl World {
             return;
         }
         if let Some(e) = self.events.all.remove(&id) {
-            self.events.by_key.retain(|_, v| *v != id);
+            self.events.by_key.remove(&e.key);
             self.gone(e.at);
         }
     }

@@ -168,7 +168,7 @@ impl World {
         let at = Ref::new(kind, ns, &w.name);
         let meta = self.meta(at.clone(), build::labels(w), None);
         match w.kind {
-            Kind::Deployment => self.add_deployment(w, meta, profile, age, rolled, now),
+            Kind::Deployment => self.add_deployment(w, &meta, &profile, (age, rolled), now),
             Kind::Job => {
                 let job = self.make_job(meta, build::spec(w, &w.image), profile);
                 self.add_controller(job);
@@ -206,10 +206,9 @@ impl World {
     fn add_deployment(
         &mut self,
         w: &WorkloadDef,
-        meta: Meta,
-        profile: Arc<super::profile::Profile>,
-        age: Ms,
-        rolled: Ms,
+        meta: &Meta,
+        profile: &Arc<super::profile::Profile>,
+        (age, rolled): (Ms, Ms),
         now: Ms,
     ) {
         let at = meta.at.clone();
@@ -430,6 +429,8 @@ impl World {
 
     /// Everything that exists, in an order in which owners come before what they own.
     pub fn everything(&self, sink: &mut dyn FnMut(crate::sim::backend::Change)) {
+        use ObjectKind as K;
+
         use crate::sim::backend::Change::Put;
         let of = |kind: ObjectKind| {
             let plain = self.plain.keys().chain(self.controllers.keys());
@@ -443,7 +444,6 @@ impl World {
             sink(Put(ObjectKind::Node, n.render()));
             sink(Put(ObjectKind::Lease, super::nodes::lease(n, self.now)));
         }
-        use ObjectKind as K;
         for kind in [
             K::ConfigMap,
             K::Service,

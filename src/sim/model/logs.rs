@@ -27,13 +27,13 @@ struct Run {
 
 impl World {
     /// Lines of one container, oldest first.
-    pub fn logs(&self, q: &LogQuery, now: Ms) -> Result<Vec<LogLine>, Refusal> {
-        let id = self.pod_id(&q.namespace, &q.pod).ok_or(Refusal::NotFound)?;
+    pub fn logs(&self, query: &LogQuery, now: Ms) -> Result<Vec<LogLine>, Refusal> {
+        let id = self.pod_id(&query.namespace, &query.pod).ok_or(Refusal::NotFound)?;
         let p = self.pods.get(&id).ok_or(Refusal::NotFound)?;
-        let i = pick(p, q.container.as_deref())?;
+        let i = pick(p, query.container.as_deref())?;
         let (spec, c) = (&p.template.containers[i], &p.containers[i]);
         let words = |why: &str| Refusal::Invalid(format!("container \"{}\" in pod \"{}\" is {why}", spec.name, p.name));
-        let (started, until, ended, run) = if q.previous {
+        let (started, until, ended, run) = if query.previous {
             let last = c.last.ok_or_else(|| {
                 Refusal::Invalid(format!(
                     "previous terminated container \"{}\" in pod \"{}\" not found",
@@ -62,27 +62,24 @@ impl World {
         let run = Run { seed, started, until: until.min(now), ended, every };
         let style = match spec.role {
             Role::Sidecar => LogStyle::Envoy,
-            Role::Init => LogStyle::Plain,
             Role::Main if p.template.containers.iter().position(|s| s.role == Role::Main) == Some(i) => p.profile.logs,
-            Role::Main => LogStyle::Plain,
+            Role::Init | Role::Main => LogStyle::Plain,
         };
         let failing = ended.is_some_and(|e| e.exit != 0)
             || matches!(self.behaviour(p, i), Behaviour::Crash(_) | Behaviour::Oom(_));
-        Ok(collect(p, &run, style, failing, q))
+        Ok(collect(p, &run, style, failing, query))
     }
 }
 
 fn pick(p: &Pod, name: Option<&str>) -> Result<usize, Refusal> {
     let specs = &p.template.containers;
     let unknown = |n: &str| Refusal::Invalid(format!("container {n} is not valid for pod {}", p.name));
-    let found = match name {
-        Some(n) => return specs.iter().position(|s| &*s.name == n).ok_or_else(|| unknown(n)),
-        None => {
-            let wanted = p.all_annotations().get("kubectl.kubernetes.io/default-container");
-            let wanted = wanted.and_then(serde_json::Value::as_str);
-            specs.iter().position(|s| s.role == Role::Main && wanted.is_none_or(|w| w == &*s.name))
-        }
-    };
+    if let Some(n) = name {
+        return specs.iter().position(|s| &*s.name == n).ok_or_else(|| unknown(n));
+    }
+    let wanted = p.all_annotations().get("kubectl.kubernetes.io/default-container");
+    let wanted = wanted.and_then(serde_json::Value::as_str);
+    let found = specs.iter().position(|s| s.role == Role::Main && wanted.is_none_or(|w| w == &*s.name));
     found.ok_or_else(|| unknown(""))
 }
 

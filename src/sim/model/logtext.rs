@@ -104,11 +104,11 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
             hash2(h, 9)
         ),
         LogStyle::Access => {
-            let (y, mo, d, hh, mi, s, _) = civil(at);
+            let (year, mo, day, hh, mi, sec, _) = civil(at);
             let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
                 [(mo as usize + 11) % 12];
             format!(
-                "10.{}.{}.{} - - [{d:02}/{month}/{y}:{hh:02}:{mi:02}:{s:02} +0000] \"{method} {} HTTP/1.1\" {} {} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" {:.3}",
+                "10.{}.{}.{} - - [{day:02}/{month}/{year}:{hh:02}:{mi:02}:{sec:02} +0000] \"{method} {} HTTP/1.1\" {} {} \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" {:.3}",
                 h >> 8 & 63,
                 h >> 16 & 255,
                 h >> 24 & 255,

@@ -19,17 +19,12 @@ fn day(at: Ms) -> f64 {
 impl World {
     /// The load factor of a pod's workload.
     fn load_of(&self, p: &Pod) -> f64 {
-        let whole = self.load.get(&(Arc::from(""), Arc::from(""))).copied().unwrap_or(1.0);
-        if self.load.len() <= 1 && !self.load.is_empty() {
-            // Most of the time there is the cluster's factor at most; spare the look-up.
-            if self.load.contains_key(&(Arc::from(""), Arc::from(""))) {
-                return whole;
-            }
-        }
         if self.load.is_empty() {
             return 1.0;
         }
-        whole * self.load.get(&(p.ns.clone(), p.profile.workload.clone())).copied().unwrap_or(1.0)
+        let of = |ns: &Arc<str>, name: &Arc<str>| self.load.get(&(ns.clone(), name.clone())).copied().unwrap_or(1.0);
+        let whole: Arc<str> = "".into();
+        of(&whole, &whole) * of(&p.ns, &p.profile.workload)
     }
 
     /// What each running container of a pod uses.

@@ -237,7 +237,7 @@ impl World {
                     out.extend(self.events.render(id).map(|v| Change::Put(ObjectKind::Event, v)));
                 }
                 Touched::Gone(at) => {
-                    out.push(Change::Delete { kind: at.kind, namespace: at.ns.to_string(), name: at.name.to_string() })
+                    out.push(Change::Delete { kind: at.kind, namespace: at.ns.to_string(), name: at.name.to_string() });
                 }
             }
         }

@@ -315,6 +315,7 @@ fn template_path(kind: ObjectKind) -> &'static str {
 
 /// A controller's spec with defaults, or why it may not be so.
 fn checked_spec(at: &Ref, given: &Value) -> Result<Value, Refusal> {
+    use ObjectKind as K;
     let mut spec = if given.is_object() { given.clone() } else { json!({}) };
     let counts = ["replicas", "parallelism", "completions", "backoffLimit"];
     for key in counts {
@@ -323,7 +324,6 @@ fn checked_spec(at: &Ref, given: &Value) -> Result<Value, Refusal> {
             return Err(invalid(at, &m));
         }
     }
-    use ObjectKind as K;
     if matches!(at.kind, K::Deployment | K::ReplicaSet | K::StatefulSet) && spec["replicas"].is_null() {
         spec["replicas"] = 1.into();
     }

@@ -153,6 +153,7 @@ pub enum Kind {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file, and any combination is fine")]
 pub struct WorkloadDef {
     pub kind: Kind,
     pub namespace: Spanned<String>,

@@ -1,0 +1,379 @@
+//! What the user is doing: a pure update, message in, effects out.
+//!
+//! Nothing here draws, waits or reads the clock. The run loop hands in keys and
+//! answers, and carries out the effects.
+
+pub mod filter;
+pub mod logs;
+pub mod overlay;
+pub mod table;
+pub mod text;
+mod update;
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use crate::domain::{ObjectId, Text, Timestamp};
+use crate::key::{Context, Key};
+use crate::keymap::Keymap;
+use crate::store::Store;
+use logs::{LogRequest, LogState, Range};
+use overlay::{Overlay, Prompt};
+use table::{Notice, Scope, Sort, TableState, ViewKind};
+use text::{TextKind, TextState};
+
+/// What is on the screen below the header.
+#[derive(Debug)]
+pub enum Page {
+    /// A list of rows.
+    Table(Box<TableState>),
+    /// Describe or YAML.
+    Text(Box<TextState>),
+    /// Logs.
+    Logs(Box<LogState>),
+}
+
+/// What the run loop is asked to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// End the console.
+    Quit,
+    /// Hand the terminal to the shell until it is given back.
+    Suspend,
+    /// Wake every source that waits.
+    Refresh,
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Read an object for a text page.
+    Fetch {
+        /// The page that waits.
+        page: u64,
+        /// What.
+        id: ObjectId,
+        /// How it will be shown.
+        kind: TextKind,
+    },
+    /// Read logs; replaces what the page read before.
+    Logs(LogRequest),
+    /// Nobody looks at this page's logs any more.
+    StopLogs(u64),
+    /// Write the screen to files.
+    SaveScreen,
+}
+
+/// What the settings say that matters here.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The view that opens first.
+    pub start: ViewKind,
+    /// Wide columns from the start.
+    pub wide: bool,
+    /// No mutation is possible.
+    pub read_only: bool,
+    /// How many bytes of log lines are kept.
+    pub log_bytes: usize,
+    /// How many last lines are read first.
+    pub log_tail: u32,
+    /// Wrap log lines.
+    pub log_wrap: bool,
+    /// Show log times.
+    pub log_timestamps: bool,
+    /// The keys of the columns a view has, for filters and sorting.
+    pub columns: fn(ViewKind) -> &'static [ColumnInfo],
+}
+
+/// What the app knows of a column.
+#[derive(Debug, Clone, Copy)]
+pub struct ColumnInfo {
+    /// Its key in filters.
+    pub key: &'static str,
+    /// Sorted largest or worst first at first.
+    pub descending: bool,
+    /// Shown only when wide columns are asked for.
+    pub wide: bool,
+}
+
+/// The user's side of the console.
+#[derive(Debug)]
+pub struct App {
+    /// Settings.
+    pub settings: Settings,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The page on top and those beneath it; never empty.
+    pub stack: Vec<Page>,
+    /// Root lists that are not on the stack now, with their position.
+    roots: BTreeMap<ViewKind, Box<TableState>>,
+    /// Root views visited before.
+    past: Vec<ViewKind>,
+    /// Root views come back from.
+    future: Vec<ViewKind>,
+    /// What lies over everything.
+    pub overlay: Option<Overlay>,
+    /// What is being typed at the bottom.
+    pub prompt: Option<Prompt>,
+    /// Keys of an unfinished sequence.
+    pub pending: Vec<Key>,
+    /// The message at the bottom.
+    pub notice: Option<(Timestamp, Notice)>,
+    /// Wide columns.
+    pub wide: bool,
+    /// The details pane beside tables.
+    pub details: bool,
+    /// The details pane has the focus: movement scrolls it.
+    pub details_focus: bool,
+    /// First visible line of the details pane.
+    pub details_scroll: usize,
+    /// One header line instead of several.
+    pub compact: bool,
+    /// Times as clock times.
+    pub absolute: bool,
+    /// The size of the screen.
+    pub size: (u16, u16),
+    next_page: u64,
+}
+
+/// How long a notice stays, in seconds.
+const NOTICE_SECS: i64 = 6;
+
+impl App {
+    /// The console as it starts.
+    #[must_use]
+    pub fn new(settings: Settings, keymap: Keymap) -> Self {
+        let first = Box::new(root(settings.start));
+        Self {
+            wide: settings.wide,
+            settings,
+            keymap,
+            stack: vec![Page::Table(first)],
+            roots: BTreeMap::new(),
+            past: Vec::new(),
+            future: Vec::new(),
+            overlay: None,
+            prompt: None,
+            pending: Vec::new(),
+            notice: None,
+            details: false,
+            details_focus: false,
+            details_scroll: 0,
+            compact: false,
+            absolute: false,
+            size: (80, 24),
+            next_page: 1,
+        }
+    }
+
+    /// The page on top.
+    #[must_use]
+    pub fn page(&self) -> Option<&Page> {
+        self.stack.last()
+    }
+
+    /// The list on top, if the page is one.
+    #[must_use]
+    pub fn table(&self) -> Option<&TableState> {
+        match self.stack.last() {
+            Some(Page::Table(t)) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The list on top, if the page is one.
+    pub fn table_mut(&mut self) -> Option<&mut TableState> {
+        match self.stack.last_mut() {
+            Some(Page::Table(t)) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The log page with this number, wherever it is on the stack.
+    pub fn log_page(&mut self, page: u64) -> Option<&mut LogState> {
+        self.stack.iter_mut().find_map(|p| match p {
+            Page::Logs(l) if l.page == page => Some(l.as_mut()),
+            _ => None,
+        })
+    }
+
+    /// The text page with this number, wherever it is on the stack.
+    pub fn text_page(&mut self, page: u64) -> Option<&mut TextState> {
+        self.stack.iter_mut().find_map(|p| match p {
+            Page::Text(t) if t.page == page => Some(t.as_mut()),
+            _ => None,
+        })
+    }
+
+    /// Where keys are looked up now.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        match (&self.overlay, self.stack.last()) {
+            (Some(_), _) | (None, Some(Page::Text(_))) => Context::Text,
+            (None, Some(Page::Logs(_))) => Context::Logs,
+            (None, Some(Page::Table(t))) => t.context(),
+            (None, None) => Context::Global,
+        }
+    }
+
+    /// The breadcrumb, from the root view to the page on top.
+    #[must_use]
+    pub fn breadcrumb(&self) -> Vec<String> {
+        self.stack
+            .iter()
+            .map(|p| match p {
+                Page::Table(t) => t.title(),
+                Page::Text(t) => {
+                    let what = if t.kind == TextKind::Describe { "describe" } else { "yaml" };
+                    format!("{what} {}", t.id.name)
+                }
+                Page::Logs(l) => {
+                    let what = if l.request.previous { "previous logs" } else { "logs" };
+                    format!("{what} {}", l.id.name)
+                }
+            })
+            .collect()
+    }
+
+    /// Says something at the bottom of the screen.
+    pub fn say(&mut self, now: Timestamp, text: &str) {
+        self.notice = Some((now, Notice { text: Text::new(text), is_error: false }));
+    }
+
+    /// Says what went wrong at the bottom of the screen.
+    pub fn complain(&mut self, now: Timestamp, text: &str) {
+        self.notice = Some((now, Notice { text: Text::new(text), is_error: true }));
+    }
+
+    /// Takes away what has been said for long enough; true if something changed.
+    pub fn tick(&mut self, now: Timestamp) -> bool {
+        if self.notice.as_ref().is_some_and(|(at, _)| now - *at > TimeDelta::seconds(NOTICE_SECS)) {
+            self.notice = None;
+            return true;
+        }
+        false
+    }
+
+    /// Opens a root view, as its digit does.
+    pub fn show(&mut self, kind: ViewKind) {
+        if let (1, Some(Page::Table(t))) = (self.stack.len(), self.stack.first())
+            && t.kind == kind
+            && t.scope == Scope::All
+        {
+            return;
+        }
+        if let Some(Page::Table(t)) = self.stack.first() {
+            self.past.push(t.kind);
+            self.past.drain(..self.past.len().saturating_sub(50));
+        }
+        self.future.clear();
+        self.switch(kind);
+    }
+
+    fn switch(&mut self, kind: ViewKind) {
+        self.details_focus = false;
+        self.details_scroll = 0;
+        let old = std::mem::take(&mut self.stack);
+        if let Some(Page::Table(t)) = old.into_iter().next() {
+            self.roots.insert(t.kind, t);
+        }
+        let table = self.roots.remove(&kind).unwrap_or_else(|| Box::new(root(kind)));
+        self.stack.push(Page::Table(table));
+    }
+
+    /// Opens a list on top of the others.
+    pub fn open_table(&mut self, kind: ViewKind, scope: Scope, seek: Option<ObjectId>) {
+        let mut table = TableState::new(kind, scope, default_sort(kind));
+        if let Some(id) = seek {
+            table.seek(id);
+        }
+        self.details_scroll = 0;
+        self.stack.push(Page::Table(Box::new(table)));
+    }
+
+    fn open_text(&mut self, id: ObjectId, kind: TextKind) -> Vec<Effect> {
+        let page = self.number();
+        self.stack.push(Page::Text(Box::new(TextState::new(page, id.clone(), kind))));
+        vec![Effect::Fetch { page, id, kind }]
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_page += 1;
+        self.next_page
+    }
+
+    /// Opens the logs of a task, or of all tasks of a workload.
+    fn open_logs(&mut self, id: ObjectId, store: &Store, now: Timestamp, previous: bool) -> Vec<Effect> {
+        let (sources, skipped) = log_sources(&id, store);
+        if sources.is_empty() {
+            self.complain(now, &format!("{} has no tasks with containers", id.name));
+            return Vec::new();
+        }
+        let page = self.number();
+        let range = Range::Tail(self.settings.log_tail);
+        let request = LogRequest { page, round: 1, sources, range, previous };
+        let ended = vec![None; request.sources.len()];
+        self.stack.push(Page::Logs(Box::new(LogState {
+            page,
+            id,
+            request: request.clone(),
+            skipped_sources: skipped,
+            buffer: logs::LogBuffer::new(self.settings.log_bytes),
+            answered: false,
+            ended,
+            follow: !previous,
+            anchor: None,
+            wrap: self.settings.log_wrap,
+            timestamps: self.settings.log_timestamps,
+            full_screen: false,
+            filter: Vec::new(),
+            filter_raw: String::new(),
+            only: None,
+            pan: 0,
+            height: 20,
+        })));
+        vec![Effect::Logs(request)]
+    }
+}
+
+/// At most so many containers are followed at once: each is a connection.
+const LOG_STREAMS: usize = 40;
+
+/// The containers of a task or of a workload's tasks, and how many are left out.
+fn log_sources(id: &ObjectId, store: &Store) -> (Vec<logs::LogSource>, usize) {
+    let mut tasks: Vec<_> = if id.kind == crate::domain::Kind::Task {
+        store.tasks.get(id).into_iter().collect()
+    } else {
+        store.tasks.rows().filter(|t| store.belongs(t, id)).collect()
+    };
+    tasks.sort_by(|a, b| a.id.name.cmp(&b.id.name));
+    let single = tasks.len() == 1;
+    let mut sources: Vec<logs::LogSource> = tasks
+        .iter()
+        .flat_map(|t| {
+            t.containers.iter().map(move |c| logs::LogSource {
+                task: t.id.clone(),
+                container: c.name.clone(),
+                label: if single { c.name.clone() } else { Text::new(&format!("{}/{}", t.id.name, c.name)) },
+            })
+        })
+        .collect();
+    let skipped = sources.len().saturating_sub(LOG_STREAMS);
+    sources.truncate(LOG_STREAMS);
+    (sources, skipped)
+}
+
+fn root(kind: ViewKind) -> TableState {
+    TableState::new(kind, Scope::All, default_sort(kind))
+}
+
+/// How each view is sorted at first: lists by name, what is wrong by how bad it
+/// is, events by time.
+#[must_use]
+pub fn default_sort(kind: ViewKind) -> Sort {
+    match kind {
+        ViewKind::Overview => Sort { column: "health", descending: true },
+        ViewKind::Events => Sort { column: "age", descending: false },
+        ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map => {
+            Sort { column: "name", descending: false }
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The state of one list of rows: what it is about, its filter, sort order,
+//! cursor and marks.
+
+use std::collections::HashSet;
+
+use super::filter::Filter;
+use crate::domain::{ClusterId, Kind, ObjectId, Text};
+use crate::key::Context;
+use crate::store::{Slot, Store, problems::Problem};
+
+/// The views that are lists of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ViewKind {
+    /// What is wrong, worst first.
+    Overview,
+    /// Nodes.
+    Nodes,
+    /// Tasks.
+    Tasks,
+    /// Workloads.
+    Workloads,
+    /// Events.
+    Events,
+    /// Nodes with their tasks as cells.
+    Map,
+}
+
+impl ViewKind {
+    /// Every view, in the order of their digits.
+    pub const ALL: [Self; 6] =
+        [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map];
+
+    /// Its name on the command line and on screen.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Nodes => "nodes",
+            Self::Tasks => "tasks",
+            Self::Workloads => "workloads",
+            Self::Events => "events",
+            Self::Map => "map",
+        }
+    }
+
+    /// The view called `name`, also by the names people bring along.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "overview" | "pulse" | "home" => Self::Overview,
+            "nodes" | "node" | "no" | "instances" => Self::Nodes,
+            "tasks" | "task" | "pods" | "pod" | "po" => Self::Tasks,
+            "workloads" | "workload" | "deployments" | "deploy" | "dp" | "sts" | "ds" | "jobs" | "services" => {
+                Self::Workloads
+            }
+            "events" | "event" | "ev" => Self::Events,
+            "map" => Self::Map,
+            _ => return None,
+        })
+    }
+}
+
+/// What a list is limited to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    All,
+    /// One cluster.
+    Cluster(ClusterId),
+    /// What runs on a node.
+    Node(ObjectId),
+    /// What belongs to a workload.
+    Workload(ObjectId),
+    /// What is about an object (events).
+    About(ObjectId),
+}
+
+impl Scope {
+    /// For the breadcrumb, empty for everything.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Cluster(c) => c.to_string(),
+            Self::Node(id) => format!("node {}", id.name),
+            Self::Workload(id) | Self::About(id) => format!("{} {}", id.kind.short(), id.name),
+        }
+    }
+}
+
+/// Sort column and direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sort {
+    /// The column's key.
+    pub column: &'static str,
+    /// Largest or worst first.
+    pub descending: bool,
+}
+
+/// What the current order was computed from; recomputed when it differs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Revision of the rows and what their columns show.
+    pub revision: u64,
+    /// Changes with filter, sort, scope or toggles.
+    pub settings: u64,
+    /// The second, for orders that depend on the time.
+    pub second: i64,
+}
+
+/// One list.
+#[derive(Debug)]
+pub struct TableState {
+    /// Which view.
+    pub kind: ViewKind,
+    /// What it is limited to.
+    pub scope: Scope,
+    /// The filter in force.
+    pub filter: Filter,
+    /// The sort order.
+    pub sort: Sort,
+    /// Only what is unhealthy.
+    pub problems_only: bool,
+    /// The row under the cursor, by identity, so that it stays when rows move.
+    pub cursor: Option<ObjectId>,
+    /// Its place in `order` when last seen: where the cursor goes when it is gone.
+    pub cursor_at: usize,
+    /// First visible row.
+    pub offset: usize,
+    /// Marked rows.
+    pub marks: HashSet<ObjectId>,
+    /// Where the last mark was set.
+    pub last_mark: Option<ObjectId>,
+    /// Slots of the rows that are shown, in order (indexes into `problems` in the overview).
+    pub order: Vec<Slot>,
+    /// The overview's rows.
+    pub problems: Vec<Problem>,
+    /// How many rows there were before filtering.
+    pub total: usize,
+    /// What `order` was computed from.
+    pub stamp: Option<Stamp>,
+    /// Bumped when something `order` depends on changes here.
+    pub settings: u64,
+    /// Widths the columns have grown to, so that nothing jumps.
+    pub widths: Vec<(&'static str, u16)>,
+    /// Horizontal scroll, in columns of the terminal.
+    pub pan: u16,
+    /// Rows that fit on the screen when last drawn.
+    pub page: usize,
+}
+
+impl TableState {
+    /// A list of `kind` over `scope`.
+    #[must_use]
+    pub fn new(kind: ViewKind, scope: Scope, sort: Sort) -> Self {
+        Self {
+            kind,
+            scope,
+            filter: Filter::default(),
+            sort,
+            problems_only: false,
+            cursor: None,
+            cursor_at: 0,
+            offset: 0,
+            marks: HashSet::new(),
+            last_mark: None,
+            order: Vec::new(),
+            problems: Vec::new(),
+            total: 0,
+            stamp: None,
+            settings: 0,
+            widths: Vec::new(),
+            pan: 0,
+            page: 10,
+        }
+    }
+
+    /// The identity of the row at `index`.
+    #[must_use]
+    pub fn id_at<'a>(&'a self, store: &'a Store, index: usize) -> Option<&'a ObjectId> {
+        let slot = *self.order.get(index)?;
+        match self.kind {
+            ViewKind::Overview => self.problems.get(slot as usize).map(|p| &p.id),
+            ViewKind::Nodes | ViewKind::Map => store.nodes.at(slot).map(|n| &n.id),
+            ViewKind::Tasks => store.tasks.at(slot).map(|t| &t.id),
+            ViewKind::Workloads => store.workloads.at(slot).map(|w| &w.id),
+            ViewKind::Events => store.events.at(slot).map(|e| &e.id),
+        }
+    }
+
+    /// What the row under the cursor is about: itself, or an event's object.
+    #[must_use]
+    pub fn selected(&self, store: &Store) -> Option<ObjectId> {
+        let id = self.id_at(store, self.cursor_at)?;
+        if self.kind == ViewKind::Events {
+            return store.events.get(id).map(|e| e.about.clone());
+        }
+        Some(id.clone())
+    }
+
+    /// Where keys are looked up: the selected row's kind, or any table.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        let kind = match self.kind {
+            ViewKind::Overview | ViewKind::Events => self.cursor.as_ref().map(|c| c.kind),
+            ViewKind::Nodes | ViewKind::Map => Some(Kind::Node),
+            ViewKind::Tasks => Some(Kind::Task),
+            ViewKind::Workloads => Some(Kind::Deployment),
+        };
+        match kind {
+            Some(Kind::Node) => Context::Node,
+            Some(Kind::Task) => Context::Task,
+            Some(kind) if kind.is_workload() => Context::Workload,
+            _ => Context::Table,
+        }
+    }
+
+    /// Finds the cursor's row again after `order` changed; if it is gone, the
+    /// row now in its place gets the cursor.
+    pub fn settle_cursor(&mut self, store: &Store) {
+        if self.order.is_empty() {
+            self.cursor_at = 0;
+            self.offset = 0;
+            return;
+        }
+        let last = self.order.len() - 1;
+        let here = self.id_at(store, self.cursor_at);
+        if self.cursor.is_none() || here != self.cursor.as_ref() {
+            let found = self
+                .cursor
+                .as_ref()
+                .and_then(|c| (0..self.order.len()).find(|i| self.id_at(store, *i) == Some(c)));
+            // A cursor nobody has moved yet stays on the first row, so that the
+            // worst is on top while rows arrive.
+            let untouched = self.cursor_at == 0 && self.offset == 0;
+            self.cursor_at = match found {
+                Some(at) if !untouched => at,
+                _ => self.cursor_at.min(last),
+            };
+        }
+        self.cursor_at = self.cursor_at.min(last);
+        self.cursor = self.id_at(store, self.cursor_at).cloned();
+        self.keep_visible();
+    }
+
+    /// Moves the cursor by `delta` rows.
+    pub fn step(&mut self, store: &Store, delta: isize) {
+        let last = self.order.len().saturating_sub(1);
+        self.go(store, self.cursor_at.saturating_add_signed(delta).min(last));
+    }
+
+    /// Moves the cursor to a row.
+    pub fn go(&mut self, store: &Store, index: usize) {
+        self.cursor_at = index.min(self.order.len().saturating_sub(1));
+        self.cursor = self.id_at(store, self.cursor_at).cloned();
+        self.keep_visible();
+    }
+
+    /// Moves the cursor to a row by identity, now or as soon as it appears.
+    pub fn seek(&mut self, id: ObjectId) {
+        self.cursor = Some(id);
+        // Anything but the untouched start, so that settling looks for it.
+        self.cursor_at = self.cursor_at.max(1);
+    }
+
+    /// Scrolls so that the cursor is visible.
+    pub fn keep_visible(&mut self) {
+        let page = self.page.max(1);
+        if self.cursor_at < self.offset {
+            self.offset = self.cursor_at;
+        } else if self.cursor_at >= self.offset + page {
+            self.offset = self.cursor_at + 1 - page;
+        }
+        self.offset = self.offset.min(self.order.len().saturating_sub(page));
+    }
+
+    /// Marks or unmarks the row under the cursor.
+    pub fn toggle_mark(&mut self) {
+        if let Some(id) = self.cursor.clone() {
+            if !self.marks.remove(&id) {
+                self.marks.insert(id.clone());
+            }
+            self.last_mark = Some(id);
+        }
+    }
+
+    /// Marks every row between the last mark and the cursor.
+    pub fn mark_range(&mut self, store: &Store) {
+        let from = self
+            .last_mark
+            .as_ref()
+            .and_then(|m| (0..self.order.len()).find(|i| self.id_at(store, *i) == Some(m)))
+            .unwrap_or(self.cursor_at);
+        let (low, high) = (from.min(self.cursor_at), from.max(self.cursor_at));
+        let ids: Vec<_> = (low..=high).filter_map(|i| self.id_at(store, i).cloned()).collect();
+        self.marks.extend(ids);
+        self.last_mark.clone_from(&self.cursor);
+    }
+
+    /// Something the order depends on has changed.
+    pub fn touch(&mut self) {
+        self.settings += 1;
+    }
+
+    /// The breadcrumb: `tasks · deploy web`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let scope = self.scope.title();
+        if scope.is_empty() { self.kind.name().to_owned() } else { format!("{} of {scope}", self.kind.name()) }
+    }
+}
+
+/// A message at the bottom of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What.
+    pub text: Text,
+    /// Something went wrong.
+    pub is_error: bool,
+}

@@ -1,0 +1,117 @@
+//! Read-only text that scrolls: describe, YAML.
+
+use crate::domain::{Line, ObjectId, Text};
+
+/// What a text page shows of its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    /// The useful parts first, with events.
+    Describe,
+    /// The object as YAML.
+    Yaml,
+}
+
+/// Where the text is.
+#[derive(Debug)]
+pub enum Content {
+    /// On its way.
+    Loading,
+    /// Here.
+    Lines(Vec<Line>),
+    /// Not to be had, and why.
+    Failed(Text),
+}
+
+/// One text page.
+#[derive(Debug)]
+pub struct TextState {
+    /// For routing what was fetched.
+    pub page: u64,
+    /// What it is about.
+    pub id: ObjectId,
+    /// How it is shown.
+    pub kind: TextKind,
+    /// The text.
+    pub content: Content,
+    /// First visible line (of the wrapped text, when wrapping).
+    pub scroll: usize,
+    /// First visible column.
+    pub pan: usize,
+    /// Long lines go on in the next row.
+    pub wrap: bool,
+    /// What is searched for, lower case.
+    pub search: String,
+    /// Rows that fit when last drawn.
+    pub height: usize,
+}
+
+impl TextState {
+    /// A page that waits for its text.
+    #[must_use]
+    pub fn new(page: u64, id: ObjectId, kind: TextKind) -> Self {
+        Self {
+            page,
+            id,
+            kind,
+            content: Content::Loading,
+            scroll: 0,
+            pan: 0,
+            wrap: kind == TextKind::Describe,
+            search: String::new(),
+            height: 20,
+        }
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.content {
+            Content::Lines(lines) => lines.len(),
+            Content::Loading | Content::Failed(_) => 0,
+        }
+    }
+
+    /// True without lines.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Scrolls, staying within the text.
+    pub fn scroll_by(&mut self, delta: isize) {
+        let last = self.len().saturating_sub(self.height.max(1));
+        self.scroll = self.scroll.saturating_add_signed(delta).min(last);
+    }
+
+    /// Goes to the next or previous line with the searched text; false if there is none.
+    pub fn find(&mut self, forward: bool, from_here: bool) -> bool {
+        let Content::Lines(lines) = &self.content else { return false };
+        if self.search.is_empty() || lines.is_empty() {
+            return false;
+        }
+        let n = lines.len();
+        let start = self.scroll.min(n - 1);
+        let matches = |i: &usize| lines.get(*i % n).is_some_and(|l| l.text().to_lowercase().contains(&self.search));
+        // Around the whole text once, the line we stand on last (or first).
+        let skip = usize::from(!from_here);
+        let found = if forward {
+            (start + skip..start + skip + n).find(matches)
+        } else {
+            (start..start + n).rev().find(matches)
+        };
+        if let Some(i) = found {
+            self.scroll = i % n;
+        }
+        found.is_some()
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.content {
+            Content::Lines(lines) => lines.iter().map(|l| l.text() + "\n").collect(),
+            Content::Failed(why) => why.to_string(),
+            Content::Loading => String::new(),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The `[[cluster]]` entries.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::diagnostic::{Reader, Value, in_order};
+
+/// What the user says of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// The kubeconfig context.
+    pub context: String,
+    /// What to call it on screen; the context's name when nothing else is said.
+    pub name: String,
+    /// Only this namespace, for users who may not read the others.
+    pub namespace: Option<String>,
+    /// Marked as production: shown as such, and changes want the target's name typed.
+    pub production: bool,
+    /// Never change anything there.
+    pub read_only: bool,
+}
+
+/// A key of an entry: name, what may be written, doc.
+pub static CLUSTER_KEYS: &[(&str, &str, &str)] = &[
+    ("context", "the name of a kubeconfig context", "The kubeconfig context. Required."),
+    ("name", "a name, not empty", "What to call it on screen. Default: the context's name."),
+    ("namespace", "the name of a namespace", "Read only this namespace, when you may not read the others."),
+    ("production", "true or false", "Mark it as production: its name is shown so, and changes want it typed."),
+    ("read_only", "true or false", "Never change anything there."),
+];
+
+/// Reads the entries, reporting what is wrong.
+pub(super) fn read(reader: &Reader<'_>, value: &Value<'_>) -> Vec<ClusterSettings> {
+    let DeValue::Array(entries) = value.get_ref() else {
+        reader.wrong_type(value, "cluster", "`[[cluster]]` on a line of its own, once for each cluster");
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let mut lines: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for entry in entries {
+        let Some((cluster, places)) = one(reader, entry) else { continue };
+        for (key, text) in [("context", &cluster.context), ("name", &cluster.name)] {
+            let span = places.get(key).or(places.get("context")).cloned().unwrap_or_else(|| entry.span());
+            let d = reader.source().at(&span, format!("two clusters have the {key} `{text}`")).value(text);
+            match lines.get(&(key, text.clone())) {
+                // A shared context is said once, not again for the name that follows from it.
+                Some(_) if key == "name" && !places.contains_key("name") => {}
+                Some(line) => {
+                    reader.report(d.hint(format!("the other one is in line {line}; give this one another {key}")));
+                }
+                None => {
+                    lines.insert((key, text.clone()), d.line);
+                }
+            }
+        }
+        found.push(cluster);
+    }
+    found
+}
+
+type Places = BTreeMap<&'static str, std::ops::Range<usize>>;
+
+fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<(ClusterSettings, Places)> {
+    let table = reader.table(entry, "cluster")?;
+    let known: Vec<&str> = CLUSTER_KEYS.iter().map(|(name, ..)| *name).collect();
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+    let mut flags: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut places = Places::new();
+    for (key, span, value) in in_order(table) {
+        let Some((name, allowed, _)) = CLUSTER_KEYS.iter().find(|(name, ..)| *name == key) else {
+            reader.unknown_key(&span, "key of a cluster", key, &known);
+            continue;
+        };
+        places.insert(name, value.span());
+        if matches!(*name, "production" | "read_only") {
+            flags.insert(name, reader.boolean(value, key).unwrap_or_default());
+            continue;
+        }
+        let Some(text) = reader.string(value, key, allowed) else { continue };
+        if text.trim().is_empty() {
+            reader.report(reader.source().at(&value.span(), format!("`{key}` is empty")).value(text).allowed(*allowed));
+            continue;
+        }
+        texts.insert(name, text.to_owned());
+    }
+    if !places.contains_key("context") {
+        let d = reader.source().at(&entry.span(), "this cluster has no `context`");
+        reader.report(d.hint("add `context = \"NAME\"`, one of `kubectl config get-contexts -o name`"));
+    }
+    let context = texts.remove("context")?;
+    let cluster = ClusterSettings {
+        name: texts.remove("name").unwrap_or_else(|| context.clone()),
+        context,
+        namespace: texts.remove("namespace"),
+        production: flags.remove("production").unwrap_or_default(),
+        read_only: flags.remove("read_only").unwrap_or_default(),
+    };
+    Some((cluster, places))
+}

@@ -1,0 +1,57 @@
+//! The settings file that `config init` writes.
+
+use std::fmt::Write as _;
+
+use super::KEYS;
+use super::cluster::CLUSTER_KEYS;
+
+/// A whole settings file with every key, its doc and its default, all commented
+/// out: as it stands it changes nothing.
+#[must_use]
+pub fn template() -> String {
+    let mut out = String::from(
+        "# Quarterdeck's settings. Every key is here with its default; take the `#` away\n\
+         # before those you change. Each can also be set by the environment variable named\n\
+         # with it, and flags win over both. `quarterdeck config check` tells what is wrong,\n\
+         # `quarterdeck config show` what is in force and where it comes from.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        let (table, name) = key.section();
+        if table != section {
+            section = table;
+            let _ = write!(out, "\n[{table}]\n");
+        }
+        out.push('\n');
+        for line in folded(&format!("{} ({}; {})", key.doc, key.allowed, key.env()), 85) {
+            let _ = writeln!(out, "# {line}");
+        }
+        let _ = writeln!(out, "#{name} = {}", key.default_toml());
+    }
+    out.push_str(
+        "\n# One entry for each cluster to show; without any, the kubeconfig's current context.\n#[[cluster]]\n",
+    );
+    for (name, allowed, doc) in CLUSTER_KEYS {
+        let example = match *allowed {
+            "true or false" => "false".to_owned(),
+            _ => format!("\"{}\"", if *name == "namespace" { "shop" } else { "staging" }),
+        };
+        let _ = writeln!(out, "# {doc}\n#{name} = {example}");
+    }
+    out
+}
+
+/// `text` in lines of `width` characters at most, where its words allow it.
+fn folded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

@@ -1,0 +1,176 @@
+//! Applying one observation.
+
+use chrono::TimeDelta;
+
+use super::observation::{Body, Feed, Observation, Rows, SourceId};
+use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
+use crate::domain::{Freshness, Kind, ObjectId, Task, Text, Timestamp};
+
+impl Store {
+    /// Takes in what a source says. The cost is that of its rows.
+    pub fn apply(&mut self, observation: Observation) {
+        let Observation { source, at, body } = observation;
+        if !self.clusters.contains_key(&source.cluster) {
+            self.clusters.insert(source.cluster.clone(), None);
+        }
+        let state = self.sources.entry(source.clone()).or_insert_with(|| SourceState {
+            freshness: Freshness::Loading { since: at },
+            complete: false,
+            last_data: None,
+            generation: 0,
+        });
+        match body {
+            Body::Cluster(cluster) => {
+                self.clusters.insert(source.cluster, Some(cluster));
+                self.revision += 1;
+            }
+            Body::Begin => state.generation = state.generation.wrapping_add(1),
+            Body::Upsert(rows) => {
+                state.last_data = Some(at);
+                if let Freshness::Live { at: last } = &mut state.freshness {
+                    *last = at;
+                }
+                let generation = state.generation;
+                self.upsert(rows, &source, generation, at);
+                self.revision += 1;
+            }
+            Body::Remove(ids) => {
+                state.last_data = Some(at);
+                for id in ids {
+                    self.remove(&id);
+                }
+                self.revision += 1;
+            }
+            Body::Synced => {
+                state.complete = true;
+                state.last_data = Some(at);
+                state.freshness = Freshness::Live { at };
+                let generation = state.generation;
+                self.sweep(&source, generation);
+                self.revision += 1;
+            }
+            Body::Alive => {
+                // A stale source that shows life is live again: the watch goes on
+                // from where it was cut, so nothing was missed.
+                if state.complete {
+                    let was_live = matches!(state.freshness, Freshness::Live { .. });
+                    state.freshness = Freshness::Live { at };
+                    self.revision += u64::from(!was_live);
+                }
+            }
+            Body::Freshness(freshness) => {
+                let reason = freshness.reason().cloned();
+                let changed = state.freshness.word() != freshness.word() || state.freshness.reason() != reason.as_ref();
+                state.freshness = freshness;
+                if let (true, Some(text)) = (changed, reason) {
+                    self.note(source, at, text);
+                }
+                self.revision += u64::from(changed);
+            }
+            Body::Note(text) => {
+                self.note(source, at, text);
+                self.revision += 1;
+            }
+        }
+    }
+
+    fn note(&mut self, source: SourceId, at: Timestamp, text: Text) {
+        if let Some(last) = self.log.iter_mut().rev().take(20).find(|l| l.source == source && l.text == text) {
+            last.count += 1;
+            last.at = at;
+            return;
+        }
+        if self.log.len() == ERROR_LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(LogEntry { at, source, text, count: 1 });
+    }
+
+    fn upsert(&mut self, rows: Rows, source: &SourceId, generation: u32, at: Timestamp) {
+        match rows {
+            Rows::Nodes(rows) => rows.into_iter().for_each(|r| drop(self.nodes.upsert(r, source, generation))),
+            Rows::Tasks(rows) => rows.into_iter().for_each(|r| self.upsert_task(r, source, generation, at)),
+            Rows::Workloads(rows) => rows.into_iter().for_each(|r| drop(self.workloads.upsert(r, source, generation))),
+            Rows::Events(rows) => rows.into_iter().for_each(|r| drop(self.events.upsert(r, source, generation))),
+            Rows::Autoscalers(rows) => {
+                rows.into_iter().for_each(|r| drop(self.autoscalers.upsert(r, source, generation)));
+            }
+            Rows::DisruptionBudgets(rows) => {
+                rows.into_iter().for_each(|r| drop(self.disruption_budgets.upsert(r, source, generation)));
+            }
+            Rows::Usage(rows) => {
+                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
+                self.usage.begin();
+                for (id, usage) in rows {
+                    self.usage.push(id, usage);
+                }
+                self.usage.finish(|id| id.kind == kind && id.cluster == source.cluster);
+            }
+        }
+    }
+
+    fn upsert_task(&mut self, task: Task, source: &SourceId, generation: u32, at: Timestamp) {
+        let hour_ago = at - TimeDelta::hours(1);
+        let old = self.tasks.get(&task.id);
+        let restart = match old {
+            Some(old) if old.uid == task.uid && task.restarts > old.restarts => {
+                Some((task.last_restart.unwrap_or(at), task.restarts - old.restarts))
+            }
+            Some(old) if old.uid == task.uid => None,
+            _ => task.last_restart.filter(|t| *t >= hour_ago && task.restarts > 0).map(|t| (t, 1)),
+        };
+        if let Some((at, count)) = restart {
+            if self.restarts.len() == RESTART_LOG {
+                self.restarts.pop_front();
+            }
+            self.restarts.push_back(Restart { at, id: task.id.clone(), count });
+        }
+        while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
+            self.restarts.pop_front();
+        }
+        self.totals.add(&task);
+        if let Some(old) = self.tasks.upsert(task, source, generation) {
+            self.totals.sub(&old);
+        }
+    }
+
+    fn remove(&mut self, id: &ObjectId) {
+        match id.kind {
+            Kind::Node => {
+                self.nodes.remove(id);
+                self.usage.forget(id);
+            }
+            Kind::Task => {
+                if let Some(old) = self.tasks.remove(id) {
+                    self.totals.sub(&old);
+                }
+                self.usage.forget(id);
+            }
+            Kind::Autoscaler => drop(self.autoscalers.remove(id)),
+            Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
+            kind if kind.is_workload() => drop(self.workloads.remove(id)),
+            _ => drop(self.events.remove(id)),
+        }
+    }
+
+    /// What the complete list did not confirm is gone.
+    fn sweep(&mut self, source: &SourceId, generation: u32) {
+        let gone = match source.feed {
+            Feed::Nodes => self.nodes.unconfirmed(source, generation),
+            Feed::Tasks => self.tasks.unconfirmed(source, generation),
+            Feed::Events => self.events.unconfirmed(source, generation),
+            Feed::Autoscalers => self.autoscalers.unconfirmed(source, generation),
+            Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
+            Feed::NodeMetrics | Feed::TaskMetrics => Vec::new(),
+            Feed::Deployments
+            | Feed::ReplicaSets
+            | Feed::StatefulSets
+            | Feed::DaemonSets
+            | Feed::Jobs
+            | Feed::CronJobs => self.workloads.unconfirmed(source, generation),
+        };
+        for id in gone {
+            self.remove(&id);
+        }
+    }
+}

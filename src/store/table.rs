@@ -1,0 +1,139 @@
+//! Rows of one kind: found by identity, swept by generation, addressed by slot.
+
+use std::collections::HashMap;
+
+use crate::domain::{Autoscaler, DisruptionBudget, Event, Node, ObjectId, Task, Workload};
+
+use super::observation::SourceId;
+
+/// What a table can hold.
+pub trait Row {
+    /// The row's identity.
+    fn id(&self) -> &ObjectId;
+}
+
+macro_rules! rows {
+    ($($t:ty),*) => { $(impl Row for $t { fn id(&self) -> &ObjectId { &self.id } })* };
+}
+rows!(Node, Task, Workload, Event, Autoscaler, DisruptionBudget);
+
+/// A row's address in its table. Stable while the row lives; reused afterwards.
+pub type Slot = u32;
+
+#[derive(Debug)]
+struct Entry<T> {
+    row: T,
+    /// The list generation that last confirmed the row.
+    generation: u32,
+    /// Which feed it came from: several feeds share the workloads' table.
+    feed: super::Feed,
+}
+
+/// Rows of one kind over all clusters.
+#[derive(Debug)]
+pub struct Table<T> {
+    entries: Vec<Option<Entry<T>>>,
+    free: Vec<Slot>,
+    index: HashMap<ObjectId, Slot>,
+    revision: u64,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), index: HashMap::new(), revision: 0 }
+    }
+}
+
+impl<T: Row> Table<T> {
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// True without rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Grows with every change; equal revisions mean equal contents.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// One more than the highest slot in use.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The row with this identity.
+    #[must_use]
+    pub fn get(&self, id: &ObjectId) -> Option<&T> {
+        self.index.get(id).and_then(|s| self.at(*s))
+    }
+
+    /// Where the row with this identity is.
+    #[must_use]
+    pub fn slot(&self, id: &ObjectId) -> Option<Slot> {
+        self.index.get(id).copied()
+    }
+
+    /// The row in a slot, if it is in use.
+    #[must_use]
+    pub fn at(&self, slot: Slot) -> Option<&T> {
+        self.entries.get(slot as usize)?.as_ref().map(|e| &e.row)
+    }
+
+    /// Every row with its slot, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
+        (0..).zip(&self.entries).filter_map(|(i, e)| e.as_ref().map(|e| (i, &e.row)))
+    }
+
+    /// Every row, in no particular order.
+    pub fn rows(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().flatten().map(|e| &e.row)
+    }
+
+    /// Inserts or replaces; the row it replaced.
+    pub(super) fn upsert(&mut self, row: T, source: &SourceId, generation: u32) -> Option<T> {
+        self.revision += 1;
+        let entry = Entry { row, generation, feed: source.feed };
+        if let Some(slot) = self.index.get(entry.row.id()) {
+            let place = self.entries.get_mut(*slot as usize)?;
+            return place.replace(entry).map(|e| e.row);
+        }
+        let id = entry.row.id().clone();
+        let slot = if let Some(slot) = self.free.pop() {
+            if let Some(place) = self.entries.get_mut(slot as usize) {
+                *place = Some(entry);
+            }
+            slot
+        } else {
+            self.entries.push(Some(entry));
+            Slot::try_from(self.entries.len() - 1).unwrap_or(Slot::MAX)
+        };
+        self.index.insert(id, slot);
+        None
+    }
+
+    /// Removes a row.
+    pub(super) fn remove(&mut self, id: &ObjectId) -> Option<T> {
+        let slot = self.index.remove(id)?;
+        self.revision += 1;
+        self.free.push(slot);
+        self.entries.get_mut(slot as usize)?.take().map(|e| e.row)
+    }
+
+    /// The identities a complete list of `generation` from `source` did not confirm.
+    pub(super) fn unconfirmed(&self, source: &SourceId, generation: u32) -> Vec<ObjectId> {
+        self.entries
+            .iter()
+            .flatten()
+            .filter(|e| e.feed == source.feed && e.generation != generation && e.row.id().cluster == source.cluster)
+            .map(|e| e.row.id().clone())
+            .collect()
+    }
+}

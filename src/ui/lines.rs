@@ -1,0 +1,79 @@
+//! Drawing lines and cells.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use super::style::Painter;
+use crate::domain::Line;
+
+/// One line into the first row of `area`, cut at its right edge.
+pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
+    if area.height == 0 {
+        return;
+    }
+    let mut x = area.x;
+    for span in &text.spans {
+        let room = usize::from(area.right().saturating_sub(x));
+        if room == 0 {
+            break;
+        }
+        (x, _) = buf.set_stringn(x, area.y, &span.text, room, painter.tone(span.tone));
+    }
+}
+
+/// Lines from the top of `area`.
+pub fn lines(buf: &mut Buffer, area: Rect, text: &[Line], painter: &Painter<'_>) {
+    for (y, l) in (area.top()..area.bottom()).zip(text) {
+        line(buf, Rect { y, height: 1, ..area }, l, painter);
+    }
+}
+
+/// `text` cut to `width` columns; names keep both ends, other text its start.
+#[must_use]
+pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let ellipsis = if ascii { "~" } else { "…" };
+    let room = width.saturating_sub(1);
+    let tail_room = if middle && width >= 12 { room / 2 } else { 0 };
+    let mut head = String::new();
+    let mut used = 0;
+    for g in text.graphemes(true) {
+        if used + g.width() > room - tail_room {
+            break;
+        }
+        used += g.width();
+        head.push_str(g);
+    }
+    let mut tail: Vec<&str> = Vec::new();
+    let mut used = 0;
+    for g in text.graphemes(true).rev() {
+        if used + g.width() > tail_room {
+            break;
+        }
+        used += g.width();
+        tail.push(g);
+    }
+    if width == 0 {
+        return String::new();
+    }
+    let tail: String = tail.into_iter().rev().collect();
+    format!("{head}{ellipsis}{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn names_keep_both_ends() {
+        assert_eq!(cut("checkout-7f9c4d8b6-abcde", 16, true, false), "checkout…6-abcde");
+        assert_eq!(cut("CrashLoopBackOff", 8, false, false), "CrashLo…");
+        assert_eq!(cut("short", 8, true, false), "short");
+        assert_eq!(cut("日本語テキスト", 5, false, true), "日本~");
+        assert_eq!(cut("x", 0, false, false), "");
+    }
+}

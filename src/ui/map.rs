@@ -1,0 +1,56 @@
+//! The map of nodes.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::lines::{line, lines};
+use super::style::Painter;
+use crate::app::table::TableState;
+use crate::domain::{Health, Line, Tone};
+use crate::theme::Role;
+use crate::view::columns::Context;
+use crate::view::map::{map, task_mark};
+
+/// Cells in rows, as many as fit, scrolled so that the cursor's row is visible.
+pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>) {
+    crate::view::arrange(table, c);
+    if table.order.is_empty() {
+        let complete = c.store.is_complete(crate::view::table::feeds(table.kind));
+        let text = if complete { "no nodes here" } else { "loading nodes…" };
+        line(buf, Rect { x: area.x + 2, ..area }, &Line::new().with(text, Tone::Dim), painter);
+        return;
+    }
+    let width: u16 = if area.width >= 120 { 22 } else { 18 };
+    let columns = usize::from((area.width / (width + 2)).max(1));
+    let rows = table.order.len().div_ceil(columns);
+    // Few nodes get room for their tasks; many get less each.
+    let room = area.height.saturating_sub(2);
+    let height = (room / u16::try_from(rows.max(1)).unwrap_or(u16::MAX)).clamp(5, 9);
+    let task_rows = usize::from(height - 5).max(1);
+    let cells = map(table, c, usize::from(width), task_rows);
+    let visible = usize::from(room / height).max(1);
+    let first = (table.cursor_at / columns).saturating_sub(visible - 1);
+    // Up and down go by rows of the map, so that a page is one.
+    table.page = visible * columns;
+    for (i, cell) in cells.iter().enumerate().skip(first * columns).take(visible * columns) {
+        let (row, column) = ((i / columns) - first, i % columns);
+        let x = area.x + 2 + u16::try_from(column).unwrap_or(0) * (width + 2);
+        let y = area.y + u16::try_from(row).unwrap_or(0) * height;
+        let at = Rect { x, y, width: width.min(area.right().saturating_sub(x)), height: height.min(area.bottom().saturating_sub(y)) };
+        if cell.selected {
+            buf.set_style(Rect { height: 1, ..at }, painter.role(Role::RowSelected));
+            buf.set_string(x - 2, y, if painter.ascii { ">" } else { "▶" }, painter.role(Role::RowCursor));
+        }
+        lines(buf, Rect { height: at.height.saturating_sub(1), ..at }, &cell.lines, painter);
+    }
+    legend(buf, area, table, painter);
+}
+
+fn legend(buf: &mut Buffer, area: Rect, table: &TableState, painter: &Painter<'_>) {
+    let mut text = Line::new().with(format!(" {} nodes  ", table.order.len()), Tone::Dim);
+    for health in [Health::Ok, Health::Progressing, Health::Warning, Health::Critical, Health::Unknown] {
+        text.push(format!("{} ", task_mark(health, painter.ascii)), Tone::Health(health));
+        text.push(format!("{}  ", health.word()), Tone::Dim);
+    }
+    line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &text, painter);
+}

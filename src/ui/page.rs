@@ -1,0 +1,304 @@
+//! The page: tables, text, logs.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::lines::{cut, line, lines};
+use super::style::Painter;
+use crate::app::logs::LogState;
+use crate::app::table::{TableState, ViewKind};
+use crate::app::text::{Content, TextState};
+use crate::app::{App, Page};
+use crate::domain::{Line, Span, Tone};
+use crate::theme::Role;
+use crate::view::columns::{Align, Context};
+use crate::view::table::{Head, TableModel};
+use crate::view::{details, header, logs};
+
+/// Draws the page on top of the stack.
+pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
+    let (wide, pane, focus, scroll) = (app.wide, app.details, app.details_focus, app.details_scroll);
+    match app.stack.last_mut() {
+        Some(Page::Table(table)) => {
+            let pane = pane && area.width >= 70 && table.kind != ViewKind::Map;
+            let (left, right) = if pane { split(area) } else { (area, None) };
+            match table.kind {
+                ViewKind::Overview => overview(buf, left, table, c, painter, wide),
+                ViewKind::Map => super::map::draw(buf, left, table, c, painter),
+                _ => list(buf, left, table, c, painter, wide),
+            }
+            if let Some(right) = right {
+                details_pane(buf, right, table, c, painter, focus, scroll);
+            }
+        }
+        Some(Page::Text(text)) => text_page(buf, area, text, painter),
+        Some(Page::Logs(state)) => log_page(buf, area, state, painter),
+        None => {}
+    }
+}
+
+fn split(area: Rect) -> (Rect, Option<Rect>) {
+    let width = (area.width * 2 / 5).clamp(32, 64);
+    let left = Rect { width: area.width - width, ..area };
+    (left, Some(Rect { x: left.right(), width, ..area }))
+}
+
+fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
+    let text = header::cluster_lines(c, usize::from(area.width));
+    let most = (area.height / 3).max(2);
+    let height = u16::try_from(text.len()).unwrap_or(u16::MAX).min(most);
+    lines(buf, Rect { height, ..area }, &text, painter);
+    let mut rest = Rect { y: area.y + height, height: area.height - height, ..area };
+    if text.len() > usize::from(height) && height > 0 {
+        let more = format!("  and {} more clusters", text.len() - usize::from(height));
+        let row = Rect { y: rest.y, height: 1.min(rest.height), ..rest };
+        line(buf, row, &Line::new().with(more, Tone::Dim), painter);
+        rest = Rect { y: rest.y + row.height, height: rest.height - row.height, ..rest };
+    }
+    if rest.height > 3 {
+        let n = table.order.len();
+        let title = if n == 0 { " WRONG NOW".to_owned() } else { format!(" WRONG NOW: {n}") };
+        let row = Rect { y: rest.y + 1, height: 1, ..rest };
+        line(buf, row, &Line::new().with(title, Tone::Title), painter);
+        rest = Rect { y: rest.y + 2, height: rest.height - 2, ..rest };
+    }
+    list(buf, rest, table, c, painter, wide);
+}
+
+fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
+    if area.height < 2 {
+        return;
+    }
+    // Header above, a line of counts below.
+    let room = area.height.saturating_sub(2).max(1);
+    if table.page != usize::from(room) {
+        table.page = usize::from(room);
+        table.keep_visible();
+    }
+    crate::view::arrange(table, c);
+    let model = crate::view::table::table(table, c, area.width, wide);
+    heads(buf, Rect { height: 1, ..area }, &model.heads, painter);
+    let body = Rect { y: area.y + 1, height: room.min(area.height - 1), ..area };
+    if let Some(empty) = &model.empty {
+        let row = Rect { x: body.x + 2, width: body.width.saturating_sub(2), height: 1, ..body };
+        line(buf, row, &Line::new().with(empty.as_str(), Tone::Dim), painter);
+    }
+    for (y, row) in (body.top()..body.bottom()).zip(&model.rows) {
+        let at = Rect { y, height: 1, ..body };
+        if row.selected {
+            buf.set_style(at, painter.role(Role::RowSelected));
+            let sign = if painter.ascii { ">" } else { "▶" };
+            buf.set_string(at.x, y, sign, painter.role(Role::RowCursor));
+        }
+        if row.marked {
+            buf.set_string(at.x + 1, y, "*", painter.role(Role::RowMarked));
+        }
+        let mut x = at.x + 2;
+        for (head, cell) in model.heads.iter().zip(&row.cells) {
+            let text = cut(&cell.text, usize::from(head.width), head.cut_middle, painter.ascii);
+            let pad = usize::from(head.width).saturating_sub(text.width());
+            let start = if head.align == Align::Right { x + u16::try_from(pad).unwrap_or(0) } else { x };
+            if start < at.right() {
+                let style = painter.tone(if row.marked && cell.tone == Tone::Plain { Tone::Strong } else { cell.tone });
+                buf.set_stringn(start, y, &text, usize::from(at.right() - start), style);
+            }
+            x += head.width + 2;
+        }
+    }
+    if area.height > room + 1 {
+        let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+        line(buf, row, &counts(&model, table), painter);
+    }
+}
+
+fn heads(buf: &mut Buffer, row: Rect, heads: &[Head], painter: &Painter<'_>) {
+    let mut x = row.x + 2;
+    for head in heads {
+        let mut title = head.title.to_owned();
+        if let Some(descending) = head.sorted {
+            title.push(match (descending, painter.ascii) {
+                (true, false) => '↓',
+                (false, false) => '↑',
+                (true, true) => 'v',
+                (false, true) => '^',
+            });
+        }
+        let title = cut(&title, usize::from(head.width), false, painter.ascii);
+        let pad = u16::try_from(usize::from(head.width).saturating_sub(title.width())).unwrap_or(0);
+        let start = if head.align == Align::Right { x + pad } else { x };
+        if start < row.right() {
+            let role = if head.sorted.is_some() { Role::TableHeaderSorted } else { Role::TableHeader };
+            buf.set_stringn(start, row.y, &title, usize::from(row.right() - start), painter.role(role));
+        }
+        x += head.width + 2;
+    }
+}
+
+/// `1-20 of 152`, what is filtered, what is marked, which columns are hidden.
+fn counts(model: &TableModel, table: &TableState) -> Line {
+    let mut out = Line::new();
+    if model.shown > 0 {
+        let last = (model.offset + model.rows.len()).min(model.shown);
+        let text = format!(
+            " {}-{} of {}",
+            header::grouped(model.offset as u64 + 1),
+            header::grouped(last as u64),
+            header::grouped(model.shown as u64)
+        );
+        out.push(text, Tone::Dim);
+        if model.shown < model.total {
+            out.push(format!(" ({} in all)", header::grouped(model.total as u64)), Tone::Dim);
+        }
+    }
+    if !table.filter.is_empty() {
+        out.push("  filter ", Tone::Dim);
+        out.push(table.filter.raw.clone(), Tone::Match);
+    }
+    if table.problems_only {
+        out.push("  problems only", Tone::Warning);
+    }
+    if model.marked.0 > 0 {
+        out.push(format!("  {} marked", model.marked.0), Tone::Strong);
+        if model.marked.1 > 0 {
+            out.push(format!(", {} of them hidden", model.marked.1), Tone::Warning);
+        }
+    }
+    if model.hidden > 0 && model.shown > 0 {
+        out.push(format!("  {} columns hidden", model.hidden), Tone::Dim);
+    }
+    out
+}
+
+fn details_pane(
+    buf: &mut Buffer,
+    area: Rect,
+    table: &TableState,
+    c: Context<'_>,
+    painter: &Painter<'_>,
+    focus: bool,
+    scroll: usize,
+) {
+    let role = if focus { Role::BorderFocused } else { Role::Border };
+    for y in area.top()..area.bottom() {
+        buf.set_string(area.x, y, if painter.ascii { "|" } else { "│" }, painter.role(role));
+    }
+    let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
+    let Some(id) = table.selected(c.store) else { return };
+    let all: Vec<Line> = details::details(c, &id)
+        .into_iter()
+        .flat_map(|l| logs::wrap(&l.spans, usize::from(inner.width)).into_iter().map(|spans| Line { spans }))
+        .collect();
+    let from = scroll.min(all.len().saturating_sub(1));
+    lines(buf, inner, all.get(from..).unwrap_or_default(), painter);
+}
+
+fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Painter<'_>) {
+    state.height = usize::from(area.height.saturating_sub(1));
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(1), ..area };
+    match &state.content {
+        Content::Loading => line(buf, inner, &Line::new().with("loading…", Tone::Dim), painter),
+        Content::Failed(why) => {
+            let rows = logs::wrap(&[Span { text: why.to_string(), tone: Tone::Error }], usize::from(inner.width));
+            let mut all: Vec<Line> = rows.into_iter().map(|spans| Line { spans }).collect();
+            all.push(Line::new().with("ctrl-r asks again", Tone::Dim));
+            lines(buf, inner, &all, painter);
+        }
+        Content::Lines(all) => {
+            let mut y = inner.top();
+            for l in all.iter().skip(state.scroll) {
+                let marked = marked(&l.spans, &state.search);
+                let rows = if state.wrap {
+                    logs::wrap(&marked, usize::from(inner.width))
+                } else {
+                    vec![logs::cut(&marked, state.pan, usize::from(inner.width))]
+                };
+                for spans in rows {
+                    if y >= inner.bottom() {
+                        break;
+                    }
+                    line(buf, Rect { y, height: 1, ..inner }, &Line { spans }, painter);
+                    y += 1;
+                }
+            }
+            let end = (state.scroll + state.height).min(all.len());
+            let mut foot = Line::new().with(format!(" {end} of {} lines", all.len()), Tone::Dim);
+            if !state.search.is_empty() {
+                foot.push("  search ", Tone::Dim);
+                foot.push(state.search.clone(), Tone::Match);
+            }
+            line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &foot, painter);
+        }
+    }
+}
+
+/// Marks what is searched for, span by span.
+fn marked(spans: &[Span], search: &str) -> Vec<Span> {
+    if search.is_empty() {
+        return spans.to_vec();
+    }
+    let mut out = Vec::new();
+    for span in spans {
+        let lower = span.text.to_ascii_lowercase();
+        let mut at = 0;
+        for (start, found) in lower.match_indices(search) {
+            out.push(Span { text: span.text[at..start].to_owned(), tone: span.tone });
+            at = start + found.len();
+            out.push(Span { text: span.text[start..at].to_owned(), tone: Tone::Match });
+        }
+        out.push(Span { text: span.text[at..].to_owned(), tone: span.tone });
+    }
+    out
+}
+
+fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painter<'_>) {
+    let body = Rect { height: area.height.saturating_sub(1), ..area };
+    state.height = usize::from(body.height);
+    let shown = logs::visible(state, usize::from(body.width), usize::from(body.height));
+    if shown.is_empty() {
+        let text = if state.buffer.lines().is_empty() {
+            match (state.answered, state.ended.iter().flatten().next()) {
+                (_, Some(why)) => why.to_string(),
+                (true, None) => "no lines yet".to_owned(),
+                (false, None) => "loading…".to_owned(),
+            }
+        } else {
+            format!("no line of {} fits `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
+        };
+        line(buf, Rect { x: body.x + 1, ..body }, &Line::new().with(text, Tone::Dim), painter);
+    }
+    lines(buf, body, &shown, painter);
+    line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &log_foot(state), painter);
+}
+
+fn log_foot(state: &LogState) -> Line {
+    let lines = state.buffer.lines().len() as u64;
+    let mut out = Line::new();
+    if state.follow {
+        out.push(" following", Tone::Health(crate::domain::Health::Ok));
+    } else {
+        out.push(" holding", Tone::Warning);
+    }
+    out.push(format!("  {}  {} lines", state.request.range.word(), header::grouped(lines)), Tone::Dim);
+    if state.buffer.dropped() > 0 {
+        out.push(format!("  {} older ones dropped", header::grouped(state.buffer.dropped())), Tone::Warning);
+    }
+    if let Some(source) = state.only.and_then(|n| state.request.sources.get(usize::from(n))) {
+        out.push(format!("  only {}", source.label), Tone::Match);
+    } else if state.request.sources.len() > 1 {
+        out.push(format!("  {} containers", state.request.sources.len()), Tone::Dim);
+    }
+    if state.skipped_sources > 0 {
+        out.push(format!(" ({} more not read)", state.skipped_sources), Tone::Warning);
+    }
+    if !state.filter.is_empty() {
+        out.push("  with ", Tone::Dim);
+        out.push(state.filter_raw.clone(), Tone::Match);
+    }
+    let ended = state.ended.iter().flatten().count();
+    if ended > 0 {
+        let why = state.ended.iter().flatten().next().map_or("", |w| w.as_str());
+        out.push(format!("  {ended} ended: {why}"), Tone::Dim);
+    }
+    out
+}

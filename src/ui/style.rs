@@ -1,0 +1,83 @@
+//! From meaning to colour.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::domain::{Health, Tone};
+use crate::theme::{Role, Theme};
+
+/// A theme at work.
+pub struct Painter<'a> {
+    theme: &'a Theme,
+    /// No Unicode.
+    pub ascii: bool,
+}
+
+impl<'a> Painter<'a> {
+    /// Paints with a theme.
+    #[must_use]
+    pub fn new(theme: &'a Theme, ascii: bool) -> Self {
+        Self { theme, ascii }
+    }
+
+    /// A role's style.
+    #[must_use]
+    pub fn role(&self, role: Role) -> Style {
+        self.theme.style(role)
+    }
+
+    /// A tone's style.
+    #[must_use]
+    pub fn tone(&self, tone: Tone) -> Style {
+        let role = match tone {
+            Tone::Plain => Role::Text,
+            Tone::Dim => Role::Dim,
+            Tone::Strong => return self.role(Role::Text).add_modifier(Modifier::BOLD),
+            Tone::Title => Role::Title,
+            Tone::Key => Role::YamlKey,
+            Tone::String => Role::YamlString,
+            Tone::Number => Role::YamlNumber,
+            Tone::Health(health) => match health {
+                Health::Ok => Role::HealthOk,
+                Health::Done => Role::HealthDone,
+                Health::Progressing => Role::HealthProgressing,
+                Health::Unknown => Role::HealthUnknown,
+                Health::Warning => Role::HealthWarning,
+                Health::Critical => Role::HealthCritical,
+            },
+            Tone::Cluster => Role::Cluster,
+            Tone::Production => Role::Production,
+            Tone::Spot => Role::Spot,
+            Tone::Time => Role::LogTime,
+            Tone::Source(n) => match n % 6 {
+                0 => Role::LogSource1,
+                1 => Role::LogSource2,
+                2 => Role::LogSource3,
+                3 => Role::LogSource4,
+                4 => Role::LogSource5,
+                _ => Role::LogSource6,
+            },
+            Tone::Gauge(0) => Role::GaugeLow,
+            Tone::Gauge(1) => Role::GaugeMid,
+            Tone::Gauge(_) => Role::GaugeHigh,
+            Tone::Match => Role::Match,
+            Tone::Error => Role::LogError,
+            Tone::Warning => Role::LogWarn,
+            Tone::Ansi(n) => return self.ansi(n),
+        };
+        self.role(role)
+    }
+
+    /// A colour the text itself asked for, where the theme has colours at all.
+    /// Black and white would vanish on one background or the other.
+    fn ansi(&self, n: u8) -> Style {
+        let text = self.role(Role::Text);
+        if self.role(Role::HealthCritical).fg.is_none() {
+            return text;
+        }
+        match n {
+            0 | 7 | 15 => text,
+            8 => self.role(Role::Dim),
+            n => text.fg(Color::Indexed(n)),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Which rows a list shows, in which order.
+
+use std::cmp::Ordering;
+
+use super::columns::{Column, Context, EVENTS, NODES, OVERVIEW, TASKS, Unit, Value, WORKLOADS};
+use crate::app::filter::{Filter, Op, Operand, Term, glob};
+use crate::app::table::{Scope, Stamp, TableState, ViewKind};
+use crate::domain::{Event, EventLevel, Health, Labels, Node, ObjectId, Task, Workload};
+use crate::store::problems::{Problem, problems};
+use crate::store::table::Row;
+use crate::store::{Slot, Store};
+
+/// What can be listed.
+pub(crate) trait Listed: Sized + 'static {
+    /// Its identity.
+    fn id(&self) -> &ObjectId;
+    /// Its labels, if it has any.
+    fn labels(&self) -> Option<&Labels>;
+    /// Worth showing when only problems are.
+    fn is_problem(&self) -> bool;
+    /// For sorting by status: worst first.
+    fn health(&self) -> Health;
+}
+
+impl Listed for Node {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        Some(&self.labels)
+    }
+    fn is_problem(&self) -> bool {
+        self.health().is_problem() || self.unschedulable
+    }
+    fn health(&self) -> Health {
+        self.health()
+    }
+}
+
+impl Listed for Task {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        Some(&self.labels)
+    }
+    fn is_problem(&self) -> bool {
+        self.health.is_problem()
+    }
+    fn health(&self) -> Health {
+        self.health
+    }
+}
+
+impl Listed for Workload {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        Some(&self.labels)
+    }
+    fn is_problem(&self) -> bool {
+        self.health.is_problem()
+    }
+    fn health(&self) -> Health {
+        self.health
+    }
+}
+
+impl Listed for Event {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+    fn is_problem(&self) -> bool {
+        self.level == EventLevel::Warning
+    }
+    fn health(&self) -> Health {
+        if self.level == EventLevel::Warning { Health::Warning } else { Health::Ok }
+    }
+}
+
+impl Listed for Problem {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+    fn is_problem(&self) -> bool {
+        true
+    }
+    fn health(&self) -> Health {
+        self.health
+    }
+}
+
+/// Brings a list's order up to date; does nothing when nothing it depends on
+/// has changed.
+pub fn arrange(table: &mut TableState, c: Context<'_>) {
+    let timed = table.sort.column == "age" || table.filter.terms.iter().any(|t| matches!(t, Term::Column { .. }));
+    let stamp = Stamp {
+        revision: revision(table.kind, c.store),
+        settings: table.settings,
+        // Ages grow alike, so their order only changes through filters; events
+        // and comparisons are looked at again every second.
+        second: if timed { c.now.timestamp() } else { 0 },
+    };
+    if table.stamp == Some(stamp) {
+        return;
+    }
+    let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
+    let previous = if same_rows { std::mem::take(&mut table.order) } else { Vec::new() };
+    let store = c.store;
+    match table.kind {
+        ViewKind::Overview => {
+            table.problems = problems(store);
+            let rows: Vec<(Slot, &Problem)> = (0..).zip(&table.problems).collect();
+            let keep = |p: &Problem| in_scope(&p.id, &table.scope);
+            let (total, order) = select(table, OVERVIEW, rows, keep, c);
+            (table.total, table.order) = (total, order);
+        }
+        ViewKind::Nodes | ViewKind::Map => {
+            let rows = in_order(&store.nodes, &previous);
+            let (total, order) = select(table, NODES, rows, |n| in_scope(&n.id, &table.scope), c);
+            (table.total, table.order) = (total, order);
+        }
+        ViewKind::Tasks => {
+            let rows = in_order(&store.tasks, &previous);
+            let keep = |t: &Task| match &table.scope {
+                Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
+                Scope::Workload(w) => store.belongs(t, w),
+                scope => in_scope(&t.id, scope),
+            };
+            let (total, order) = select(table, TASKS, rows, keep, c);
+            (table.total, table.order) = (total, order);
+        }
+        ViewKind::Workloads => {
+            let rows = in_order(&store.workloads, &previous);
+            // What another workload owns is a part of it, not a workload of its own.
+            let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
+            let (total, order) = select(table, WORKLOADS, rows, keep, c);
+            (table.total, table.order) = (total, order);
+        }
+        ViewKind::Events => {
+            let rows = in_order(&store.events, &previous);
+            let keep = |e: &Event| match &table.scope {
+                Scope::About(id) => e.about == *id || concerns(store, e, id),
+                scope => in_scope(&e.id, scope),
+            };
+            let (total, order) = select(table, EVENTS, rows, keep, c);
+            (table.total, table.order) = (total, order);
+        }
+    }
+    table.stamp = Some(stamp);
+    table.settle_cursor(store);
+}
+
+/// What a view's order depends on.
+fn revision(kind: ViewKind, store: &Store) -> u64 {
+    match kind {
+        ViewKind::Overview => store.revision(),
+        ViewKind::Nodes | ViewKind::Map => store.nodes.revision() + store.usage.revision() + store.tasks.revision(),
+        ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
+        ViewKind::Workloads => store.workloads.revision() + store.autoscalers.revision(),
+        ViewKind::Events => store.events.revision(),
+    }
+}
+
+fn in_scope(id: &ObjectId, scope: &Scope) -> bool {
+    match scope {
+        Scope::Cluster(c) => id.cluster == *c,
+        Scope::All | Scope::Node(_) | Scope::Workload(_) | Scope::About(_) => true,
+    }
+}
+
+/// A workload's events include those of its tasks.
+fn concerns(store: &Store, event: &Event, id: &ObjectId) -> bool {
+    id.kind.is_workload() && store.tasks.get(&event.about).is_some_and(|t| store.belongs(t, id))
+}
+
+/// Rows in their order so far, new ones at the end: sorting what is nearly
+/// sorted costs little.
+fn in_order<'a, T: Row>(table: &'a crate::store::Table<T>, previous: &[Slot]) -> Vec<(Slot, &'a T)> {
+    if previous.is_empty() {
+        return table.iter().collect();
+    }
+    let mut seen = vec![false; table.slots()];
+    let mut rows: Vec<(Slot, &T)> = Vec::with_capacity(table.len());
+    for slot in previous {
+        if let (Some(row), Some(seen)) = (table.at(*slot), seen.get_mut(*slot as usize)) {
+            *seen = true;
+            rows.push((*slot, row));
+        }
+    }
+    rows.extend(table.iter().filter(|(s, _)| !seen.get(*s as usize).copied().unwrap_or(true)));
+    rows
+}
+
+/// Filters and sorts.
+fn select<T: Listed>(
+    table: &TableState,
+    columns: &[Column<T>],
+    mut rows: Vec<(Slot, &T)>,
+    keep: impl Fn(&T) -> bool,
+    c: Context<'_>,
+) -> (usize, Vec<Slot>) {
+    rows.retain(|(_, r)| keep(r));
+    let total = rows.len();
+    if table.problems_only {
+        rows.retain(|(_, r)| r.is_problem());
+    }
+    if !table.filter.is_empty() {
+        rows.retain(|(_, r)| matches(&table.filter, columns, *r, c));
+    }
+    let order = match columns.iter().find(|col| col.key == table.sort.column) {
+        // The overview's own order weighs more than its level.
+        Some(col) if col.key == "health" && table.sort.descending => rows.into_iter().map(|(s, _)| s).collect(),
+        Some(col) => sorted(rows, col, table.sort.descending, c),
+        None => rows.into_iter().map(|(s, _)| s).collect(),
+    };
+    (total, order)
+}
+
+fn sorted<T: Listed>(rows: Vec<(Slot, &T)>, column: &Column<T>, descending: bool, c: Context<'_>) -> Vec<Slot> {
+    if column.key == "name" {
+        let mut rows = rows;
+        rows.sort_by(|(_, a), (_, b)| {
+            let (a, b) = (a.id(), b.id());
+            let order = (&a.name, &a.namespace, &a.cluster).cmp(&(&b.name, &b.namespace, &b.cluster));
+            if descending { order.reverse() } else { order }
+        });
+        return rows.into_iter().map(|(s, _)| s).collect();
+    }
+    let by_health = column.key == "status";
+    let mut keyed: Vec<(Value, Slot, &T)> = rows
+        .into_iter()
+        .map(|(slot, row)| {
+            let key = if by_health { Value::Number(f64::from(row.health() as u8)) } else { (column.value)(c, row) };
+            (key, slot, row)
+        })
+        .collect();
+    keyed.sort_by(|(a, _, x), (b, _, y)| {
+        compare(a, b, descending).then_with(|| {
+            let (x, y) = (x.id(), y.id());
+            (&x.name, &x.namespace, &x.cluster).cmp(&(&y.name, &y.namespace, &y.cluster))
+        })
+    });
+    keyed.into_iter().map(|(_, s, _)| s).collect()
+}
+
+/// What is missing comes last, whatever the direction.
+fn compare(a: &Value, b: &Value, descending: bool) -> Ordering {
+    match (a, b) {
+        (Value::Missing, Value::Missing) => Ordering::Equal,
+        (Value::Missing, _) => Ordering::Greater,
+        (_, Value::Missing) => Ordering::Less,
+        (a, b) => {
+            let order = a.partial_cmp(b).unwrap_or(Ordering::Equal);
+            if descending { order.reverse() } else { order }
+        }
+    }
+}
+
+fn matches<T: Listed>(filter: &Filter, columns: &[Column<T>], row: &T, c: Context<'_>) -> bool {
+    filter.terms.iter().all(|term| match term {
+        Term::Text { text, negated } => {
+            let found = columns.iter().filter(|col| col.unit == Unit::Text).any(|col| {
+                let cell = (col.cell)(c, row).text;
+                contains(&cell, text) || matches!((col.value)(c, row), Value::Text(v) if contains(&v, text))
+            });
+            found != *negated
+        }
+        Term::Label { key, value } => {
+            let found = row.labels().and_then(|l| l.iter().find(|(k, _)| k == key.as_str())).map(|(_, v)| v);
+            match value {
+                None => found.is_some(),
+                Some((Op::Ne, wanted)) => found.is_none_or(|v| v != wanted.as_str()),
+                Some((_, wanted)) => found.is_some_and(|v| glob(wanted, v)),
+            }
+        }
+        Term::Column { column, op, operand } => {
+            columns.iter().find(|col| col.key == column).is_some_and(|col| holds(col, row, *op, operand, c))
+        }
+    })
+}
+
+fn contains(haystack: &str, needle: &str) -> bool {
+    if haystack.is_ascii() && needle.is_ascii() {
+        let (h, n) = (haystack.as_bytes(), needle.as_bytes());
+        return n.is_empty() || h.windows(n.len()).any(|w| w.eq_ignore_ascii_case(n));
+    }
+    haystack.to_lowercase().contains(needle)
+}
+
+fn holds<T>(column: &Column<T>, row: &T, op: Op, operand: &Operand, c: Context<'_>) -> bool {
+    if let (Some(wanted), Some(percent)) = (operand.percent, column.percent) {
+        return percent(c, row).is_some_and(|p| op.holds(&p, &wanted));
+    }
+    let wanted = match column.unit {
+        Unit::Text => None,
+        Unit::Count => operand.number,
+        Unit::Percent => operand.percent.or(operand.number),
+        Unit::Cpu => operand.millicores,
+        Unit::Memory => operand.bytes,
+        Unit::Secs => operand.secs,
+    };
+    if let (Some(wanted), Value::Number(n)) = (wanted, (column.value)(c, row)) {
+        return op.holds(&n, &wanted);
+    }
+    let cell = (column.cell)(c, row).text;
+    match op {
+        Op::Eq => glob(&operand.raw, &cell),
+        Op::Ne => !glob(&operand.raw, &cell),
+        // Order between things that have none holds for no row.
+        Op::Gt | Op::Ge | Op::Lt | Op::Le => false,
+    }
+}

@@ -1,0 +1,196 @@
+//! The columns of every list: one table per view.
+
+mod events;
+mod nodes;
+mod overview;
+mod tasks;
+mod workloads;
+
+use crate::app::ColumnInfo;
+use crate::app::table::ViewKind;
+use crate::domain::{Timestamp, Tone, quantity};
+use crate::store::Store;
+use std::sync::OnceLock;
+
+/// What cells are made from.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The data.
+    pub store: &'a Store,
+    /// The time shown.
+    pub now: Timestamp,
+    /// Times as clock times.
+    pub absolute: bool,
+    /// No Unicode.
+    pub ascii: bool,
+}
+
+/// Which edge the text keeps to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// What it says.
+    pub text: String,
+    /// What it means.
+    pub tone: Tone,
+}
+
+impl Cell {
+    /// A cell.
+    pub fn new(text: impl Into<String>, tone: Tone) -> Self {
+        Self { text: text.into(), tone }
+    }
+
+    /// A plain cell.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+
+    /// A dim cell; `-` where there is nothing to say.
+    pub fn dim(text: &str) -> Self {
+        Self::new(if text.is_empty() { "-" } else { text }, Tone::Dim)
+    }
+}
+
+/// What a column sorts and filters by.
+#[derive(Debug, Clone, PartialEq, PartialOrd)]
+pub enum Value {
+    /// Nothing known: sorts last in either direction.
+    Missing,
+    /// A number in the column's unit (millicores, bytes, seconds, count).
+    Number(f64),
+    /// Text.
+    Text(crate::domain::Text),
+}
+
+/// The unit of a column's numbers, for filters such as `cpu>80%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Text: compared as such.
+    Text,
+    /// A count.
+    Count,
+    /// Per cent.
+    Percent,
+    /// Millicores.
+    Cpu,
+    /// Bytes.
+    Memory,
+    /// Seconds.
+    Secs,
+}
+
+/// One column of a list of `T`.
+pub struct Column<T: 'static> {
+    /// Its key in filters.
+    pub key: &'static str,
+    /// Its header.
+    pub title: &'static str,
+    /// Alignment.
+    pub align: Align,
+    /// Narrowest and widest, in terminal columns.
+    pub width: (u16, u16),
+    /// Which columns go first when there is no room: the highest number.
+    pub priority: u8,
+    /// Only among the wide columns.
+    pub wide: bool,
+    /// Sorted largest first at first.
+    pub descending: bool,
+    /// What its numbers are.
+    pub unit: Unit,
+    /// What it says.
+    pub cell: fn(Context<'_>, &T) -> Cell,
+    /// What it sorts and filters by.
+    pub value: fn(Context<'_>, &T) -> Value,
+    /// Its share of a whole in per cent, where `col>80%` makes sense.
+    pub percent: Option<fn(Context<'_>, &T) -> Option<f64>>,
+}
+
+pub use events::EVENTS;
+pub use nodes::NODES;
+pub use overview::{OVERVIEW, mark as overview_mark};
+pub use tasks::TASKS;
+pub use workloads::WORKLOADS;
+
+/// What the app knows of a view's columns.
+#[must_use]
+pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
+    static INFOS: OnceLock<[Vec<ColumnInfo>; 5]> = OnceLock::new();
+    fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
+        columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
+    }
+    let [overview, nodes, tasks, workloads, events] = INFOS
+        .get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS)]);
+    match kind {
+        ViewKind::Overview => overview,
+        ViewKind::Nodes | ViewKind::Map => nodes,
+        ViewKind::Tasks => tasks,
+        ViewKind::Workloads => workloads,
+        ViewKind::Events => events,
+    }
+}
+
+/// A time as age, or as a clock time when absolute times are on.
+#[must_use]
+pub fn time_cell(c: Context<'_>, at: Option<Timestamp>) -> Cell {
+    match at {
+        Some(at) if c.absolute => Cell::new(clock_time(at, c.now), Tone::Time),
+        at => Cell::new(crate::domain::age::age(at, c.now), Tone::Dim),
+    }
+}
+
+/// `14:03:22` today, `11-19 14:03` before.
+#[must_use]
+pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    if at.date_naive() == now.date_naive() {
+        at.format("%H:%M:%S").to_string()
+    } else {
+        at.format("%m-%d %H:%M").to_string()
+    }
+}
+
+/// Seconds since, for sorting and filtering.
+#[must_use]
+pub fn age_value(c: Context<'_>, at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Missing, |t| Value::Number(secs(c, t)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ages in seconds are far below 2^52")]
+fn secs(c: Context<'_>, t: Timestamp) -> f64 {
+    (c.now - t).num_seconds() as f64
+}
+
+/// A number for sorting.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "for comparing what is displayed")]
+pub fn number(n: u64) -> Value {
+    Value::Number(n as f64)
+}
+
+/// `83%` with the tone of its range, blank without a whole.
+#[must_use]
+pub fn percent_cell(part: u64, whole: u64) -> Cell {
+    quantity::percent(part, whole).map_or_else(|| Cell::new("-", Tone::Dim), |p| {
+        Cell::new(format!("{p:.0}%"), gauge_tone(p))
+    })
+}
+
+/// Calm under 80 %, busy under 95 %, full above.
+#[must_use]
+pub fn gauge_tone(percent: f64) -> Tone {
+    Tone::Gauge(if percent >= 95.0 {
+        2
+    } else if percent >= 80.0 {
+        1
+    } else {
+        0
+    })
+}

@@ -1,0 +1,148 @@
+//! Columns of the workloads view.
+
+use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, time_cell};
+use crate::domain::{Kind, Tone, Workload};
+
+/// `ready/desired`, as kubectl's READY and COMPLETIONS.
+fn ready(r: &Workload) -> String {
+    let n = if r.id.kind == Kind::Job { r.replicas.available } else { r.replicas.ready };
+    format!("{n}/{}", r.replicas.desired)
+}
+
+fn count(n: u32) -> Cell {
+    Cell::new(n.to_string(), if n == 0 { Tone::Dim } else { Tone::Plain })
+}
+
+fn bounds(c: Context<'_>, r: &Workload) -> Cell {
+    c.store.autoscaler_of(&r.id).map_or_else(|| Cell::dim(""), |a| {
+        Cell::new(format!("{}-{}", a.min, a.max), if a.limited { Tone::Warning } else { Tone::Plain })
+    })
+}
+
+/// The columns.
+pub static WORKLOADS: &[Column<Workload>] = &[
+    Column {
+        key: "cluster", title: "CLUSTER", align: Align::Left, width: (7, 20), priority: 6, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::new(r.id.cluster.as_str(), Tone::Cluster),
+        value: |_, r| Value::Text(r.id.cluster.0.clone()),
+        percent: None,
+    },
+    Column {
+        key: "namespace", title: "NAMESPACE", align: Align::Left, width: (9, 24), priority: 3, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::new(r.id.namespace.as_str(), Tone::Dim),
+        value: |_, r| Value::Text(r.id.namespace.clone()),
+        percent: None,
+    },
+    Column {
+        key: "kind", title: "KIND", align: Align::Left, width: (7, 8), priority: 2, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::new(r.id.kind.short(), Tone::Dim),
+        value: |_, r| Value::Text(crate::domain::Text::new(r.id.kind.short())),
+        percent: None,
+    },
+    Column {
+        key: "name", title: "NAME", align: Align::Left, width: (16, 50), priority: 0, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::new(r.id.name.as_str(), if r.health.is_problem() { Tone::Health(r.health) } else { Tone::Plain }),
+        value: |_, r| Value::Text(r.id.name.clone()),
+        percent: None,
+    },
+    Column {
+        key: "ready", title: "READY", align: Align::Right, width: (5, 9), priority: 0, wide: false, descending: false,
+        unit: Unit::Count,
+        cell: |_, r| {
+            let short = r.replicas.unavailable() > 0 && r.health.is_problem();
+            let text = if r.id.kind == Kind::CronJob { "-".to_owned() } else { ready(r) };
+            Cell::new(text, if short { Tone::Health(r.health) } else { Tone::Plain })
+        },
+        value: |_, r| number(u64::from(r.replicas.ready)),
+        percent: None,
+    },
+    Column {
+        key: "updated", title: "UPDATED", align: Align::Right, width: (7, 7), priority: 5, wide: false, descending: false,
+        unit: Unit::Count,
+        cell: |_, r| count(r.replicas.updated),
+        value: |_, r| number(u64::from(r.replicas.updated)),
+        percent: None,
+    },
+    Column {
+        key: "available", title: "AVAIL", align: Align::Right, width: (5, 6), priority: 4, wide: false, descending: false,
+        unit: Unit::Count,
+        cell: |_, r| count(r.replicas.available),
+        value: |_, r| number(u64::from(r.replicas.available)),
+        percent: None,
+    },
+    Column {
+        key: "short", title: "SHORT", align: Align::Right, width: (5, 6), priority: 4, wide: false, descending: true,
+        unit: Unit::Count,
+        cell: |_, r| {
+            let n = if matches!(r.id.kind, Kind::Job | Kind::CronJob) { 0 } else { r.replicas.unavailable() };
+            Cell::new(if n == 0 { "-".to_owned() } else { n.to_string() }, if n == 0 { Tone::Dim } else { Tone::Health(r.health) })
+        },
+        value: |_, r| number(u64::from(r.replicas.unavailable())),
+        percent: None,
+    },
+    Column {
+        key: "status", title: "STATUS", align: Align::Left, width: (9, 24), priority: 0, wide: false, descending: true,
+        unit: Unit::Text,
+        cell: |_, r| Cell::new(r.status.as_str(), Tone::Health(r.health)),
+        value: |_, r| Value::Text(r.status.clone()),
+        percent: None,
+    },
+    Column {
+        key: "hpa", title: "HPA", align: Align::Right, width: (5, 9), priority: 7, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: bounds,
+        value: |c, r| c.store.autoscaler_of(&r.id).map_or(Value::Missing, |a| number(u64::from(a.max))),
+        percent: None,
+    },
+    Column {
+        key: "targets", title: "TARGETS", align: Align::Left, width: (9, 24), priority: 9, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |c, r| Cell::dim(c.store.autoscaler_of(&r.id).map_or("", |a| a.targets.as_str())),
+        value: |c, r| c.store.autoscaler_of(&r.id).map_or(Value::Missing, |a| Value::Text(a.targets.clone())),
+        percent: None,
+    },
+    Column {
+        key: "images", title: "IMAGES", align: Align::Left, width: (12, 60), priority: 8, wide: false, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::dim(&short_images(&r.images)),
+        value: |_, r| Value::Text(r.images.clone()),
+        percent: None,
+    },
+    Column {
+        key: "age", title: "AGE", align: Align::Right, width: (5, 14), priority: 1, wide: false, descending: false,
+        unit: Unit::Secs,
+        cell: |c, r| time_cell(c, r.created),
+        value: |c, r| age_value(c, r.created),
+        percent: None,
+    },
+    Column {
+        key: "schedule", title: "SCHEDULE", align: Align::Left, width: (10, 20), priority: 10, wide: true, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::dim(&r.schedule),
+        value: |_, r| Value::Text(r.schedule.clone()),
+        percent: None,
+    },
+    Column {
+        key: "last", title: "LAST RUN", align: Align::Right, width: (8, 14), priority: 10, wide: true, descending: false,
+        unit: Unit::Secs,
+        cell: |c, r| if r.last_run.is_some() { time_cell(c, r.last_run) } else { Cell::dim("") },
+        value: |c, r| age_value(c, r.last_run),
+        percent: None,
+    },
+    Column {
+        key: "revision", title: "REV", align: Align::Right, width: (3, 5), priority: 10, wide: true, descending: false,
+        unit: Unit::Text,
+        cell: |_, r| Cell::dim(&r.revision),
+        value: |_, r| Value::Text(r.revision.clone()),
+        percent: None,
+    },
+];
+
+/// Images without their registry and path: the tag is what one looks for.
+fn short_images(images: &str) -> String {
+    images.split(',').map(|i| i.rsplit('/').next().unwrap_or(i)).collect::<Vec<_>>().join(",")
+}

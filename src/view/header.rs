@@ -1,0 +1,230 @@
+//! The header: where we are, how fresh it is, and the numbers that matter.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::columns::Context;
+use super::columns::overview_mark as mark;
+use super::summary::{ClusterSummary, clusters};
+use crate::app::App;
+use crate::domain::{Freshness, Health, Line, Tone, age::human_duration, quantity::percent};
+
+/// `1,234,567`.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The header's lines: brand and breadcrumb with the time at the right; the
+/// fleet in numbers; then one line for each cluster that is not live.
+#[must_use]
+pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
+    let all = clusters(c.store, c.now);
+    let first = first_line(app, c, width, &all);
+    if app.compact {
+        return vec![first];
+    }
+    let mut out = vec![first, numbers(&all, c)];
+    out.extend(troubles(&all, c).into_iter().take(2));
+    out
+}
+
+fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -> Line {
+    let separator = if c.ascii { " > " } else { " › " };
+    let mut line = Line::new().with(" quarterdeck ", Tone::Title);
+    if let [one] = all {
+        line.push(format!("{} ", one.id), if one.production { Tone::Production } else { Tone::Cluster });
+        if one.production {
+            line.push("production ", Tone::Production);
+        }
+    }
+    let crumbs = app.breadcrumb();
+    for (i, crumb) in crumbs.iter().enumerate() {
+        line.push(if i == 0 { " " } else { separator }, Tone::Dim);
+        line.push(crumb.clone(), if i + 1 == crumbs.len() { Tone::Strong } else { Tone::Dim });
+    }
+    if app.compact {
+        let worst = all.iter().filter_map(|s| s.worst.as_ref()).max_by_key(|(_, f)| f.rank());
+        line.push("  ", Tone::Plain);
+        let (text, tone) = worst.map_or_else(|| live(c.ascii), |(_, f)| fresh(f, c));
+        line.push(text, tone);
+    }
+    let mut right = Line::new();
+    if app.settings.read_only {
+        right.push("read-only  ", Tone::Warning);
+    }
+    right.push(format!("{} UTC ", c.now.format("%H:%M:%S")), Tone::Time);
+    let used: usize = line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum();
+    if used < width {
+        line.push(" ".repeat(width - used), Tone::Plain);
+    }
+    line.spans.extend(right.spans);
+    line
+}
+
+fn live(ascii: bool) -> (String, Tone) {
+    (if ascii { "* live" } else { "● live" }.to_owned(), Tone::Health(Health::Ok))
+}
+
+/// A freshness as shape, word and age.
+#[must_use]
+pub fn fresh(f: &Freshness, c: Context<'_>) -> (String, Tone) {
+    let since = |t: &crate::domain::Timestamp| human_duration((c.now - *t).num_seconds());
+    match (f, c.ascii) {
+        (Freshness::Live { .. }, ascii) => live(ascii),
+        (Freshness::Loading { .. }, false) => ("◌ loading".to_owned(), Tone::Health(Health::Progressing)),
+        (Freshness::Loading { .. }, true) => ("~ loading".to_owned(), Tone::Health(Health::Progressing)),
+        (Freshness::Stale { since: t, .. }, false) => (format!("▲ stale {}", since(t)), Tone::Health(Health::Warning)),
+        (Freshness::Stale { since: t, .. }, true) => (format!("! stale {}", since(t)), Tone::Health(Health::Warning)),
+        (Freshness::Down { since: t, .. }, false) => (format!("✖ down {}", since(t)), Tone::Health(Health::Critical)),
+        (Freshness::Down { since: t, .. }, true) => (format!("X down {}", since(t)), Tone::Health(Health::Critical)),
+        (Freshness::Absent { denied: true, .. }, _) => ("- denied".to_owned(), Tone::Warning),
+        (Freshness::Absent { denied: false, .. }, _) => ("- absent".to_owned(), Tone::Dim),
+    }
+}
+
+fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
+    let mut line = Line::new().with(" ", Tone::Plain);
+    let sum = |f: fn(&ClusterSummary) -> u64| all.iter().map(f).sum::<u64>();
+    match all {
+        [] => return line.with("no cluster is configured", Tone::Warning),
+        [one] => {
+            let (text, tone) = state(one, c);
+            line.push(text, tone);
+            if !one.version.is_empty() {
+                line.push(format!("  {}", one.version), Tone::Dim);
+            }
+        }
+        several => {
+            line.push(format!("{} clusters", several.len()), Tone::Strong);
+            let not_live = several.iter().filter(|s| !matches!(state(s, c).0.as_str(), "● live" | "* live")).count();
+            if not_live > 0 {
+                line.push(format!(", {not_live} not live"), Tone::Warning);
+            } else {
+                let (text, tone) = live(c.ascii);
+                line.push(format!("  {text}"), tone);
+            }
+        }
+    }
+    let (ready, nodes) = (sum(|s| s.nodes.0 as u64), sum(|s| s.nodes.1 as u64));
+    line.push("  nodes ", Tone::Dim);
+    let tone = if ready < nodes { Tone::Health(Health::Critical) } else { Tone::Plain };
+    line.push(format!("{}/{}", grouped(ready), grouped(nodes)), tone);
+    line.push("  tasks ", Tone::Dim);
+    line.push(grouped(sum(|s| u64::from(s.tasks.all))), Tone::Plain);
+    for (n, health) in [
+        (sum(|s| u64::from(s.tasks.critical)), Health::Critical),
+        (sum(|s| u64::from(s.tasks.warning)), Health::Warning),
+        (sum(|s| u64::from(s.tasks.unknown)), Health::Unknown),
+    ] {
+        if n > 0 {
+            let shape = mark(health, c.ascii).split(' ').next().unwrap_or_default();
+            line.push(format!("  {shape} {}", grouped(n)), Tone::Health(health));
+        }
+    }
+    let used: Vec<_> = all.iter().filter_map(|s| s.usage.map(|u| (u, s.allocatable))).collect();
+    if !used.is_empty() {
+        let cpu = percent(used.iter().map(|(u, _)| u.cpu.0).sum(), used.iter().map(|(_, a)| a.cpu.0).sum());
+        let memory = percent(used.iter().map(|(u, _)| u.memory.0).sum(), used.iter().map(|(_, a)| a.memory.0).sum());
+        for (name, p) in [("cpu", cpu), ("mem", memory)] {
+            if let Some(p) = p {
+                line.push(format!("  {name} "), Tone::Dim);
+                line.push(format!("{p:.0}%"), super::columns::gauge_tone(p));
+            }
+        }
+    }
+    line
+}
+
+/// A cluster's state in the header: the worst feed that matters; what is not
+/// offered there or not allowed is named on the troubles line.
+fn state(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
+    match s.troubled.iter().find(|(_, f)| !matches!(f, Freshness::Absent { .. })) {
+        Some((_, f)) => fresh(f, c),
+        None if s.loading => fresh(&Freshness::Loading { since: c.now }, c),
+        None => live(c.ascii),
+    }
+}
+
+/// Feeds that are not as they should be, cluster by cluster, with the reason.
+fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
+    let mut out = Vec::new();
+    for s in all {
+        let mut bad: Vec<_> = s
+            .troubled
+            .iter()
+            .filter(|(_, f)| matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. }))
+            .collect();
+        bad.sort_by_key(|(_, f)| std::cmp::Reverse(f.rank()));
+        let Some((feed, f)) = bad.first() else { continue };
+        let (text, tone) = fresh(f, c);
+        let mut line = Line::new().with(format!(" {} ", s.id), Tone::Cluster);
+        let what = if bad.len() > 1 { format!("{} and {} more", feed.word(), bad.len() - 1) } else { feed.word().to_owned() };
+        line.push(format!("{what} {text}"), tone);
+        if let Some(why) = f.reason() {
+            line.push(format!(": {why}"), Tone::Plain);
+        }
+        line.push("  (! for all)", Tone::Dim);
+        out.push(line);
+    }
+    out
+}
+
+/// One line per cluster for the overview: how it is, in numbers.
+#[must_use]
+pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
+    let all = clusters(c.store, c.now);
+    let name_width = all.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, 24);
+    let wide = width >= 110;
+    let mut head = format!(
+        "  {:<name_width$}  {:<10}  {:>9}  {:>11}  {:>7}  {:>5}  {:>5}  {:>5}",
+        "CLUSTER", "STATE", "NODES", "TASKS", "SHORT", "RST1H", "WARN", "CPU"
+    );
+    head += &format!("  {:>4}", "MEM");
+    if wide {
+        head += "  CPU TREND   MEM TREND";
+    }
+    let mut out = vec![Line::new().with(head, Tone::Key)];
+    for s in &all {
+        out.push(cluster_line(s, c, name_width, wide));
+    }
+    out
+}
+
+fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: bool) -> Line {
+    let (text, tone) = state(s, c);
+    let share = |part: u64, whole: u64| percent(part, whole).map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"));
+    let bad = s.tasks.critical + s.tasks.warning + s.tasks.unknown;
+    let tasks = if bad > 0 { format!("{} {}", grouped(u64::from(s.tasks.all)), format_args!("({bad})")) } else { grouped(u64::from(s.tasks.all)) };
+    let pick = |n: bool, health| if n { Tone::Health(health) } else { Tone::Plain };
+    let known = |text: String| if s.loading { "…".to_owned() } else { text };
+    let name: String = s.id.as_str().chars().take(name_width).collect();
+    let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
+    let mut line = Line::new()
+        .with(format!("{shape} "), Tone::Health(s.health))
+        .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
+        .with(format!("{text:<10}  "), tone)
+        .with(format!("{:>9}  ", format!("{}/{}", s.nodes.0, s.nodes.1)), pick(s.nodes.0 < s.nodes.1, Health::Critical))
+        .with(format!("{tasks:>11}  "), pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }))
+        .with(format!("{:>7}  ", known(format!("{}/{}", s.workloads.0, s.workloads.1))), pick(s.workloads.0 > 0, Health::Warning))
+        .with(format!("{:>5}  ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
+        .with(format!("{:>5}  ", known(s.warnings.to_string())), Tone::Plain);
+    let cpu = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.cpu.0, s.allocatable.cpu.0));
+    let memory = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.memory.0, s.allocatable.memory.0));
+    line.push(format!("{cpu:>5}  {memory:>4}"), Tone::Plain);
+    if wide {
+        let max = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let spark = |pick: fn(&(u32, u32)) -> u32, whole| super::spark::sparkline(s.trend.iter().map(pick), whole, 10, c.ascii);
+        let cpu = spark(|t| t.0, max(s.allocatable.cpu.0));
+        let memory = spark(|t| t.1, max(s.allocatable.memory.0 >> 20));
+        line.push(format!("  {cpu:<10}  {memory:<10}"), Tone::Gauge(0));
+    }
+    line
+}

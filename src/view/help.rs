@@ -1,0 +1,121 @@
+//! The help overlay, the hint bar and the which-key popup: all from the command
+//! table and the keymap in force.
+
+use crate::command::{COMMANDS, Command, Danger};
+use crate::domain::{Line, Timestamp, Tone};
+use crate::key::{Context, Key};
+use crate::keymap::{Continuation, Keymap};
+use crate::store::Store;
+
+/// Every command that means something in `context`, with its keys.
+#[must_use]
+pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
+    let mut chain = vec![context];
+    while let Some(parent) = chain.last().and_then(|c| c.parent()) {
+        chain.push(parent);
+    }
+    let mut out = Vec::new();
+    for context in chain {
+        let title = if context == Context::Global { "everywhere" } else { context.name() };
+        let commands: Vec<_> = COMMANDS.iter().filter(|c| c.context == context).collect();
+        if commands.is_empty() {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push(Line::new());
+        }
+        out.push(Line::new().with(title.to_uppercase(), Tone::Title));
+        for info in commands {
+            let keys = keymap.keys_for(context, info.command).join(" ");
+            let keys = if keys.is_empty() { "(palette)".to_owned() } else { keys };
+            let mut line = Line::new().with(format!("{keys:<16} "), Tone::Key).with(info.doc, Tone::Plain);
+            if info.danger == Danger::Changes {
+                line.push(" Asks first.", Tone::Warning);
+            }
+            out.push(line);
+        }
+    }
+    out
+}
+
+/// What the hint bar offers here, most useful first.
+#[must_use]
+pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
+    use Command as C;
+    let wanted: &[Command] = match context {
+        Context::Task => {
+            &[C::Open, C::Logs, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::GoToNode, C::GoToOwner, C::Palette, C::Help]
+        }
+        Context::Workload => {
+            &[C::Open, C::Logs, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
+        }
+        Context::Node => &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help],
+        Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
+        Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
+        Context::Logs => {
+            &[C::Back, C::LogFollow, C::Filter, C::LogWrap, C::LogTimestamps, C::LogSince5m, C::LogHead, C::LogContainer, C::Help]
+        }
+    };
+    wanted
+        .iter()
+        .filter_map(|c| keymap.keys_for(context, *c).into_iter().next().map(|k| (k, c.info().label)))
+        .collect()
+}
+
+/// What can follow the keys pressed so far.
+#[must_use]
+pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line> {
+    keymap
+        .continuations(context, pending)
+        .into_iter()
+        .map(|(key, what)| {
+            let label = match what {
+                Continuation::Command(c) => c.info().doc.to_owned(),
+                Continuation::Group(label) => format!("+{label}"),
+            };
+            Line::new().with(format!("{key:<8} ", key = key.to_string()), Tone::Key).with(label, Tone::Plain)
+        })
+        .collect()
+}
+
+/// Every source with its freshness, then the error log, newest first.
+#[must_use]
+pub fn errors(store: &Store, now: Timestamp) -> Vec<Line> {
+    let mut out = vec![Line::new().with("SOURCES", Tone::Title)];
+    for (id, state) in store.sources() {
+        let word = state.freshness.word();
+        let tone = match word {
+            "live" => Tone::Health(crate::domain::Health::Ok),
+            "down" => Tone::Error,
+            "stale" | "denied" => Tone::Warning,
+            _ => Tone::Dim,
+        };
+        let mut line = Line::new()
+            .with(format!("{} ", id.cluster), Tone::Cluster)
+            .with(format!("{:<20} ", id.feed.word()), Tone::Plain)
+            .with(format!("{word:<8} "), tone);
+        let last = state.last_data.map_or_else(|| "never".to_owned(), |t| crate::domain::age::age(Some(t), now));
+        line.push(format!("last data {last:<7} "), Tone::Dim);
+        if let Some(why) = state.freshness.reason() {
+            line.push(why.as_str(), tone);
+        }
+        out.push(line);
+    }
+    out.push(Line::new());
+    out.push(Line::new().with("WHAT WENT WRONG, NEWEST FIRST", Tone::Title));
+    let mut any = false;
+    for entry in store.log().rev() {
+        any = true;
+        let times = if entry.count > 1 { format!(" x{}", entry.count) } else { String::new() };
+        out.push(
+            Line::new()
+                .with(format!("{} ", entry.at.format("%H:%M:%S")), Tone::Time)
+                .with(format!("{} {}{times}: ", entry.source.cluster, entry.source.feed.word()), Tone::Cluster)
+                .with(entry.text.as_str(), Tone::Plain),
+        );
+    }
+    if !any {
+        out.push(Line::new().with("nothing so far", Tone::Dim));
+    }
+    out
+}

@@ -1,0 +1,115 @@
+//! The fleet as a map: a cell per node, its tasks as marks, grouped by zone.
+
+use super::columns::{Context, gauge_tone};
+use super::spark::bar;
+use crate::app::table::TableState;
+use crate::domain::{Health, Line, Node, ObjectId, Task, Tone, quantity::percent};
+
+/// One node on the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapCell {
+    /// Under the cursor.
+    pub selected: bool,
+    /// Its lines, all of them.
+    pub lines: Vec<Line>,
+    /// How it is.
+    pub health: Health,
+}
+
+/// The map's cells in the list's order, and how wide each is.
+#[must_use]
+pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, task_rows: usize) -> Vec<MapCell> {
+    let mut tasks: std::collections::HashMap<(&str, &str), Vec<&Task>> = std::collections::HashMap::new();
+    for t in c.store.tasks.rows() {
+        tasks.entry((t.id.cluster.as_str(), t.node.as_str())).or_default().push(t);
+    }
+    table
+        .order
+        .iter()
+        .enumerate()
+        .filter_map(|(i, slot)| {
+            let node = c.store.nodes.at(*slot)?;
+            let mine = tasks.remove(&(node.id.cluster.as_str(), node.id.name.as_str())).unwrap_or_default();
+            Some(MapCell {
+                selected: i == table.cursor_at,
+                lines: cell(node, mine, c, cell_width, task_rows),
+                health: node.health(),
+            })
+        })
+        .collect()
+}
+
+/// A task as one character: a shape for each health.
+#[must_use]
+pub fn task_mark(health: Health, ascii: bool) -> char {
+    match (health, ascii) {
+        (Health::Ok, false) => '■',
+        (Health::Done, false) => '·',
+        (Health::Progressing, false) => '◌',
+        (Health::Unknown, _) => '?',
+        (Health::Warning, false) => '▲',
+        (Health::Critical, false) => '✖',
+        (Health::Ok, true) => 'o',
+        (Health::Done, true) => '.',
+        (Health::Progressing, true) => '~',
+        (Health::Warning, true) => '!',
+        (Health::Critical, true) => 'X',
+    }
+}
+
+fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, task_rows: usize) -> Vec<Line> {
+    let name: String = node.id.name.chars().take(width).collect();
+    let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
+    let mut lines = vec![Line::new().with(name, tone)];
+    let state = if node.health() == Health::Ok { node.zone.to_string() } else { node.status.to_string() };
+    let state: String = state.chars().take(width).collect();
+    lines.push(Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) }));
+    lines.push(gauge("cpu", node, c, width, true));
+    lines.push(gauge("mem", node, c, width, false));
+    tasks.retain(|t| t.health != Health::Done);
+    tasks.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| a.id.cmp(&b.id)));
+    let mut shown = 0;
+    for row in tasks.chunks(width.max(1)).take(task_rows) {
+        let mut line = Line::new();
+        for t in row {
+            line.push(task_mark(t.health, c.ascii).to_string(), Tone::Health(t.health));
+        }
+        shown += row.len();
+        lines.push(line);
+    }
+    if shown < tasks.len()
+        && let Some(last) = lines.last_mut()
+    {
+        let more = format!("+{}", tasks.len() - shown);
+        let keep = width.saturating_sub(more.len());
+        last.spans.truncate(keep);
+        last.push(more, Tone::Dim);
+    }
+    lines
+}
+
+fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Line {
+    let usage = c.store.usage.get(&node.id).map(crate::store::history::Samples::latest);
+    let requests = c.store.totals.node(&node.id.cluster, &node.id.name).requests;
+    // Without measurements what is asked for is the next best thing, and said so.
+    let (part, whole, mark) = match (usage, cpu) {
+        (Some(u), true) => (u.cpu.0, node.allocatable.cpu.0, ' '),
+        (Some(u), false) => (u.memory.0, node.allocatable.memory.0, ' '),
+        (None, true) => (requests.cpu.0, node.allocatable.cpu.0, 'r'),
+        (None, false) => (requests.memory.0, node.allocatable.memory.0, 'r'),
+    };
+    let p = percent(part, whole).unwrap_or(0.0);
+    let room = width.saturating_sub(name.len() + 7);
+    Line::new()
+        .with(format!("{name}{mark}"), Tone::Dim)
+        .with(bar(part, whole, room, c.ascii), gauge_tone(p))
+        .with(format!(" {p:>3.0}%"), gauge_tone(p))
+}
+
+/// The identity of the node `columns` cells to the right of the cursor, for
+/// moving in two dimensions.
+#[must_use]
+pub fn neighbour(table: &TableState, c: Context<'_>, delta: isize) -> Option<ObjectId> {
+    let at = table.cursor_at.checked_add_signed(delta)?;
+    table.id_at(c.store, at).cloned()
+}

@@ -1,0 +1,19 @@
+//! From the store and what the user is doing to what is on the screen, without
+//! drawing: rows, cells, lines and badges.
+
+pub mod arrange;
+pub mod columns;
+pub mod describe;
+pub mod details;
+pub mod header;
+pub mod help;
+pub mod logs;
+pub mod map;
+pub mod spark;
+pub mod status;
+pub mod summary;
+pub mod table;
+pub mod yaml;
+
+pub use arrange::arrange;
+pub use columns::column_infos;

@@ -1,0 +1,52 @@
+//! Sparklines and bars out of characters.
+
+/// The eight heights of a sparkline.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// The same where there is no Unicode.
+const ASCII: [char; 8] = ['_', '_', '.', '-', '-', '=', '=', '#'];
+
+/// The last `width` values as a sparkline against `max`. No values, no line.
+#[must_use]
+pub fn sparkline(values: impl Iterator<Item = u32>, max: u32, width: usize, ascii: bool) -> String {
+    let values: Vec<u32> = values.collect();
+    let skip = values.len().saturating_sub(width);
+    let blocks = if ascii { &ASCII } else { &BLOCKS };
+    let max = u64::from(max.max(1));
+    values
+        .iter()
+        .skip(skip)
+        .map(|v| {
+            let level = usize::try_from(u64::from(*v) * 8 / max).unwrap_or(7).min(7);
+            blocks.get(level).copied().unwrap_or(' ')
+        })
+        .collect()
+}
+
+/// `part` of `whole` as a bar of `width` characters.
+#[must_use]
+pub fn bar(part: u64, whole: u64, width: usize, ascii: bool) -> String {
+    let (full, empty) = if ascii { ('#', '.') } else { ('█', '░') };
+    let filled = if whole == 0 {
+        0
+    } else {
+        let w = width as u64;
+        usize::try_from((part * w + whole / 2) / whole).unwrap_or(width).min(width)
+    };
+    // A little is not nothing.
+    let filled = if part > 0 { filled.max(1) } else { filled };
+    (0..width).map(|i| if i < filled { full } else { empty }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_bars() {
+        assert_eq!(sparkline([0, 50, 100].into_iter(), 100, 8, false), "▁▅█");
+        assert_eq!(sparkline([1, 2, 3, 4].into_iter(), 4, 2, true), "=#");
+        assert_eq!(bar(1, 2, 4, false), "██░░");
+        assert_eq!(bar(0, 0, 3, true), "...");
+        assert_eq!(bar(1, 1000, 4, true), "#...");
+    }
+}

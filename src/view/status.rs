@@ -1,0 +1,200 @@
+//! `quarterdeck status` as data: the documented, versioned JSON.
+
+use serde::Serialize;
+
+use super::summary::{ClusterSummary, clusters};
+use crate::domain::{Freshness, Health, Timestamp};
+use crate::store::Store;
+use crate::store::problems::problems;
+
+/// The schema's version: grows when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// Everything once.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When it was true, RFC 3339, UTC.
+    pub at: String,
+    /// `ok`, `warning`, `critical`, or `unknown` when a source failed.
+    pub state: &'static str,
+    /// Every cluster, worst first.
+    pub clusters: Vec<ClusterStatus>,
+    /// What is wrong, worst first.
+    pub problems: Vec<ProblemStatus>,
+}
+
+/// One cluster.
+#[derive(Debug, Serialize)]
+pub struct ClusterStatus {
+    /// Its name.
+    pub name: String,
+    /// Server version, or null.
+    pub server_version: Option<String>,
+    /// Marked as production.
+    pub production: bool,
+    /// Worst health of anything in it.
+    pub health: Health,
+    /// Nodes.
+    pub nodes: NodeCounts,
+    /// Tasks.
+    pub tasks: TaskCounts,
+    /// Workloads.
+    pub workloads: WorkloadCounts,
+    /// Container restarts in the last hour.
+    pub restarts_last_hour: u32,
+    /// Warning events in the last hour.
+    pub warnings_last_hour: usize,
+    /// Per cent of allocatable in use, or null where not measured.
+    pub cpu_percent: Option<f64>,
+    /// Per cent of allocatable in use, or null where not measured.
+    pub memory_percent: Option<f64>,
+    /// Feeds that are not live.
+    pub sources: Vec<SourceStatus>,
+}
+
+/// Nodes by state.
+#[derive(Debug, Serialize)]
+pub struct NodeCounts {
+    /// Ready ones.
+    pub ready: usize,
+    /// All.
+    pub all: usize,
+    /// Taking no new tasks.
+    pub cordoned: usize,
+}
+
+/// Tasks by state.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the healths' own names; see domain::Health")]
+pub struct TaskCounts {
+    pub all: u32,
+    pub ok: u32,
+    pub done: u32,
+    pub progressing: u32,
+    pub unknown: u32,
+    pub warning: u32,
+    pub critical: u32,
+}
+
+/// Workloads by state.
+#[derive(Debug, Serialize)]
+pub struct WorkloadCounts {
+    /// Not as they should be.
+    pub unhealthy: usize,
+    /// All.
+    pub all: usize,
+}
+
+/// One feed that is not live.
+#[derive(Debug, Serialize)]
+pub struct SourceStatus {
+    /// The feed.
+    pub feed: &'static str,
+    /// `loading`, `stale`, `down`, `absent` or `denied`.
+    pub freshness: &'static str,
+    /// Why, or null.
+    pub because: Option<String>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Serialize)]
+pub struct ProblemStatus {
+    /// `critical`, `warning` or `unknown`.
+    pub health: Health,
+    /// Cluster.
+    pub cluster: String,
+    /// Namespace, empty for nodes.
+    pub namespace: String,
+    /// Kind.
+    pub kind: &'static str,
+    /// Name.
+    pub name: String,
+    /// A few words.
+    pub what: String,
+    /// The reporter's message.
+    pub why: String,
+    /// Since when, RFC 3339, or null.
+    pub since: Option<String>,
+    /// Tasks affected.
+    pub tasks: u32,
+}
+
+/// True when a source failed: `status` then exits with 2.
+#[must_use]
+pub fn has_failed(s: &ClusterSummary) -> bool {
+    s.troubled.iter().any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. } | Freshness::Loading { .. }))
+}
+
+/// Takes stock.
+#[must_use]
+pub fn status(store: &Store, now: Timestamp) -> Status {
+    let summaries = clusters(store, now);
+    let worst = summaries.iter().map(|s| s.health).max().unwrap_or(Health::Ok);
+    let state = if summaries.iter().any(has_failed) {
+        "unknown"
+    } else {
+        match worst {
+            Health::Critical => "critical",
+            Health::Warning | Health::Unknown => "warning",
+            Health::Ok | Health::Done | Health::Progressing => "ok",
+        }
+    };
+    let problems = problems(store)
+        .into_iter()
+        .map(|p| ProblemStatus {
+            health: p.health,
+            cluster: p.id.cluster.to_string(),
+            namespace: p.id.namespace.to_string(),
+            kind: p.id.kind.short(),
+            name: p.id.name.to_string(),
+            what: p.what,
+            why: p.why.to_string(),
+            since: p.since.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            tasks: p.tasks,
+        })
+        .collect();
+    Status {
+        version: VERSION,
+        at: now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        state,
+        clusters: summaries.into_iter().map(cluster).collect(),
+        problems,
+    }
+}
+
+fn cluster(s: ClusterSummary) -> ClusterStatus {
+    let t = s.tasks;
+    let share = |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
+    ClusterStatus {
+        name: s.id.to_string(),
+        server_version: (!s.version.is_empty()).then(|| s.version.to_string()),
+        production: s.production,
+        health: s.health,
+        nodes: NodeCounts { ready: s.nodes.0, all: s.nodes.1, cordoned: s.cordoned },
+        tasks: TaskCounts {
+            all: t.all,
+            ok: t.ok,
+            done: t.done,
+            progressing: t.progressing,
+            unknown: t.unknown,
+            warning: t.warning,
+            critical: t.critical,
+        },
+        workloads: WorkloadCounts { unhealthy: s.workloads.0, all: s.workloads.1 },
+        restarts_last_hour: s.restarts,
+        warnings_last_hour: s.warnings,
+        cpu_percent: s.usage.and_then(|u| share(u.cpu.0, s.allocatable.cpu.0)),
+        memory_percent: s.usage.and_then(|u| share(u.memory.0, s.allocatable.memory.0)),
+        sources: s
+            .troubled
+            .into_iter()
+            .map(|(feed, f)| SourceStatus {
+                feed: feed.word(),
+                freshness: f.word(),
+                because: f.reason().map(ToString::to_string),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,253 @@
+//! A list as it stands on the screen: columns with widths, visible rows.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::columns::{Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
+use crate::app::table::{TableState, ViewKind};
+use crate::store::Feed;
+
+/// A column on the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its header.
+    pub title: &'static str,
+    /// Alignment.
+    pub align: Align,
+    /// Columns of the terminal.
+    pub width: u16,
+    /// Sorted by it, and whether largest first.
+    pub sorted: Option<bool>,
+    /// Names keep both ends when they are cut.
+    pub cut_middle: bool,
+}
+
+/// A row on the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableRow {
+    /// One per column.
+    pub cells: Vec<Cell>,
+    /// Under the cursor.
+    pub selected: bool,
+    /// Marked.
+    pub marked: bool,
+}
+
+/// A list on the screen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableModel {
+    /// Columns that fit.
+    pub heads: Vec<Head>,
+    /// Visible rows.
+    pub rows: Vec<TableRow>,
+    /// Rows after filtering.
+    pub shown: usize,
+    /// Rows before filtering.
+    pub total: usize,
+    /// Marked rows, and how many of them the filter hides.
+    pub marked: (usize, usize),
+    /// Index of the first visible row.
+    pub offset: usize,
+    /// Columns that found no room.
+    pub hidden: usize,
+    /// What to say instead of rows.
+    pub empty: Option<String>,
+}
+
+/// The feeds whose completeness a view's emptiness depends on.
+#[must_use]
+pub fn feeds(kind: ViewKind) -> &'static [Feed] {
+    match kind {
+        ViewKind::Overview => &[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets],
+        ViewKind::Nodes | ViewKind::Map => &[Feed::Nodes],
+        ViewKind::Tasks => &[Feed::Tasks],
+        ViewKind::Workloads => &[
+            Feed::Deployments,
+            Feed::StatefulSets,
+            Feed::DaemonSets,
+            Feed::Jobs,
+            Feed::CronJobs,
+            Feed::ReplicaSets,
+        ],
+        ViewKind::Events => &[Feed::Events],
+    }
+}
+
+/// Builds the visible part of a list. `table.page` says how many rows fit; grows
+/// `table.widths`.
+pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> TableModel {
+    let visible: Vec<u32> = table.order.iter().skip(table.offset).take(table.page).copied().collect();
+    let store = c.store;
+    let mut model = match table.kind {
+        ViewKind::Overview => {
+            let problems = std::mem::take(&mut table.problems);
+            let rows: Vec<_> = visible.iter().map(|s| problems.get(*s as usize)).collect();
+            let model = build(table, OVERVIEW, &rows, c, width, wide);
+            table.problems = problems;
+            model
+        }
+        ViewKind::Nodes | ViewKind::Map => {
+            let rows: Vec<_> = visible.iter().map(|s| store.nodes.at(*s)).collect();
+            build(table, NODES, &rows, c, width, wide)
+        }
+        ViewKind::Tasks => {
+            let rows: Vec<_> = visible.iter().map(|s| store.tasks.at(*s)).collect();
+            build(table, TASKS, &rows, c, width, wide)
+        }
+        ViewKind::Workloads => {
+            let rows: Vec<_> = visible.iter().map(|s| store.workloads.at(*s)).collect();
+            build(table, WORKLOADS, &rows, c, width, wide)
+        }
+        ViewKind::Events => {
+            let rows: Vec<_> = visible.iter().map(|s| store.events.at(*s)).collect();
+            build(table, EVENTS, &rows, c, width, wide)
+        }
+    };
+    if table.order.is_empty() {
+        model.empty = Some(emptiness(table, c));
+    }
+    model
+}
+
+/// Empty is never shown for not loaded.
+fn emptiness(table: &TableState, c: Context<'_>) -> String {
+    let what = table.kind.name();
+    let complete = c.store.is_complete(feeds(table.kind));
+    match (complete, table.total) {
+        (false, 0) => format!("loading {}…", if table.kind == ViewKind::Overview { "the fleet" } else { what }),
+        (_, n) if n > 0 => {
+            let by = match (table.filter.is_empty(), table.problems_only) {
+                (false, true) => format!("`{}` and problems only hide", table.filter.raw),
+                (false, false) => format!("the filter `{}` hides", table.filter.raw),
+                _ => "problems only hides".to_owned(),
+            };
+            format!("{by} all {n}; esc clears the filter, ctrl-z shows the healthy ones")
+        }
+        _ if table.kind == ViewKind::Overview => "nothing is wrong".to_owned(),
+        _ => format!("no {what} here"),
+    }
+}
+
+fn build<T: super::arrange::Listed>(
+    table: &mut TableState,
+    columns: &'static [Column<T>],
+    rows: &[Option<&T>],
+    c: Context<'_>,
+    width: u16,
+    wide: bool,
+) -> TableModel {
+    let one_cluster = c.store.clusters().count() <= 1;
+    let wanted: Vec<&Column<T>> =
+        columns.iter().filter(|col| (wide || !col.wide) && !(one_cluster && col.key == "cluster")).collect();
+    let cells: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|r| wanted.iter().map(|col| r.map(|r| (col.cell)(c, r)).unwrap_or_default()).collect())
+        .collect();
+    // Widths only grow while a view is open, so that nothing jumps.
+    let natural: Vec<u16> = wanted
+        .iter()
+        .enumerate()
+        .map(|(i, col)| {
+            let content = cells.iter().filter_map(|r| r.get(i)).map(|cell| cell.text.width()).max().unwrap_or(0);
+            let sort_mark = usize::from(table.sort.column == col.key);
+            let needed = u16::try_from(content.max(col.title.width() + sort_mark)).unwrap_or(u16::MAX);
+            let before = table.widths.iter().find(|(k, _)| *k == col.key).map_or(0, |(_, w)| *w);
+            needed.clamp(col.width.0, col.width.1).max(before)
+        })
+        .collect();
+    table.widths = wanted.iter().zip(&natural).map(|(col, w)| (col.key, *w)).collect();
+    let keep = fit(&wanted, &natural, width, table.pan);
+    let heads: Vec<Head> = keep
+        .iter()
+        .filter_map(|(i, w)| {
+            let col = wanted.get(*i)?;
+            Some(Head {
+                title: col.title,
+                align: col.align,
+                width: *w,
+                sorted: (table.sort.column == col.key).then_some(table.sort.descending),
+                cut_middle: col.key == "name" || col.key == "node" || col.key == "object",
+            })
+        })
+        .collect();
+    let rows = rows
+        .iter()
+        .zip(cells)
+        .enumerate()
+        .map(|(i, (row, cells))| TableRow {
+            cells: keep.iter().filter_map(|(k, _)| cells.get(*k).cloned()).collect(),
+            selected: table.offset + i == table.cursor_at,
+            marked: row.is_some_and(|r| table.marks.contains(r.id())),
+        })
+        .collect();
+    TableModel {
+        hidden: wanted.len() - heads.len(),
+        heads,
+        rows,
+        shown: table.order.len(),
+        total: table.total,
+        marked: marked(table, c),
+        offset: table.offset,
+        empty: None,
+    }
+}
+
+fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
+    if table.marks.is_empty() {
+        return (0, 0);
+    }
+    let visible = (0..table.order.len())
+        .filter(|i| table.id_at(c.store, *i).is_some_and(|id| table.marks.contains(id)))
+        .count();
+    (table.marks.len(), table.marks.len() - visible)
+}
+
+/// Which columns are shown, and how wide: all at their natural width if they
+/// fit; else flexible ones shrink to their least; else the least wanted go.
+fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<(usize, u16)> {
+    // Two columns at the left for cursor and mark, two between columns.
+    let room = width.saturating_sub(2);
+    let mut keep: Vec<usize> = (0..columns.len()).collect();
+    // Panning takes columns away from the left, after the name.
+    let skip = usize::from(pan / 8);
+    let (mut skipped, mut i) = (0, 0);
+    while skipped < skip && i < keep.len() && keep.len() > 2 {
+        if columns[keep[i]].priority == 0 && columns[keep[i]].key == "name" {
+            i += 1;
+            continue;
+        }
+        keep.remove(i);
+        skipped += 1;
+    }
+    let least = |i: usize| natural[i].min(if columns[i].width.1 > 20 { columns[i].width.0.max(16) } else { natural[i] });
+    let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
+        keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
+    };
+    while keep.len() > 1 && sum(&keep, &least) > u32::from(room) {
+        let worst = keep.iter().enumerate().max_by_key(|(at, i)| (columns[**i].priority, *at)).map(|(at, _)| at);
+        match worst {
+            Some(at) if columns[keep[at]].priority > 0 => drop(keep.remove(at)),
+            _ => break,
+        }
+    }
+    let mut widths: Vec<u16> = keep.iter().map(|i| least(*i)).collect();
+    let mut spare = u32::from(room).saturating_sub(sum(&keep, &least));
+    // What is left goes to those that want more, the name first.
+    let mut wants: Vec<usize> = (0..keep.len()).collect();
+    wants.sort_by_key(|k| (columns[keep[*k]].priority, columns[keep[*k]].key != "name", *k));
+    for k in wants {
+        let more = u32::from(natural[keep[k]].saturating_sub(widths[k])).min(spare);
+        widths[k] += u16::try_from(more).unwrap_or(0);
+        spare -= more;
+    }
+    // Still too wide (a very narrow screen): cut what is widest.
+    let mut over = widths.iter().map(|w| u32::from(*w) + 2).sum::<u32>().saturating_sub(2 + u32::from(room));
+    while over > 0 {
+        let Some(widest) = widths.iter_mut().max() else { break };
+        if *widest <= 3 {
+            break;
+        }
+        *widest -= 1;
+        over -= 1;
+    }
+    keep.into_iter().zip(widths).collect()
+}
