@@ -9,21 +9,22 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
-mod common;
-
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::client::PATIENCE;
 use quarterdeck::clock::{Clock, instant};
+use quarterdeck::sim::model::{Model, Parameters, Scenario};
 use quarterdeck::sim::server::{ServerOptions, SimServer};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The fleet under test: the one line to change.
 fn fleet() -> Box<dyn quarterdeck::sim::backend::Fleet> {
-    common::fleet::TestFleet::boxed()
+    Box::new(Model::new(Scenario::embedded("calm", Parameters::default()).expect("an embedded scenario")))
 }
 
 /// A kubectl with a configuration and a home of its own.
@@ -213,12 +214,14 @@ async fn changes() {
     let server = start().await;
     let Some(k) = kubectl(&server) else { return };
     let (ns, name, pod) = a_deployment(&k);
+    let replicas = k.ok(&format!("get deploy {name} -n {ns} -o jsonpath={{.spec.replicas}}"));
+    let more = replicas.parse::<u32>().expect("a number") + 1;
     let watch = k.follow(&format!("get deploy {name} -n {ns} -w"));
     watch.line_where(|l| l.starts_with(&name));
-    let scaled = k.ok(&format!("scale deploy {name} -n {ns} --replicas=4"));
+    let scaled = k.ok(&format!("scale deploy {name} -n {ns} --replicas={more}"));
     assert_eq!(scaled.trim(), format!("deployment.apps/{name} scaled"));
-    assert_eq!(k.ok(&format!("get deploy {name} -n {ns} -o jsonpath={{.spec.replicas}}")), "4");
-    watch.line_where(|l| l.starts_with(&name) && l.contains("/4"));
+    assert_eq!(k.ok(&format!("get deploy {name} -n {ns} -o jsonpath={{.spec.replicas}}")), more.to_string());
+    watch.line_where(|l| l.starts_with(&name) && l.contains(&format!("/{more}")));
     drop(watch);
     let restarted = k.ok(&format!("rollout restart deploy {name} -n {ns}"));
     assert_eq!(restarted.trim(), format!("deployment.apps/{name} restarted"));
@@ -239,8 +242,8 @@ async fn changes() {
     k.ok(&format!("cordon {node}"));
     assert!(k.ok(&format!("get node {node}")).contains("SchedulingDisabled"));
     k.ok(&format!("uncordon {node}"));
-    let negative = k.run(&format!("scale deploy {name} -n {ns} --replicas=4 --current-replicas=77"));
-    assert!(!negative.fine, "the precondition holds");
+    let wrong = k.run(&format!("scale deploy {name} -n {ns} --replicas=4 --current-replicas=77"));
+    assert!(!wrong.fine, "the precondition holds");
     // The pod may have been replaced by the restart; either way it is gone afterwards.
     let _ = k.run(&format!("delete pod {pod} -n {ns} --wait=false"));
     let end = instant() + Duration::from_mins(1);
