@@ -513,7 +513,7 @@ impl App {
                 return;
             }
         } else if edit(&mut prompt.input, key) {
-            prompt.error = self.apply_prompt(prompt.kind, &prompt.input.value().to_owned()).err();
+            prompt.error = self.apply_prompt(prompt.kind, prompt.input.value()).err();
         }
         self.prompt = Some(prompt);
     }

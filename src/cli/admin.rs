@@ -30,7 +30,7 @@ pub fn config(cli: &Cli, what: &ConfigVerb) -> Result<ExitCode, CliError> {
             let config = session::load(cli, &place)?;
             let mut out = String::new();
             for (info, value, origin) in config.values() {
-                out += &format!("{:<28} = {value:<24} # {origin}\n", info.key);
+                out += &format!("{:<28} = {value:<24} # {origin}\n", info.name);
             }
             for c in &config.clusters {
                 out += &format!("cluster {} (context {})\n", c.name, c.context);

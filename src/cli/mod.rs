@@ -31,7 +31,7 @@ pub fn main() -> ExitCode {
     }
     crate::term::install_panic_hook();
     let cli = Cli::parse();
-    match dispatch(cli) {
+    match dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {
             fail(&format!("{error:#}"));
@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.verb {
         Some(Verb::Completions { shell }) => {
             let mut out = Vec::new();
@@ -54,17 +54,17 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
             say(&String::from_utf8_lossy(&out));
             Ok(ExitCode::SUCCESS)
         }
-        Some(Verb::Config { what }) => admin::config(&cli, what),
-        Some(Verb::Keys { lint }) => admin::keys(&cli, *lint),
-        Some(Verb::Themes { lint, preview }) => admin::themes(&cli, *lint, *preview),
+        Some(Verb::Config { what }) => admin::config(cli, what),
+        Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
+        Some(Verb::Themes { lint, preview }) => admin::themes(cli, *lint, *preview),
         verb => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             let code = runtime.block_on(async {
                 match verb {
-                    None => console::run(&cli).await,
-                    Some(Verb::Status { format }) => status::run(&cli, *format).await,
-                    Some(Verb::Snapshot(options)) => snapshot::run(&cli, options).await,
-                    Some(Verb::Doctor) => doctor::run(&cli).await,
+                    None => console::run(cli).await,
+                    Some(Verb::Status { format }) => status::run(cli, *format).await,
+                    Some(Verb::Snapshot(options)) => snapshot::run(cli, options).await,
+                    Some(Verb::Doctor) => doctor::run(cli).await,
                     Some(Verb::Sim(options)) => sim::run(options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }

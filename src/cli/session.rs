@@ -2,6 +2,7 @@
 //! the clusters to read, the demo's included.
 
 use std::path::PathBuf;
+#[cfg(feature = "kubernetes")]
 use std::time::Duration;
 
 use color_eyre::eyre::eyre;
@@ -13,6 +14,7 @@ use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
 use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
+#[cfg(feature = "kubernetes")]
 use crate::domain::ClusterId;
 use crate::keymap::Keymap;
 use crate::run::backend::Backend;

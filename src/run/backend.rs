@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::app::logs::LogRequest;
 use crate::app::text::TextKind;
 use crate::clock::Clock;
+#[cfg(feature = "kubernetes")]
 use crate::domain::line::parse_sgr;
 use crate::domain::{Line, ObjectId, Span, Text, Timestamp};
 use crate::store::Store;
@@ -137,13 +138,13 @@ impl Backend {
     }
 
     /// Reads logs, in place of what the page read before.
-    pub fn logs(&mut self, request: LogRequest) {
+    pub fn logs(&mut self, request: &LogRequest) {
         self.stop_logs(request.page);
         #[cfg(feature = "kubernetes")]
         if let (Some(sources), Some(replies)) = (&self.kubernetes, &self.replies) {
             let handles = (0_u16..).zip(&request.sources).filter_map(|(number, source)| {
                 let reader = sources.reader(&source.task.cluster)?;
-                Some(follow(reader, &request, number, source, replies.clone()))
+                Some(follow(reader, request, number, source, replies.clone()))
             });
             let handles = handles.collect();
             self.streams.insert(request.page, handles);

@@ -16,7 +16,7 @@ use crate::clock::{Clock, instant};
 use crate::config::Paths;
 use crate::domain::Timestamp;
 use crate::store::{Observation, Store};
-use crate::term::{Input, Screen, input};
+use crate::term::{Screen, input};
 use crate::theme::Theme;
 use crate::view::columns::Context;
 use backend::{Backend, Reply};
@@ -182,12 +182,11 @@ async fn wake(
             None => std::future::pending().await,
         }
     };
-    use rustix::process::Signal as S;
     tokio::select! {
         biased;
-        _ = signals.term.recv() => Woken::End(S::TERM.as_raw()),
-        _ = signals.hup.recv() => Woken::End(S::HUP.as_raw()),
-        _ = signals.int.recv() => Woken::End(S::INT.as_raw()),
+        _ = signals.term.recv() => Woken::End(rustix::process::Signal::TERM.as_raw()),
+        _ = signals.hup.recv() => Woken::End(rustix::process::Signal::HUP.as_raw()),
+        _ = signals.int.recv() => Woken::End(rustix::process::Signal::INT.as_raw()),
         _ = signals.tstp.recv() => Woken::Suspend,
         _ = signals.cont.recv() => Woken::Continued,
         event = events => Woken::Input(event),

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
+use super::table::{Row, Table};
 use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
 use crate::domain::{Freshness, Kind, ObjectId, Task, Text, Timestamp};
 
@@ -93,16 +94,16 @@ impl Store {
 
     fn upsert(&mut self, rows: Rows, source: &SourceId, generation: u32, at: Timestamp) {
         match rows {
-            Rows::Nodes(rows) => rows.into_iter().for_each(|r| drop(self.nodes.upsert(r, source, generation))),
-            Rows::Tasks(rows) => rows.into_iter().for_each(|r| self.upsert_task(r, source, generation, at)),
-            Rows::Workloads(rows) => rows.into_iter().for_each(|r| drop(self.workloads.upsert(r, source, generation))),
-            Rows::Events(rows) => rows.into_iter().for_each(|r| drop(self.events.upsert(r, source, generation))),
-            Rows::Autoscalers(rows) => {
-                rows.into_iter().for_each(|r| drop(self.autoscalers.upsert(r, source, generation)));
+            Rows::Nodes(rows) => replace(&mut self.nodes, rows, source, generation),
+            Rows::Tasks(rows) => {
+                for row in rows {
+                    self.upsert_task(row, source, generation, at);
+                }
             }
-            Rows::DisruptionBudgets(rows) => {
-                rows.into_iter().for_each(|r| drop(self.disruption_budgets.upsert(r, source, generation)));
-            }
+            Rows::Workloads(rows) => replace(&mut self.workloads, rows, source, generation),
+            Rows::Events(rows) => replace(&mut self.events, rows, source, generation),
+            Rows::Autoscalers(rows) => replace(&mut self.autoscalers, rows, source, generation),
+            Rows::DisruptionBudgets(rows) => replace(&mut self.disruption_budgets, rows, source, generation),
             Rows::Usage(rows) => {
                 let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
                 self.usage.begin();
@@ -177,5 +178,11 @@ impl Store {
         for id in gone {
             self.remove(&id);
         }
+    }
+}
+
+fn replace<T: Row>(table: &mut Table<T>, rows: Vec<T>, source: &SourceId, generation: u32) {
+    for row in rows {
+        table.upsert(row, source, generation);
     }
 }

@@ -13,8 +13,8 @@ pub struct Samples {
     latest: Usage,
     /// Millicores and MiB, oldest first once `len` has reached the end.
     ring: [(u32, u32); SAMPLES],
-    next: u8,
-    len: u8,
+    next: usize,
+    len: usize,
     /// The sample round this was last part of.
     round: u32,
 }
@@ -28,9 +28,9 @@ impl Samples {
         self.latest = usage;
         let cpu = u32::try_from(usage.cpu.0).unwrap_or(u32::MAX);
         let memory = u32::try_from(usage.memory.0 >> 20).unwrap_or(u32::MAX);
-        self.ring[usize::from(self.next)] = (cpu, memory);
-        self.next = (self.next + 1) % SAMPLES as u8;
-        self.len = (self.len + 1).min(SAMPLES as u8);
+        self.ring[self.next] = (cpu, memory);
+        self.next = (self.next + 1) % SAMPLES;
+        self.len = (self.len + 1).min(SAMPLES);
     }
 
     /// The latest measurement.
@@ -41,8 +41,8 @@ impl Samples {
 
     /// Oldest first: millicores and MiB.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let len = usize::from(self.len);
-        let start = (usize::from(self.next) + SAMPLES - len) % SAMPLES;
+        let len = self.len;
+        let start = (self.next + SAMPLES - len) % SAMPLES;
         (0..len).map(move |i| self.ring[(start + i) % SAMPLES])
     }
 }

@@ -142,7 +142,6 @@ impl Store {
         let owner = self.sibling(&task.id, task.owner_kind, &task.owner);
         match self.workloads.get(&owner) {
             Some(w) if w.owner_kind.is_workload() => Some(self.sibling(&task.id, w.owner_kind, &w.owner)),
-            Some(_) => Some(owner),
             // The replica sets may not be loaded, or not be allowed: their names
             // are the deployment's plus a hash that the task carries as a label.
             None if task.owner_kind == Kind::ReplicaSet => {
@@ -150,7 +149,7 @@ impl Store {
                 let name = task.owner.strip_suffix(hash.1.as_str())?.strip_suffix('-')?;
                 Some(self.sibling(&task.id, Kind::Deployment, &Text::new(name)))
             }
-            None => Some(owner),
+            _ => Some(owner),
         }
     }
 

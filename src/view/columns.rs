@@ -185,11 +185,9 @@ pub fn percent_cell(part: u64, whole: u64) -> Cell {
 /// Calm under 80 %, busy under 95 %, full above.
 #[must_use]
 pub fn gauge_tone(percent: f64) -> Tone {
-    Tone::Gauge(if percent >= 95.0 {
-        2
-    } else if percent >= 80.0 {
-        1
-    } else {
-        0
-    })
+    match percent {
+        95.0.. => Tone::Gauge(2),
+        80.0.. => Tone::Gauge(1),
+        _ => Tone::Gauge(0),
+    }
 }

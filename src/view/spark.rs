@@ -26,12 +26,8 @@ pub fn sparkline(values: impl Iterator<Item = u32>, max: u32, width: usize, asci
 #[must_use]
 pub fn bar(part: u64, whole: u64, width: usize, ascii: bool) -> String {
     let (full, empty) = if ascii { ('#', '.') } else { ('█', '░') };
-    let filled = if whole == 0 {
-        0
-    } else {
-        let w = width as u64;
-        usize::try_from((part * w + whole / 2) / whole).unwrap_or(width).min(width)
-    };
+    let rounded = (part * width as u64 + whole / 2).checked_div(whole).unwrap_or(0);
+    let filled = usize::try_from(rounded).unwrap_or(width).min(width);
     // A little is not nothing.
     let filled = if part > 0 { filled.max(1) } else { filled };
     (0..width).map(|i| if i < filled { full } else { empty }).collect()

@@ -10,10 +10,10 @@ pub fn mark(health: Health, ascii: bool) -> &'static str {
     match (health, ascii) {
         (Health::Critical, false) => "✖ crit",
         (Health::Warning, false) => "▲ warn",
-        (Health::Unknown, false) => "? unkn",
         (Health::Critical, true) => "X crit",
         (Health::Warning, true) => "! warn",
-        (_, true) => "? unkn",
+        (Health::Unknown, _) => "? unkn",
+        (_, true) => "o info",
         (_, false) => "● info",
     }
 }
