@@ -12,11 +12,11 @@ use crossterm::event::{
     KeyModifiers,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode, size,
 };
 use crossterm::{cursor, execute, queue};
-use ratatui::Terminal;
+use ratatui::{Terminal, TerminalOptions, Viewport};
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -45,9 +45,7 @@ impl Screen {
     /// When it cannot be put into raw mode: standard input or output is none.
     pub fn enter() -> io::Result<Self> {
         take()?;
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
-        let mut terminal = Terminal::new(backend)?;
-        terminal.clear()?;
+        let terminal = fresh()?;
         // Terminals ignore the mode they do not know, but the Linux console and
         // plain serial lines print it.
         let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
@@ -79,7 +77,8 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        self.terminal = fresh()?;
+        Ok(())
     }
 
     /// Gives the terminal back, stops this process, and takes the terminal again
@@ -93,7 +92,7 @@ impl Screen {
         // SIGSTOP rather than SIGTSTP: the latter is handled by us.
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
         take()?;
-        self.terminal.clear()?;
+        self.clear()?;
         self.events = Some(EventStream::new());
         Ok(())
     }
@@ -114,6 +113,19 @@ impl Screen {
         out.write_all(osc.as_bytes())?;
         out.flush()
     }
+}
+
+/// A terminal that knows nothing of what is on the screen, which is cleared.
+///
+/// The viewport is fixed, and made anew when the size changes: ratatui's own
+/// clearing asks the terminal where its cursor is and waits for the answer,
+/// which on a slow line is too long and on a silent one for ever.
+fn fresh() -> io::Result<Terminal<CrosstermBackend<Out>>> {
+    let mut backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+    queue!(backend, Clear(ClearType::All))?;
+    let (width, height) = size()?;
+    let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
+    Terminal::with_options(backend, TerminalOptions { viewport })
 }
 
 impl Drop for Screen {

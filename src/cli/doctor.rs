@@ -93,7 +93,7 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
         let kubeconfig = config.kubeconfig.clone().map_or(Kubeconfig::Default, Kubeconfig::File);
         match contexts(&kubeconfig) {
             Ok(all) if all.is_empty() => {
-                f.note("kubeconfig", "none found", "set KUBECONFIG or --kubeconfig; --demo needs none")
+                f.note("kubeconfig", "none found", "set KUBECONFIG or --kubeconfig; --demo needs none");
             }
             Ok(all) => {
                 let names: Vec<String> = all

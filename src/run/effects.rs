@@ -28,7 +28,10 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
             console.app.paste(&text);
             Vec::new()
         }
-        Input::Resize => Vec::new(),
+        Input::Resize => {
+            screen.clear()?;
+            Vec::new()
+        }
     };
     for effect in effects {
         match effect {

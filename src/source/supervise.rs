@@ -16,7 +16,7 @@ const BASE: Duration = Duration::from_millis(500);
 /// Longest wait.
 const CAP: Duration = Duration::from_secs(30);
 /// How long something denied or not installed is left alone.
-const ABSENT: Duration = Duration::from_secs(60);
+const ABSENT: Duration = Duration::from_mins(1);
 /// A source that fails for so long is down rather than stale.
 const DOWN_AFTER: TimeDelta = TimeDelta::seconds(30);
 
@@ -36,7 +36,7 @@ impl Backoff {
     }
 
     /// The next wait: between half the bound and the bound, which doubles.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let bound = BASE.saturating_mul(1 << self.attempt.min(10)).min(CAP);
         self.attempt += 1;
         // xorshift64: jitter needs no better randomness.
@@ -124,10 +124,10 @@ impl Voice {
             SourceError::Forbidden(_) => (Freshness::Absent { because, denied: true }, ABSENT),
             SourceError::NotFound(_) => (Freshness::Absent { because, denied: false }, ABSENT),
             SourceError::Throttled { retry_after } => {
-                let wait = self.backoff.next().max(retry_after.unwrap_or_default());
+                let wait = self.backoff.wait().max(retry_after.unwrap_or_default());
                 (self.fading(since, now, because), wait)
             }
-            _ => (self.fading(since, now, because), self.backoff.next()),
+            _ => (self.fading(since, now, because), self.backoff.wait()),
         };
         self.say(Body::Freshness(freshness)).await?;
         Ok(wait)
@@ -173,12 +173,12 @@ mod tests {
         let mut backoff = Backoff::new(7);
         let mut bound = BASE;
         for _ in 0..12 {
-            let wait = backoff.next();
+            let wait = backoff.wait();
             assert!(wait >= bound / 2 && wait <= bound, "{wait:?} of {bound:?}");
             bound = (bound * 2).min(CAP);
         }
         backoff.reset();
-        assert!(backoff.next() <= BASE);
+        assert!(backoff.wait() <= BASE);
     }
 
     #[tokio::test]

@@ -187,10 +187,9 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let name_width = all.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, 24);
     let wide = width >= 110;
     let mut head = format!(
-        "  {:<name_width$}  {:<10}  {:>9}  {:>11}  {:>7}  {:>5}  {:>5}  {:>5}",
-        "CLUSTER", "STATE", "NODES", "TASKS", "SHORT", "RST1H", "WARN", "CPU"
+        "  {:<name_width$}  {:<10} {:>7} {:>12} {:>6} {:>5} {:>4} {:>4} {:>4}",
+        "CLUSTER", "STATE", "NODES", "TASKS", "SHORT", "RST1H", "WARN", "CPU", "MEM"
     );
-    head += &format!("  {:>4}", "MEM");
     if wide {
         head += "  CPU TREND   MEM TREND";
     }
@@ -217,21 +216,21 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
     let mut line = Line::new()
         .with(format!("{shape} "), Tone::Health(s.health))
         .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
-        .with(format!("{text:<10}  "), tone)
-        .with(format!("{:>9}  ", format!("{}/{}", s.nodes.0, s.nodes.1)), pick(s.nodes.0 < s.nodes.1, Health::Critical))
+        .with(format!("{text:<10} "), tone)
+        .with(format!("{:>7} ", format!("{}/{}", s.nodes.0, s.nodes.1)), pick(s.nodes.0 < s.nodes.1, Health::Critical))
         .with(
-            format!("{tasks:>11}  "),
+            format!("{tasks:>12} "),
             pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }),
         )
         .with(
-            format!("{:>7}  ", known(format!("{}/{}", s.workloads.0, s.workloads.1))),
+            format!("{:>6} ", known(format!("{}/{}", s.workloads.0, s.workloads.1))),
             pick(s.workloads.0 > 0, Health::Warning),
         )
-        .with(format!("{:>5}  ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
-        .with(format!("{:>5}  ", known(s.warnings.to_string())), Tone::Plain);
+        .with(format!("{:>5} ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
+        .with(format!("{:>4} ", known(s.warnings.to_string())), Tone::Plain);
     let cpu = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.cpu.0, s.allocatable.cpu.0));
     let memory = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.memory.0, s.allocatable.memory.0));
-    line.push(format!("{cpu:>5}  {memory:>4}"), Tone::Plain);
+    line.push(format!("{cpu:>4} {memory:>4}"), Tone::Plain);
     if wide {
         let max = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let spark =

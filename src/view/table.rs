@@ -160,7 +160,8 @@ fn build<T: super::arrange::Listed>(
                 align: col.align,
                 width: *w,
                 sorted: (table.sort.column == col.key).then_some(table.sort.descending),
-                cut_middle: col.key == "name" || col.key == "node" || col.key == "object",
+                // Pods of one workload differ at the end of their names, nodes at the start.
+                cut_middle: table.kind != ViewKind::Nodes && matches!(col.key, "name" | "object"),
             })
         })
         .collect();

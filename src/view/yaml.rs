@@ -109,7 +109,7 @@ mod tests {
             "spec": {"list": [{"a": 1, "b": [true, null]}, "x"], "text": "one\ntwo\n"}});
         assert_eq!(
             text(&v),
-            "metadata:\n  name: web\n  labels: {}\n  n: \"1\"\n  \"on\": \"yes\"\nspec:\n  list:\n  - a: 1\n    b:\n    - true\n    - null\n  - x\n  text: |\n    one\n    two\n"
+            "metadata:\n  name: web\n  labels: {}\n  \"n\": \"1\"\n  \"on\": \"yes\"\nspec:\n  list:\n  - a: 1\n    b:\n    - true\n    - null\n  - x\n  text: |\n    one\n    two\n"
         );
     }
 

@@ -128,7 +128,7 @@ mod tests {
     proptest! {
         #[test]
         fn lines_survive_any_cut(lines in prop::collection::vec("[a-z{}\" ]{0,40}", 0..20), cuts in prop::collection::vec(1_usize..17, 1..50)) {
-            let whole: String = lines.iter().map(|l| format!("{l}\n")).collect();
+            let whole = lines.iter().fold(String::new(), |all, l| all + l + "\n");
             let mut decoder = Lines::default();
             let mut out = Vec::new();
             let (mut rest, mut cuts) = (whole.as_bytes(), cuts.into_iter().cycle());

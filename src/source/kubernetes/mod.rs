@@ -54,7 +54,7 @@ impl Sources {
     /// Starts reading. Returns at once: connecting happens in the background,
     /// and one cluster's trouble is not another's.
     #[must_use]
-    pub fn spawn(specs: Vec<ClusterSpec>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
+    pub fn spawn(specs: Vec<ClusterSpec>, tx: &mpsc::Sender<Observation>, clock: &Clock) -> Self {
         let mut out = Self { clusters: Vec::new(), tasks: Vec::new() };
         for spec in specs {
             let shared = Arc::new(Shared {

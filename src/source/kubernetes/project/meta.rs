@@ -19,7 +19,7 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) 
 #[derive(Debug, Default)]
 pub struct Pairs<'a>(pub Vec<(Str<'a>, Str<'a>)>);
 
-impl<'a> Pairs<'a> {
+impl Pairs<'_> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_ref())

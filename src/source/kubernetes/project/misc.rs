@@ -64,7 +64,7 @@ struct Source<'a> {
 }
 
 /// An event's row.
-pub fn event(o: EventObject<'_>, p: &mut Projector) -> Event {
+pub fn event(o: &EventObject<'_>, p: &mut Projector) -> Event {
     let id = p.identity(Kind::Other, &o.metadata);
     let kind = Kind::from_kubernetes(&o.involved_object.kind);
     // Events about nodes live in a namespace; nodes do not.
@@ -220,7 +220,7 @@ fn targets(spec: &[Metric<'_>], current: &[Metric<'_>]) -> String {
 }
 
 /// An autoscaler's row.
-pub fn autoscaler(o: AutoscalerObject<'_>, p: &mut Projector) -> Autoscaler {
+pub fn autoscaler(o: &AutoscalerObject<'_>, p: &mut Projector) -> Autoscaler {
     let id = p.identity(Kind::Autoscaler, &o.metadata);
     let limited = condition(&o.status.conditions, "ScalingLimited");
     Autoscaler {
@@ -278,7 +278,7 @@ struct BudgetStatus {
 }
 
 /// A disruption budget's row.
-pub fn disruption_budget(o: BudgetObject<'_>, p: &mut Projector) -> DisruptionBudget {
+pub fn disruption_budget(o: &BudgetObject<'_>, p: &mut Projector) -> DisruptionBudget {
     let id = p.identity(Kind::DisruptionBudget, &o.metadata);
     // An IntOrString: 1 or "25%".
     let written = |v: &Option<serde_json::Value>| match v {

@@ -59,7 +59,19 @@ pub struct Projector {
 
 /// The kind of a feed's objects.
 fn kind(feed: Feed) -> Kind {
-    super::resource::Resource::of_feed(feed).map_or(Kind::Other, |r| r.kind)
+    match feed {
+        Feed::Nodes | Feed::NodeMetrics => Kind::Node,
+        Feed::Tasks | Feed::TaskMetrics => Kind::Task,
+        Feed::Deployments => Kind::Deployment,
+        Feed::ReplicaSets => Kind::ReplicaSet,
+        Feed::StatefulSets => Kind::StatefulSet,
+        Feed::DaemonSets => Kind::DaemonSet,
+        Feed::Jobs => Kind::Job,
+        Feed::CronJobs => Kind::CronJob,
+        Feed::Events => Kind::Other,
+        Feed::Autoscalers => Kind::Autoscaler,
+        Feed::DisruptionBudgets => Kind::DisruptionBudget,
+    }
 }
 
 impl Projector {
@@ -80,21 +92,21 @@ impl Projector {
             reason: Text::new(&e.to_string()).to_string(),
         };
         let row = match feed {
-            Feed::Tasks | Feed::TaskMetrics => Row::Task(pod::task(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Nodes | Feed::NodeMetrics => Row::Node(node::node(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Events => Row::Event(misc::event(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Autoscalers => Row::Autoscaler(misc::autoscaler(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Tasks | Feed::TaskMetrics => Row::Task(pod::task(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Nodes | Feed::NodeMetrics => Row::Node(node::node(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Events => Row::Event(misc::event(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Autoscalers => Row::Autoscaler(misc::autoscaler(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::DisruptionBudgets => {
-                Row::DisruptionBudget(misc::disruption_budget(serde_json::from_str(json).map_err(fail)?, self))
+                Row::DisruptionBudget(misc::disruption_budget(&serde_json::from_str(json).map_err(fail)?, self))
             }
-            Feed::Deployments => Row::Workload(workload::deployment(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::ReplicaSets => Row::Workload(workload::replica_set(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Deployments => Row::Workload(workload::deployment(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::ReplicaSets => Row::Workload(workload::replica_set(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::StatefulSets => {
-                Row::Workload(workload::stateful_set(serde_json::from_str(json).map_err(fail)?, self))
+                Row::Workload(workload::stateful_set(&serde_json::from_str(json).map_err(fail)?, self))
             }
-            Feed::DaemonSets => Row::Workload(workload::daemon_set(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Jobs => Row::Workload(workload::job(serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::CronJobs => Row::Workload(workload::cron_job(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::DaemonSets => Row::Workload(workload::daemon_set(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Jobs => Row::Workload(workload::job(&serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::CronJobs => Row::Workload(workload::cron_job(&serde_json::from_str(json).map_err(fail)?, self)),
         };
         let id = match &row {
             Row::Node(r) => &r.id,

@@ -68,7 +68,7 @@ struct Info<'a> {
 }
 
 /// A node's row.
-pub fn node(object: NodeObject<'_>, p: &mut Projector) -> Node {
+pub fn node(object: &NodeObject<'_>, p: &mut Projector) -> Node {
     let id = p.identity(Kind::Node, &object.metadata);
     let (spec, status, labels) = (&object.spec, &object.status, &object.metadata.labels);
     let ready = condition(&status.conditions, "Ready");

@@ -160,13 +160,13 @@ struct Printed {
 }
 
 /// A pod's row.
-pub fn task(pod: Pod<'_>, p: &mut Projector) -> Task {
-    let printed = print(&pod);
-    let health = health(&pod, &printed);
+pub fn task(pod: &Pod<'_>, p: &mut Projector) -> Task {
+    let printed = print(pod);
+    let health = health(pod, &printed);
     let id = p.identity(Kind::Task, &pod.metadata);
     let (owner_kind, owner) = pod.metadata.owner();
     let owner = p.interner.text(owner);
-    let list = containers(&pod, &mut p.interner);
+    let list = containers(pod, &mut p.interner);
     Task {
         uid: Text::new(&pod.metadata.uid),
         created: pod.metadata.creation_timestamp,
@@ -179,11 +179,11 @@ pub fn task(pod: Pod<'_>, p: &mut Projector) -> Task {
         health,
         restarts: printed.restarts,
         last_restart: printed.last_restart,
-        message: if health == Health::Ok { Text::empty() } else { p.interner.text(message(&pod)) },
+        message: if health == Health::Ok { Text::empty() } else { p.interner.text(message(pod)) },
         address: Text::new(&pod.status.pod_ip),
         qos: p.interner.text(&pod.status.qos_class),
-        requests: requests(&pod),
-        limits: limits(&pod),
+        requests: requests(pod),
+        limits: limits(pod),
         containers: p.pods.share(list),
         labels: pod.metadata.labels.labels(&mut p.interner),
         id,
@@ -195,7 +195,7 @@ fn print(pod: &Pod<'_>) -> Printed {
     let status = &pod.status;
     let mut reason = if status.reason.is_empty() { status.phase.to_string() } else { status.reason.to_string() };
     if status.conditions.iter().any(|c| c.kind == "PodScheduled" && c.reason == "SchedulingGated") {
-        reason = "SchedulingGated".to_owned();
+        "SchedulingGated".clone_into(&mut reason);
     }
     let sidecar = |name: &str| pod.spec.init_containers.iter().any(|c| c.name == name && c.is_sidecar());
     let sidecars = pod.spec.init_containers.iter().filter(|c| c.is_sidecar()).count();
@@ -240,7 +240,7 @@ fn print(pod: &Pod<'_>) -> Printed {
             out.restarts += c.restart_count;
             out.last_restart = out.last_restart.max(c.last_state.terminated.as_ref().and_then(|t| t.finished_at));
             if let Some(w) = c.state.waiting.as_ref().filter(|w| !w.reason.is_empty()) {
-                reason = w.reason.to_string();
+                w.reason.as_ref().clone_into(&mut reason);
             } else if let Some(t) = &c.state.terminated {
                 reason = ended_as(t);
                 if t.exit_code != 0 {

@@ -196,8 +196,8 @@ fn short(r: Replicas) -> Verdict {
 }
 
 /// A Deployment's row.
-pub fn deployment(o: Object<'_>, p: &mut Projector) -> Workload {
-    let r = counts(&o);
+pub fn deployment(o: &Object<'_>, p: &mut Projector) -> Workload {
+    let r = counts(o);
     let of = |kind| condition(&o.status.conditions, kind);
     let stuck = of("Progressing").filter(|c| c.reason == "ProgressDeadlineExceeded");
     let failure = of("ReplicaFailure").filter(|c| c.status == "True");
@@ -226,12 +226,12 @@ pub fn deployment(o: Object<'_>, p: &mut Projector) -> Workload {
     if v.health == Health::Critical && v.status == "Rolling out" && o.metadata.annotations.revision == "1" {
         v.health = Health::Progressing;
     }
-    row(Kind::Deployment, &o, r, &v, p)
+    row(Kind::Deployment, o, r, &v, p)
 }
 
 /// A `ReplicaSet`'s row.
-pub fn replica_set(o: Object<'_>, p: &mut Projector) -> Workload {
-    let mut r = counts(&o);
+pub fn replica_set(o: &Object<'_>, p: &mut Projector) -> Workload {
+    let mut r = counts(o);
     r.updated = r.current;
     let v = if r.desired == 0 {
         verdict("Scaled to zero", Health::Ok)
@@ -240,12 +240,12 @@ pub fn replica_set(o: Object<'_>, p: &mut Projector) -> Workload {
     } else {
         verdict("Available", Health::Ok)
     };
-    row(Kind::ReplicaSet, &o, r, &v, p)
+    row(Kind::ReplicaSet, o, r, &v, p)
 }
 
 /// A `StatefulSet`'s row.
-pub fn stateful_set(o: Object<'_>, p: &mut Projector) -> Workload {
-    let r = counts(&o);
+pub fn stateful_set(o: &Object<'_>, p: &mut Projector) -> Workload {
+    let r = counts(o);
     let v = if r.desired == 0 {
         verdict("Scaled to zero", Health::Ok)
     } else if o.status.observed_generation < o.metadata.generation || r.updated < r.desired {
@@ -255,50 +255,50 @@ pub fn stateful_set(o: Object<'_>, p: &mut Projector) -> Workload {
     } else {
         verdict("Available", Health::Ok)
     };
-    row(Kind::StatefulSet, &o, r, &v, p)
+    row(Kind::StatefulSet, o, r, &v, p)
 }
 
 /// A `DaemonSet`'s row.
-pub fn daemon_set(o: Object<'_>, p: &mut Projector) -> Workload {
-    let s = &o.status;
+pub fn daemon_set(o: &Object<'_>, p: &mut Projector) -> Workload {
+    let status = &o.status;
     let r = Replicas {
-        desired: s.desired_number_scheduled,
-        current: s.current_number_scheduled,
-        ready: s.number_ready,
-        updated: s.updated_number_scheduled,
-        available: s.number_available,
+        desired: status.desired_number_scheduled,
+        current: status.current_number_scheduled,
+        ready: status.number_ready,
+        updated: status.updated_number_scheduled,
+        available: status.number_available,
     };
     let v = if r.desired == 0 {
         verdict("No nodes", Health::Ok)
-    } else if s.observed_generation < o.metadata.generation || r.updated < r.desired {
+    } else if status.observed_generation < o.metadata.generation || r.updated < r.desired {
         verdict("Rolling out", if r.available == 0 { Health::Critical } else { Health::Progressing })
     } else if r.available < r.desired {
         short(r)
     } else {
         verdict("Available", Health::Ok)
     };
-    row(Kind::DaemonSet, &o, r, &v, p)
+    row(Kind::DaemonSet, o, r, &v, p)
 }
 
 /// A Job's row: completions wanted as desired, succeeded as available.
-pub fn job(o: Object<'_>, p: &mut Projector) -> Workload {
-    let s = &o.status;
-    let active = s.active.count();
+pub fn job(o: &Object<'_>, p: &mut Projector) -> Workload {
+    let status = &o.status;
+    let active = status.active.count();
     let r = Replicas {
         desired: o.spec.completions.or(o.spec.parallelism).unwrap_or(1),
         current: active,
         ready: active,
         updated: active,
-        available: s.succeeded,
+        available: status.succeeded,
     };
-    let is = |kind| condition(&s.conditions, kind).filter(|c| c.status == "True");
+    let is = |kind| condition(&status.conditions, kind).filter(|c| c.status == "True");
     let mut v = if is("Complete").is_some() {
         verdict("Complete", Health::Done)
     } else if is("Failed").is_some() {
         verdict("Failed", Health::Critical)
     } else if is("Suspended").is_some() || o.spec.suspend == Some(true) {
         verdict("Suspended", Health::Ok)
-    } else if s.failed > 0 {
+    } else if status.failed > 0 {
         verdict("Retrying", Health::Warning)
     } else {
         verdict("Running", Health::Progressing)
@@ -306,11 +306,11 @@ pub fn job(o: Object<'_>, p: &mut Projector) -> Workload {
     if let Some(c) = is("Failed") {
         v.message = c.message.to_string();
     }
-    row(Kind::Job, &o, r, &v, p)
+    row(Kind::Job, o, r, &v, p)
 }
 
 /// A `CronJob`'s row.
-pub fn cron_job(o: Object<'_>, p: &mut Projector) -> Workload {
+pub fn cron_job(o: &Object<'_>, p: &mut Projector) -> Workload {
     let active = o.status.active.count();
     let r = Replicas { desired: 0, current: active, ready: active, updated: active, available: 0 };
     let v = match (o.spec.suspend, active) {
@@ -318,5 +318,5 @@ pub fn cron_job(o: Object<'_>, p: &mut Projector) -> Workload {
         (_, 0) => verdict("Scheduled", Health::Ok),
         (_, _) => verdict("Running", Health::Ok),
     };
-    row(Kind::CronJob, &o, r, &v, p)
+    row(Kind::CronJob, o, r, &v, p)
 }
