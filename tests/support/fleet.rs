@@ -140,8 +140,9 @@ pub fn small_fleet() -> Store {
     observe(&mut store, Feed::Events, Rows::Events(vec![]));
     observe(&mut store, Feed::Autoscalers, Rows::Autoscalers(vec![]));
     observe(&mut store, Feed::DisruptionBudgets, Rows::DisruptionBudgets(vec![]));
-    let usage =
-        |name: &str, cpu, mib| (id(Kind::Task, "shop", name), Usage { cpu: Millicores(cpu), memory: Bytes(mib << 20) });
+    let usage = |name: &str, cpu: u64, mib: u64| {
+        (id(Kind::Task, "shop", name), Usage { cpu: Millicores(cpu), memory: Bytes(mib << 20) })
+    };
     observe(&mut store, Feed::TaskMetrics, Rows::Usage(vec![usage("web-1-a", 20, 60), usage("web-1-b", 90, 100)]));
     let node_a = id(Kind::Node, "", "node-a");
     let used = Usage { cpu: Millicores(1800), memory: Bytes(9 << 30) };

@@ -1,0 +1,155 @@
+//! From Kubernetes objects to rows.
+//!
+//! What kubectl prints is what people compare with, so READY, STATUS, RESTARTS
+//! and the node's STATUS follow kubectl's own printers
+//! (`k8s.io/kubernetes/pkg/printers/internalversion/printers.go`); golden tests
+//! hold them to its real output.
+
+mod meta;
+mod misc;
+mod node;
+mod pod;
+mod workload;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    Autoscaler, ClusterId, DisruptionBudget, Event, Interner, Kind, Node, ObjectId, Task, Text, Usage, Workload,
+};
+use crate::store::observation::Feed;
+use meta::Object;
+
+/// A row of any kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Row {
+    /// A node.
+    Node(Node),
+    /// A pod.
+    Task(Task),
+    /// A workload.
+    Workload(Workload),
+    /// An event.
+    Event(Event),
+    /// An autoscaler.
+    Autoscaler(Autoscaler),
+    /// A disruption budget.
+    DisruptionBudget(DisruptionBudget),
+}
+
+/// An object that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {name} was left out: {reason}")]
+pub struct ProjectError {
+    /// The feed's word for it.
+    pub what: &'static str,
+    /// Namespace and name, as far as they are known.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Turns the objects of one cluster into rows; keeps what they share.
+#[derive(Debug)]
+pub struct Projector {
+    cluster: ClusterId,
+    interner: Interner,
+    pods: pod::Shared,
+}
+
+/// The kind of a feed's objects.
+fn kind(feed: Feed) -> Kind {
+    super::resource::Resource::of_feed(feed).map_or(Kind::Other, |r| r.kind)
+}
+
+impl Projector {
+    /// For one cluster.
+    #[must_use]
+    pub fn new(cluster: ClusterId) -> Self {
+        Self { cluster, interner: Interner::default(), pods: pod::Shared::default() }
+    }
+
+    /// One object's row.
+    ///
+    /// # Errors
+    /// When the object is not what the feed's objects are.
+    pub fn row(&mut self, feed: Feed, json: &str) -> Result<Row, ProjectError> {
+        let fail = |e: serde_json::Error| ProjectError {
+            what: feed.word(),
+            name: meta::name_of(json),
+            reason: Text::new(&e.to_string()).to_string(),
+        };
+        let row = match feed {
+            Feed::Tasks | Feed::TaskMetrics => Row::Task(pod::task(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Nodes | Feed::NodeMetrics => Row::Node(node::node(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Events => Row::Event(misc::event(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Autoscalers => Row::Autoscaler(misc::autoscaler(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::DisruptionBudgets => {
+                Row::DisruptionBudget(misc::disruption_budget(serde_json::from_str(json).map_err(fail)?, self))
+            }
+            Feed::Deployments => Row::Workload(workload::deployment(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::ReplicaSets => Row::Workload(workload::replica_set(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::StatefulSets => {
+                Row::Workload(workload::stateful_set(serde_json::from_str(json).map_err(fail)?, self))
+            }
+            Feed::DaemonSets => Row::Workload(workload::daemon_set(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::Jobs => Row::Workload(workload::job(serde_json::from_str(json).map_err(fail)?, self)),
+            Feed::CronJobs => Row::Workload(workload::cron_job(serde_json::from_str(json).map_err(fail)?, self)),
+        };
+        let id = match &row {
+            Row::Node(r) => &r.id,
+            Row::Task(r) => &r.id,
+            Row::Workload(r) => &r.id,
+            Row::Event(r) => &r.id,
+            Row::Autoscaler(r) => &r.id,
+            Row::DisruptionBudget(r) => &r.id,
+        };
+        if id.name.is_empty() {
+            let reason = "it has no name".to_owned();
+            return Err(ProjectError { what: feed.word(), name: String::new(), reason });
+        }
+        Ok(row)
+    }
+
+    /// One object's identity.
+    ///
+    /// # Errors
+    /// When it has no metadata.
+    pub fn id(&mut self, feed: Feed, json: &str) -> Result<ObjectId, ProjectError> {
+        let object: Object<'_> = serde_json::from_str(json).map_err(|e| ProjectError {
+            what: feed.word(),
+            name: meta::name_of(json),
+            reason: Text::new(&e.to_string()).to_string(),
+        })?;
+        Ok(self.identity(kind(feed), &object.metadata))
+    }
+
+    /// What a metrics list measured, containers of a pod added up. An entry that
+    /// makes no sense is left out: it is a sample among many.
+    ///
+    /// # Errors
+    /// When it is no list.
+    pub fn usage(&mut self, feed: Feed, json: &str) -> Result<Vec<(ObjectId, Usage)>, ProjectError> {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            #[serde(borrow)]
+            items: Vec<&'a RawValue>,
+        }
+        let list: List<'_> = serde_json::from_str(json).map_err(|e| ProjectError {
+            what: feed.word(),
+            name: String::new(),
+            reason: e.to_string(),
+        })?;
+        let kind = kind(feed);
+        Ok(list.items.iter().filter_map(|raw| misc::usage(raw.get(), kind, self)).collect())
+    }
+
+    fn identity(&mut self, kind: Kind, meta: &meta::Meta<'_>) -> ObjectId {
+        ObjectId {
+            cluster: self.cluster.clone(),
+            kind,
+            namespace: self.interner.text(&meta.namespace),
+            name: self.interner.text(&meta.name),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Nodes.
+
+use serde::Deserialize;
+
+use super::Projector;
+use super::meta::{Condition, Meta, Pairs, Str, condition, nullable};
+use crate::domain::{Bytes, CapacityType, Kind, Millicores, Node, NodeCondition, Resources, Text};
+
+/// A node, as far as it is shown.
+#[derive(Debug, Deserialize)]
+pub struct NodeObject<'a> {
+    #[serde(borrow)]
+    metadata: Meta<'a>,
+    #[serde(borrow, default)]
+    spec: Spec<'a>,
+    #[serde(borrow, default)]
+    status: Status<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Spec<'a> {
+    #[serde(default)]
+    unschedulable: bool,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    taints: Vec<Taint<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Taint<'a> {
+    #[serde(borrow, default)]
+    key: Str<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    value: Str<'a>,
+    #[serde(borrow, default)]
+    effect: Str<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status<'a> {
+    #[serde(borrow, default)]
+    allocatable: Pairs<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    conditions: Vec<Condition<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    addresses: Vec<Address<'a>>,
+    #[serde(borrow, default)]
+    node_info: Info<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Address<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow, default)]
+    address: Str<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info<'a> {
+    #[serde(borrow, default)]
+    kubelet_version: Str<'a>,
+    #[serde(borrow, default)]
+    os_image: Str<'a>,
+    #[serde(borrow, default)]
+    container_runtime_version: Str<'a>,
+}
+
+/// A node's row.
+pub fn node(object: NodeObject<'_>, p: &mut Projector) -> Node {
+    let id = p.identity(Kind::Node, &object.metadata);
+    let (spec, status, labels) = (&object.spec, &object.status, &object.metadata.labels);
+    let ready = condition(&status.conditions, "Ready");
+    let state = match ready.map(|c| c.status.as_ref()) {
+        Some("True") => NodeCondition::Ready,
+        Some("False") => NodeCondition::NotReady,
+        Some(_) => NodeCondition::Silent,
+        None => NodeCondition::Missing,
+    };
+    let label = |names: &[&str]| names.iter().find_map(|n| labels.get(n)).unwrap_or_default();
+    let taints: Vec<String> = spec
+        .taints
+        .iter()
+        .map(|t| {
+            if t.value.is_empty() {
+                format!("{}:{}", t.key, t.effect)
+            } else {
+                format!("{}={}:{}", t.key, t.value, t.effect)
+            }
+        })
+        .collect();
+    let address = status.addresses.iter().find(|a| a.kind == "InternalIP").map_or("", |a| a.address.as_ref());
+    let pods = status.allocatable.get("pods").and_then(Bytes::parse).unwrap_or_default();
+    Node {
+        uid: Text::new(&object.metadata.uid),
+        created: object.metadata.creation_timestamp,
+        condition: state,
+        condition_since: ready.and_then(|c| c.last_transition_time),
+        message: Text::new(ready.filter(|_| state != NodeCondition::Ready).map_or("", |c| c.message.as_ref())),
+        unschedulable: spec.unschedulable,
+        pressure: p.interner.text(&pressure(&status.conditions)),
+        status: p.interner.text(&printed_status(state, spec.unschedulable)),
+        roles: p.interner.text(&roles(labels)),
+        version: p.interner.text(&status.node_info.kubelet_version),
+        zone: p.interner.text(label(&["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"])),
+        instance_type: p
+            .interner
+            .text(label(&["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"])),
+        capacity_type: capacity(labels),
+        address: Text::new(address),
+        os_image: p.interner.text(&status.node_info.os_image),
+        runtime: p.interner.text(&status.node_info.container_runtime_version),
+        allocatable: Resources {
+            cpu: status.allocatable.get("cpu").and_then(Millicores::parse).unwrap_or_default(),
+            memory: status.allocatable.get("memory").and_then(Bytes::parse).unwrap_or_default(),
+        },
+        allocatable_tasks: u32::try_from(pods.0).unwrap_or(u32::MAX),
+        taints: p.interner.text(&taints.join(",")),
+        labels: labels.labels(&mut p.interner),
+        id,
+    }
+}
+
+/// Follows `printNode`: anything but True is `NotReady`, no condition `Unknown`.
+fn printed_status(state: NodeCondition, unschedulable: bool) -> String {
+    let word = match state {
+        NodeCondition::Ready => "Ready",
+        NodeCondition::NotReady | NodeCondition::Silent => "NotReady",
+        NodeCondition::Missing => "Unknown",
+    };
+    if unschedulable { format!("{word},SchedulingDisabled") } else { word.to_owned() }
+}
+
+/// Follows `findNodeRoles`: sorted, `<none>` without any.
+fn roles(labels: &Pairs<'_>) -> String {
+    let mut roles: Vec<&str> = labels
+        .0
+        .iter()
+        .filter_map(|(k, v)| match k.strip_prefix("node-role.kubernetes.io/") {
+            Some(role) => Some(role).filter(|r| !r.is_empty()),
+            None => (k == "kubernetes.io/role" && !v.is_empty()).then_some(v.as_ref()),
+        })
+        .collect();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }
+}
+
+fn pressure(conditions: &[Condition<'_>]) -> String {
+    let bad = |kind: &str| {
+        kind.ends_with("Pressure")
+            || kind == "NetworkUnavailable"
+            || kind.ends_with("Problem")
+            || kind.ends_with("Deadlock")
+    };
+    let names: Vec<&str> =
+        conditions.iter().filter(|c| c.status == "True" && bad(&c.kind)).map(|c| c.kind.as_ref()).collect();
+    names.join(",")
+}
+
+/// Spot or on demand, by the labels of whoever made the node.
+fn capacity(labels: &Pairs<'_>) -> CapacityType {
+    let is =
+        |key: &str, values: &[&str]| labels.get(key).is_some_and(|v| values.iter().any(|w| v.eq_ignore_ascii_case(w)));
+    let spot = is("karpenter.sh/capacity-type", &["spot"])
+        || is("eks.amazonaws.com/capacityType", &["SPOT"])
+        || is("cloud.google.com/gke-spot", &["true"])
+        || is("cloud.google.com/gke-preemptible", &["true"])
+        || is("kubernetes.azure.com/scalesetpriority", &["spot"])
+        || is("lifecycle", &["Ec2Spot", "spot"])
+        || is("node.kubernetes.io/lifecycle", &["spot"])
+        || is("node-lifecycle", &["spot"]);
+    let on_demand = is("karpenter.sh/capacity-type", &["on-demand", "reserved"])
+        || is("eks.amazonaws.com/capacityType", &["ON_DEMAND", "CAPACITY_BLOCK"])
+        || is("kubernetes.azure.com/scalesetpriority", &["regular"])
+        || is("lifecycle", &["OnDemand", "normal"])
+        || is("node.kubernetes.io/lifecycle", &["normal", "on-demand"]);
+    match (spot, on_demand) {
+        (true, _) => CapacityType::Spot,
+        (false, true) => CapacityType::OnDemand,
+        (false, false) => CapacityType::Unknown,
+    }
+}
