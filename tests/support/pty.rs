@@ -38,6 +38,8 @@ pub struct Pty {
     parser: Parser,
     /// Everything it sent, for what a screen does not show.
     sent: Vec<u8>,
+    /// Up to where its questions were answered.
+    answered: usize,
     dir: tempfile::TempDir,
 }
 
@@ -86,17 +88,31 @@ impl Pty {
             }
         });
         let parser = Parser::new(cells(rows), cells(cols), 0);
-        Self { master: pair.master, writer, child, bytes, parser, sent: Vec::new(), dir }
+        Self { master: pair.master, writer, child, bytes, parser, sent: Vec::new(), answered: 0, dir }
     }
 
     /// Takes in what came; false when it took too long or nothing more can come.
     fn read(&mut self, wait: Duration) -> Result<(), RecvTimeoutError> {
         let first = self.bytes.recv_timeout(wait)?;
-        for bytes in std::iter::once(first).chain(self.bytes.try_iter()) {
+        let more: Vec<Vec<u8>> = self.bytes.try_iter().collect();
+        for bytes in std::iter::once(first).chain(more) {
             self.parser.process(&bytes);
             self.sent.extend(bytes);
+            self.answer();
         }
         Ok(())
+    }
+
+    /// Tells where the cursor is when asked, as every terminal does.
+    fn answer(&mut self) {
+        const QUESTION: &[u8] = b"\x1b[6n";
+        while let Some(at) = self.sent[self.answered..].windows(QUESTION.len()).position(|w| w == QUESTION) {
+            self.answered += at + QUESTION.len();
+            let (row, col) = self.parser.screen().cursor_position();
+            // The program may have gone meanwhile.
+            let _ = write!(self.writer, "\x1b[{};{}R", row + 1, col + 1);
+            let _ = self.writer.flush();
+        }
     }
 
     /// Waits until the screen is as wanted, or fails with the screen as it is.
