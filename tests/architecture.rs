@@ -223,7 +223,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
                 out.insert(format!("{path}: `{module}` may not use `{name}`"));
             }
         }
-        if !path_start && !(i > 0 && tokens[i - 1] == "use") {
+        let used = i > 0 && tokens[i - 1] == "use";
+        if !(path_start || used) {
             continue;
         }
         // A crate's name begins a path: nothing stands before it, or only `::`.

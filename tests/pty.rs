@@ -41,6 +41,21 @@ fn the_demo_opens_on_its_overview() {
     pty.shows("nodes 12/12");
 }
 
+/// The row with the cursor on it, up to its name.
+fn cursor_row(screen: &vt100::Screen) -> Option<String> {
+    let text = screen.contents();
+    let row = text.lines().find(|l| l.starts_with('▶'))?;
+    Some(row.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
+}
+
+/// How many log lines the console says it holds.
+fn log_lines(screen: &vt100::Screen) -> Option<u32> {
+    let text = screen.contents();
+    let status = text.lines().find(|l| l.trim_start().starts_with("following"))?;
+    let words: Vec<&str> = status.split_whitespace().collect();
+    words.windows(2).find(|w| w[1] == "lines").and_then(|w| w[0].parse().ok())
+}
+
 #[test]
 fn a_filter_narrows_the_tasks_and_escape_widens_them() {
     let mut pty = tasks();
@@ -48,35 +63,50 @@ fn a_filter_narrows_the_tasks_and_escape_widens_them() {
     pty.wait_for("a screen full of tasks", |s| running(s) > 10);
     pty.send("/");
     pty.shows("filter");
-    pty.send("no-task-has-this-name");
-    pty.wait_for("no task", |s| running(s) == 0);
+    pty.send("alertmanager");
+    pty.wait_for("only the two that fit", |s| running(s) == 2 && s.contents().matches("alertmanager-").count() == 2);
     pty.send(ENTER);
+    pty.hides("age<1h");
+    pty.wait_for("still only the two", |s| running(s) == 2);
     pty.send(ESC);
     pty.wait_for("all tasks again", |s| running(s) > 10);
 }
 
 #[test]
-fn drilling_down_and_back() {
+fn drilling_down_and_back_keeps_the_position() {
     let mut pty = demo();
     pty.send("4");
     pty.shows("KIND");
+    pty.wait_for("a first row", |s| cursor_row(s).is_some());
+    let first = cursor_row(pty.emulator());
     pty.send("jj");
+    pty.wait_for("the cursor further down", |s| cursor_row(s).is_some_and(|r| Some(&r) != first.as_ref()));
+    // The second `j` may be drawn by a frame of its own: the third row has it.
+    pty.wait_for("the third row", |s| {
+        let text = s.contents();
+        let head = text.lines().position(|l| l.contains("KIND"));
+        let cursor = text.lines().position(|l| l.starts_with('▶'));
+        head.zip(cursor).is_some_and(|(h, c)| c == h + 3)
+    });
+    let row = cursor_row(pty.emulator());
     pty.send(ENTER);
-    pty.shows("READY");
-    pty.shows("NODE");
+    pty.shows("tasks of");
     pty.hides("KIND");
     pty.send(ESC);
     pty.shows("KIND");
+    pty.wait_for("the row before", |s| cursor_row(s) == row);
 }
 
 #[test]
-fn logs_appear() {
+fn logs_appear_and_are_followed() {
     let mut pty = tasks();
     pty.send("l");
-    pty.hides("RESTARTS");
-    pty.shows("follow");
+    pty.shows("level=");
+    pty.wait_for("a number of lines", |s| log_lines(s).is_some_and(|n| n > 0));
+    let before = log_lines(pty.emulator());
+    pty.wait_for("more lines", |s| log_lines(s) > before);
     pty.send(ESC);
-    pty.shows("Running");
+    pty.shows("READY");
 }
 
 #[test]

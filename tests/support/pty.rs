@@ -141,6 +141,11 @@ impl Pty {
         self.wait_for(&format!("`{text}` off the screen"), |s| !s.contents().contains(text));
     }
 
+    /// The emulator's screen as far as it was read.
+    pub fn emulator(&self) -> &Screen {
+        self.parser.screen()
+    }
+
     /// The screen as text.
     pub fn screen(&self) -> String {
         self.parser.screen().contents()
