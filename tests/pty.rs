@@ -1,0 +1,178 @@
+//! The console in a real terminal: start, act, resize, suspend, end in every way,
+//! and the terminal given back each time.
+
+#![cfg(all(unix, feature = "kubernetes"))]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+#[path = "support/pty.rs"]
+mod pty;
+
+use pty::Pty;
+
+const ENTER: &str = "\r";
+const ESC: &str = "\u{1b}";
+const F12: &str = "\u{1b}[24~";
+
+/// The demo, its overview filled.
+fn demo() -> Pty {
+    demo_with(&[], 120, 40)
+}
+
+fn demo_with(env: &[(&str, &str)], cols: u16, rows: u16) -> Pty {
+    let mut pty = Pty::start(&["--demo"], env, cols, rows);
+    pty.shows("demo");
+    pty.shows("live");
+    pty
+}
+
+/// The demo, its tasks on the screen.
+fn tasks() -> Pty {
+    let mut pty = demo();
+    pty.send("3");
+    pty.shows("READY");
+    pty.shows("Running");
+    pty
+}
+
+#[test]
+fn the_demo_opens_on_its_overview() {
+    let mut pty = demo();
+    pty.shows("quarterdeck");
+    pty.shows("nodes 12/12");
+}
+
+/// The row with the cursor on it, up to its name.
+fn cursor_row(screen: &vt100::Screen) -> Option<String> {
+    let text = screen.contents();
+    let row = text.lines().find(|l| l.starts_with('▶'))?;
+    Some(row.split_whitespace().take(4).collect::<Vec<_>>().join(" "))
+}
+
+/// How many log lines the console says it holds.
+fn log_lines(screen: &vt100::Screen) -> Option<u32> {
+    let text = screen.contents();
+    let status = text.lines().find(|l| l.trim_start().starts_with("following"))?;
+    let words: Vec<&str> = status.split_whitespace().collect();
+    words.windows(2).find(|w| w[1] == "lines").and_then(|w| w[0].parse().ok())
+}
+
+#[test]
+fn a_filter_narrows_the_tasks_and_escape_widens_them() {
+    let mut pty = tasks();
+    let running = |s: &vt100::Screen| s.contents().matches("Running").count();
+    pty.wait_for("a screen full of tasks", |s| running(s) > 10);
+    pty.send("/");
+    pty.shows("filter");
+    pty.send("alertmanager");
+    pty.wait_for("only the two that fit", |s| running(s) == 2 && s.contents().matches("alertmanager-").count() == 2);
+    pty.send(ENTER);
+    pty.hides("age<1h");
+    pty.wait_for("still only the two", |s| running(s) == 2);
+    pty.send(ESC);
+    pty.wait_for("all tasks again", |s| running(s) > 10);
+}
+
+#[test]
+fn drilling_down_and_back_keeps_the_position() {
+    let mut pty = demo();
+    pty.send("4");
+    pty.shows("KIND");
+    pty.wait_for("a first row", |s| cursor_row(s).is_some());
+    let first = cursor_row(pty.emulator());
+    pty.send("jj");
+    pty.wait_for("the cursor further down", |s| cursor_row(s).is_some_and(|r| Some(&r) != first.as_ref()));
+    // The second `j` may be drawn by a frame of its own: the third row has it.
+    pty.wait_for("the third row", |s| {
+        let text = s.contents();
+        let head = text.lines().position(|l| l.contains("KIND"));
+        let cursor = text.lines().position(|l| l.starts_with('▶'));
+        head.zip(cursor).is_some_and(|(h, c)| c == h + 3)
+    });
+    let row = cursor_row(pty.emulator());
+    pty.send(ENTER);
+    pty.shows("tasks of");
+    pty.hides("KIND");
+    pty.send(ESC);
+    pty.shows("KIND");
+    pty.wait_for("the row before", |s| cursor_row(s) == row);
+}
+
+#[test]
+fn logs_appear_and_are_followed() {
+    let mut pty = tasks();
+    pty.send("l");
+    pty.shows("level=");
+    pty.wait_for("a number of lines", |s| log_lines(s).is_some_and(|n| n > 0));
+    let before = log_lines(pty.emulator());
+    pty.wait_for("more lines", |s| log_lines(s) > before);
+    pty.send(ESC);
+    pty.shows("READY");
+}
+
+#[test]
+fn any_size_is_survived() {
+    let mut pty = demo();
+    for (cols, rows) in [(20, 6), (10, 3), (2, 2), (200, 50), (20, 6), (120, 40)] {
+        let mark = pty.received();
+        pty.resize(cols, rows);
+        pty.receives(mark, "\u{1b}[");
+    }
+    pty.shows("nodes 12/12");
+    pty.resize(10, 3);
+    pty.shows("too small");
+    pty.resize(80, 24);
+    pty.shows("nodes 12/12");
+    pty.send("q");
+    assert_eq!(pty.wait_exit(), 0);
+    pty.assert_restored();
+}
+
+#[test]
+fn quitting_gives_the_terminal_back() {
+    let mut pty = demo();
+    pty.send("q");
+    assert_eq!(pty.wait_exit(), 0);
+    pty.assert_restored();
+}
+
+#[test]
+fn sigterm_gives_the_terminal_back() {
+    let mut pty = demo();
+    pty.signal("TERM");
+    assert_eq!(pty.wait_exit(), 128 + 15);
+    pty.assert_restored();
+}
+
+#[test]
+fn sighup_gives_the_terminal_back() {
+    let mut pty = demo();
+    pty.signal("HUP");
+    assert_eq!(pty.wait_exit(), 128 + 1);
+    pty.assert_restored();
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told() {
+    let mut pty = demo_with(&[("QUARTERDECK_TEST_PANIC", "1")], 120, 40);
+    pty.send(F12);
+    assert_ne!(pty.wait_exit(), 0);
+    pty.assert_restored();
+    assert!(pty.screen().contains("panic"), "the message is on the main screen:\n{}", pty.screen());
+}
+
+#[test]
+fn suspending_lends_the_terminal_and_takes_it_again() {
+    let mut pty = demo();
+    let mark = pty.received();
+    pty.signal("TSTP");
+    pty.receives(mark, "\u{1b}[?1049l");
+    pty.wait_stopped();
+    pty.wait_for("the cursor shown", |s| !s.hide_cursor());
+    pty.assert_screen_restored();
+    pty.signal("CONT");
+    pty.shows("nodes 12/12");
+    pty.wait_for("the alternate screen", vt100::Screen::alternate_screen);
+    pty.send("q");
+    assert_eq!(pty.wait_exit(), 0);
+    pty.assert_restored();
+}
