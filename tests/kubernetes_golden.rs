@@ -1,5 +1,6 @@
 //! READY, STATUS and RESTARTS against what kubectl printed of the same pods on
 //! a real API server (`tests/golden/capture.sh` captures both again).
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expected by failing")]
 #![cfg(feature = "kubernetes")]
 
 use std::collections::HashMap;

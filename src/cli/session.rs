@@ -158,7 +158,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     };
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let store = Store::expecting(specs.iter().map(|s| s.id.clone()));
-    let backend = Backend::kubernetes(Sources::spawn(specs, &tx, clock));
+    let backend = Backend::kubernetes(Sources::spawn(specs, tx, clock.clone()));
     Ok(Reading { store, observations, backend, sim })
 }
 

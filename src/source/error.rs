@@ -1,80 +1,114 @@
-//! Why a source cannot be read. Each message says what to do next.
+//! What can go wrong at a source, in the words a person on call needs.
 
 use std::time::Duration;
 
-/// A failed read, by what can be done about it.
+use crate::domain::Text;
+
+/// Why a source could not be read. Each message says what happened and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// No connection.
-    #[error("cannot reach {endpoint}: {reason}; trying again")]
+    /// No connection to the endpoint.
+    #[error("cannot reach {endpoint}: {reason}; check the network, VPN or proxy, and that the server is up")]
     Unreachable {
         /// Host and port.
-        endpoint: String,
-        /// What the system said.
-        reason: String,
+        endpoint: Text,
+        /// What the system says.
+        reason: Text,
     },
-    /// The certificate is not trusted, or the handshake failed.
-    #[error("TLS with {endpoint} failed: {reason}; check the cluster's certificate authority in the kubeconfig")]
+    /// The connection was made, the certificate or handshake was not accepted.
+    #[error("TLS with {endpoint} failed: {reason}; check certificate-authority-data and the server name")]
     Tls {
         /// Host and port.
-        endpoint: String,
-        /// What the handshake said.
-        reason: String,
+        endpoint: Text,
+        /// What the TLS library says.
+        reason: Text,
     },
     /// 401.
-    #[error("credentials were refused (401); log in again, the console picks it up by itself")]
+    #[error("credentials were refused (401); log in again or renew the token, they are read again before each retry")]
     Unauthorized,
     /// 403.
-    #[error("not allowed: {0}")]
-    Forbidden(String),
+    #[error("not allowed (403): {what}; ask for a role that may get, list and watch it")]
+    Forbidden {
+        /// The server's own words.
+        what: Text,
+    },
     /// 404.
-    #[error("not found: {0}")]
-    NotFound(String),
+    #[error("not found (404): {what}; it may be gone, or this server does not offer it")]
+    NotFound {
+        /// What was asked for.
+        what: Text,
+    },
     /// 429.
-    #[error("throttled by the server (429){}", .retry_after.map_or_else(String::new, |d| format!("; asked to wait {} s", d.as_secs())))]
+    #[error("throttled by the server (429){}; requests are slowed down, nothing needs doing", wait(*.retry_after))]
     Throttled {
-        /// How long the server wants us to wait.
+        /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
-    /// 5xx and what else a server answers.
-    #[error("the server answered {code}: {message}; trying again")]
+    /// Any other status that is not a success.
+    #[error("the server answered {code}: {message}; retrying, look at the server if it lasts")]
     Server {
-        /// HTTP status.
+        /// The HTTP status.
         code: u16,
-        /// Its message.
-        message: String,
+        /// The server's own words.
+        message: Text,
     },
-    /// 410: what we know is too old to go on from.
-    #[error("what was known is too old for the server (410); reading everything again")]
+    /// 410: the position in the history is no longer kept.
+    #[error("the server no longer keeps that resource version (410); listing again")]
     Expired,
-    /// The answer is not what this API answers.
-    #[error("{endpoint} does not answer as a Kubernetes API server does: {reason}; is it the right address?")]
+    /// What was received is not what was asked for.
+    #[error("{what} is not what a Kubernetes API sends; check that the endpoint is an API server, not a proxy's page")]
     Garbage {
-        /// Host and port.
-        endpoint: String,
-        /// What was wrong.
-        reason: String,
+        /// What, and where it stops making sense.
+        what: Text,
     },
-    /// An exec plugin or token file failed.
-    #[error("no credentials: {0}")]
-    Credentials(String),
+    /// Credentials could not be had.
+    #[error("no credentials: {what}; run the command by hand or log in again")]
+    Credentials {
+        /// Why. Never holds a token.
+        what: Text,
+    },
     /// The kubeconfig cannot be used.
-    #[error("{0}")]
-    Config(String),
-    /// Nothing came for too long.
-    #[error("no answer from {endpoint} for {secs} s; trying again")]
+    #[error("kubeconfig: {what}")]
+    Config {
+        /// What is wrong, and what to do.
+        what: Text,
+    },
+    /// It took too long.
+    #[error("{what} did not answer within {} s; check the network and the server's load", .after.as_secs())]
     TimedOut {
-        /// Host and port.
-        endpoint: String,
-        /// How long we waited.
-        secs: u64,
+        /// What was waited for.
+        what: Text,
+        /// How long.
+        after: Duration,
     },
-    /// The connection ended in the middle.
-    #[error("the connection to {endpoint} was cut: {reason}; resuming")]
-    Cut {
-        /// Host and port.
-        endpoint: String,
-        /// What the system said.
-        reason: String,
-    },
+}
+
+/// ` and asks to wait 3 s`, or nothing.
+fn wait(retry_after: Option<Duration>) -> String {
+    retry_after.map(|d| format!(" and asks to wait {} s", d.as_secs())).unwrap_or_default()
+}
+
+impl SourceError {
+    /// The message as cleaned text.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        Text::new(&self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_to_do() {
+        let throttled = SourceError::Throttled { retry_after: Some(Duration::from_secs(3)) };
+        assert_eq!(
+            throttled.to_string(),
+            "throttled by the server (429) and asks to wait 3 s; requests are slowed down, nothing needs doing"
+        );
+        let late = SourceError::TimedOut { what: Text::new("10.0.0.1:6443"), after: Duration::from_secs(10) };
+        assert!(late.to_string().starts_with("10.0.0.1:6443 did not answer within 10 s"));
+        assert!(SourceError::Unauthorized.to_string().starts_with("credentials were refused (401)"));
+    }
 }

@@ -1,10 +1,9 @@
-//! What is read: one folder per system. Each turns wire objects into domain
-//! rows and streams observations; how failures are told and retried is shared.
+//! Where observations come from. Each source runs in tasks of its own and
+//! pushes [`crate::store::observation::Observation`]s on one bounded channel.
 
 pub mod error;
-pub mod supervise;
-
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub mod supervise;
 
 pub use error::SourceError;

@@ -1,164 +1,258 @@
-//! What happens when a source fails, once for all sources: backoff with jitter,
-//! and how trust in what is shown fades.
+//! What every source does when it fails: say so, wait, try again.
+//!
+//! Written once, so that the freshness a person sees means the same everywhere.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
-use super::error::SourceError;
+use super::SourceError;
 use crate::clock::Clock;
 use crate::domain::{Freshness, Text, Timestamp};
 use crate::store::observation::{Body, Observation, SourceId};
 
-/// First wait.
+/// The first wait is drawn from zero to this.
 const BASE: Duration = Duration::from_millis(500);
-/// Longest wait.
+/// No wait is longer.
 const CAP: Duration = Duration::from_secs(30);
-/// How long something denied or not installed is left alone.
-const ABSENT: Duration = Duration::from_mins(1);
-/// A source that fails for so long is down rather than stale.
-const DOWN_AFTER: TimeDelta = TimeDelta::seconds(30);
+/// After this long without a failure, the next failure counts as the first.
+const HEALTHY: Duration = Duration::from_mins(1);
+/// A complete source that fails for this long is down, not stale.
+const DOWN_AFTER: Duration = Duration::from_secs(30);
+/// How often a forbidden or missing source is asked again.
+pub const ABSENT_RETRY: Duration = Duration::from_mins(1);
 
-/// Exponential backoff with full jitter: a fleet of consoles that lost the same
-/// server does not come back at once.
-#[derive(Debug)]
+/// Random numbers good enough to keep clients from acting in step.
+#[derive(Debug, Clone)]
+pub struct Jitter(u64);
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0_u8))
+    }
+}
+
+impl Jitter {
+    /// The same sequence for the same seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A duration from zero to `max`, inclusive, in whole milliseconds.
+    pub fn up_to(&mut self, max: Duration) -> Duration {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        let span = u64::try_from(max.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        Duration::from_millis(z % span.max(1))
+    }
+}
+
+/// Exponential backoff with full jitter: from zero to 0.5 s, 1 s, 2 s, ... 30 s.
+#[derive(Debug, Clone, Default)]
 pub struct Backoff {
-    attempt: u32,
-    seed: u64,
+    failures: u32,
+    jitter: Jitter,
 }
 
 impl Backoff {
-    /// Starts at the shortest wait; `seed` makes consoles differ.
+    /// With a sequence that a test can predict.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { attempt: 0, seed: seed | 1 }
+    pub fn seeded(seed: u64) -> Self {
+        Self { failures: 0, jitter: Jitter::seeded(seed) }
     }
 
-    /// The next wait: between half the bound and the bound, which doubles.
-    pub fn wait(&mut self) -> Duration {
-        let bound = BASE.saturating_mul(1 << self.attempt.min(10)).min(CAP);
-        self.attempt += 1;
-        // xorshift64: jitter needs no better randomness.
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        let half = bound / 2;
-        let jitter = self.seed % u64::try_from(half.as_millis()).unwrap_or(1).max(1);
-        half + Duration::from_millis(jitter)
+    /// How long to wait after one more failure.
+    pub fn after_failure(&mut self) -> Duration {
+        let ceiling = self.ceiling();
+        self.failures = self.failures.saturating_add(1);
+        self.jitter.up_to(ceiling)
     }
 
-    /// After success.
+    /// The longest the next wait can be.
+    #[must_use]
+    pub fn ceiling(&self) -> Duration {
+        BASE.saturating_mul(1 << self.failures.min(10)).min(CAP)
+    }
+
+    /// The next failure is the first again.
     pub fn reset(&mut self) {
-        self.attempt = 0;
+        self.failures = 0;
     }
 }
 
-/// One source's voice: sends its observations and keeps its freshness honest.
 #[derive(Debug)]
-pub struct Voice {
+struct Failing {
+    at: Instant,
+    down: bool,
+    because: Text,
+}
+
+/// Speaks for one source: sends its observations, keeps its freshness honest,
+/// and waits between attempts.
+#[derive(Debug)]
+pub struct Supervisor {
     source: SourceId,
     tx: mpsc::Sender<Observation>,
     clock: Clock,
+    wake: Arc<Notify>,
     backoff: Backoff,
-    complete: bool,
-    last_life: Timestamp,
-    failing_since: Option<Timestamp>,
+    started: Timestamp,
+    /// The last sign of life of complete data, if there ever was one.
+    complete: Option<Timestamp>,
+    healthy: Option<Instant>,
+    failing: Option<Failing>,
+    absent: bool,
 }
 
-/// The store is gone: the console ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone;
-
-impl Voice {
-    /// A source that has said nothing yet.
+impl Supervisor {
+    /// For `source`. A notification on `wake` ends every wait.
     #[must_use]
-    pub fn new(source: SourceId, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
-        let now = clock.now();
-        let seed = now.timestamp_micros().unsigned_abs() ^ ((source.feed as u64) << 40);
-        Self { source, tx, clock, backoff: Backoff::new(seed), complete: false, last_life: now, failing_since: None }
-    }
-
-    /// Sends one observation; waits while the console is behind.
-    ///
-    /// # Errors
-    /// When the console has ended.
-    pub async fn say(&mut self, body: Body) -> Result<(), Gone> {
-        let at = self.clock.now();
-        match body {
-            Body::Synced => {
-                self.complete = true;
-                self.alive(at);
-            }
-            Body::Upsert(_) | Body::Remove(_) | Body::Alive => self.alive(at),
-            _ => {}
-        }
-        self.tx.send(Observation { source: self.source.clone(), at, body }).await.map_err(|_| Gone)
-    }
-
-    fn alive(&mut self, at: Timestamp) {
-        self.last_life = at;
-        self.failing_since = None;
-        self.backoff.reset();
-    }
-
-    /// Says that it is being asked for the first time.
-    ///
-    /// # Errors
-    /// When the console has ended.
-    pub async fn loading(&mut self) -> Result<(), Gone> {
-        let since = self.clock.now();
-        self.say(Body::Freshness(Freshness::Loading { since })).await
-    }
-
-    /// Says why reading failed; how long to wait before the next try.
-    ///
-    /// # Errors
-    /// When the console has ended.
-    pub async fn failed(&mut self, error: &SourceError) -> Result<Duration, Gone> {
-        let now = self.clock.now();
-        let because = Text::new(&error.to_string());
-        let since = *self.failing_since.get_or_insert(now);
-        let (freshness, wait) = match error {
-            SourceError::Expired => return Ok(Duration::ZERO),
-            SourceError::Forbidden(_) => (Freshness::Absent { because, denied: true }, ABSENT),
-            SourceError::NotFound(_) => (Freshness::Absent { because, denied: false }, ABSENT),
-            SourceError::Throttled { retry_after } => {
-                let wait = self.backoff.wait().max(retry_after.unwrap_or_default());
-                (self.fading(since, now, because), wait)
-            }
-            _ => (self.fading(since, now, because), self.backoff.wait()),
-        };
-        self.say(Body::Freshness(freshness)).await?;
-        Ok(wait)
-    }
-
-    /// Stale while what is shown was complete a moment ago, down otherwise.
-    fn fading(&self, since: Timestamp, now: Timestamp, because: Text) -> Freshness {
-        if self.complete && now - since < DOWN_AFTER {
-            Freshness::Stale { since: self.last_life, because }
-        } else {
-            let since = if self.complete { self.last_life } else { since };
-            Freshness::Down { since, because }
+    pub fn new(source: SourceId, tx: mpsc::Sender<Observation>, clock: Clock, wake: Arc<Notify>) -> Self {
+        let started = clock.now();
+        Self {
+            source,
+            tx,
+            clock,
+            wake,
+            backoff: Backoff::default(),
+            started,
+            complete: None,
+            healthy: None,
+            failing: None,
+            absent: false,
         }
     }
 
-    /// The source's clock.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// The source.
+    /// Who this speaks for.
     #[must_use]
     pub fn source(&self) -> &SourceId {
         &self.source
     }
 
-    /// True once a complete list was sent.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.complete
+    /// Sends one observation. Waits while the channel is full; a closed channel
+    /// swallows it, since then nobody wants to know.
+    pub async fn emit(&self, body: Body) {
+        let observation = Observation { source: self.source.clone(), at: self.clock.now(), body };
+        if self.tx.send(observation).await.is_err() {
+            tracing::debug!(feed = self.source.feed.word(), "nobody listens any more");
+        }
+    }
+
+    /// Says that the source is being read for the first time.
+    pub async fn loading(&self) {
+        self.emit(Body::Freshness(Freshness::Loading { since: self.started })).await;
+    }
+
+    /// A sign of life of a source whose data is complete, already sent as something else.
+    pub fn alive(&mut self) {
+        if self.complete.is_some() {
+            self.complete = Some(self.clock.now());
+        }
+    }
+
+    /// The list is complete.
+    pub async fn synced(&mut self) {
+        self.complete = Some(self.clock.now());
+        self.absent = false;
+        self.failing = None;
+        self.healthy.get_or_insert_with(Instant::now);
+        self.emit(Body::Synced).await;
+    }
+
+    /// A source with complete data follows changes again.
+    pub async fn resumed(&mut self) {
+        let now = self.clock.now();
+        self.healthy.get_or_insert_with(Instant::now);
+        if self.complete.is_some() && (self.failing.take().is_some() || self.absent) {
+            self.absent = false;
+            self.complete = Some(now);
+            self.emit(Body::Freshness(Freshness::Live { at: now })).await;
+        }
+    }
+
+    /// Says what failed and waits until it is time to try again.
+    pub async fn failed(&mut self, error: &SourceError) {
+        if self.healthy.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
+            self.backoff.reset();
+        }
+        let because = error.text();
+        tracing::debug!(cluster = self.source.cluster.as_str(), feed = self.source.feed.word(), error = %because, "failed");
+        if let SourceError::Forbidden { .. } = error {
+            self.absent(because, true).await;
+            return;
+        }
+        let now = Instant::now();
+        self.absent = false;
+        let (at, was) = self.failing.take().map_or((now, None), |f| (f.at, Some((f.down, f.because))));
+        let down = self.complete.is_none() || now.duration_since(at) >= DOWN_AFTER;
+        let news = was.as_ref().is_none_or(|(d, b)| *d != down || *b != because);
+        self.failing = Some(Failing { at, down, because });
+        if news {
+            self.show_failure().await;
+        }
+        let delay = self.backoff.after_failure();
+        let delay = match error {
+            SourceError::Throttled { retry_after: Some(asked) } => delay.max(*asked),
+            _ => delay,
+        };
+        self.pause(delay).await;
+    }
+
+    /// The source is not here or not allowed: says so and waits to ask again.
+    pub async fn absent(&mut self, because: Text, denied: bool) {
+        self.healthy = None;
+        self.failing = None;
+        if !self.absent {
+            self.absent = true;
+            self.emit(Body::Freshness(Freshness::Absent { because, denied })).await;
+        }
+        let extra = self.backoff.jitter.up_to(Duration::from_secs(3));
+        self.pause(ABSENT_RETRY + extra).await;
+    }
+
+    /// Waits without having failed, as after a connection that ended too soon.
+    pub async fn breathe(&mut self) {
+        let delay = self.backoff.after_failure();
+        self.pause(delay).await;
+    }
+
+    /// Waits, or less if somebody asks for a refresh. Turns stale into down on time.
+    pub async fn pause(&mut self, delay: Duration) {
+        let until = Instant::now() + delay;
+        let wake = Arc::clone(&self.wake);
+        let woken = wake.notified();
+        tokio::pin!(woken);
+        loop {
+            let down_at = self.failing.as_ref().filter(|f| !f.down).map(|f| f.at + DOWN_AFTER);
+            let next = down_at.map_or(until, |d| d.min(until));
+            tokio::select! {
+                () = &mut woken => return,
+                () = tokio::time::sleep_until(next) => {}
+            }
+            if next >= until {
+                return;
+            }
+            if let Some(failing) = &mut self.failing {
+                failing.down = true;
+            }
+            self.show_failure().await;
+        }
+    }
+
+    async fn show_failure(&self) {
+        let Some(failing) = &self.failing else { return };
+        let (since, because) = (self.complete.unwrap_or(self.started), failing.because.clone());
+        let freshness =
+            if failing.down { Freshness::Down { since, because } } else { Freshness::Stale { since, because } };
+        self.emit(Body::Freshness(freshness)).await;
     }
 }
 
@@ -168,42 +262,108 @@ mod tests {
     use crate::domain::ClusterId;
     use crate::store::observation::Feed;
 
-    #[test]
-    fn backoff_doubles_to_its_cap_and_resets() {
-        let mut backoff = Backoff::new(7);
-        let mut bound = BASE;
-        for _ in 0..12 {
-            let wait = backoff.wait();
-            assert!(wait >= bound / 2 && wait <= bound, "{wait:?} of {bound:?}");
-            bound = (bound * 2).min(CAP);
-        }
-        backoff.reset();
-        assert!(backoff.wait() <= BASE);
+    fn supervisor() -> (Supervisor, mpsc::Receiver<Observation>, Arc<Notify>) {
+        let (tx, rx) = mpsc::channel(64);
+        let wake = Arc::new(Notify::new());
+        let source = SourceId { cluster: ClusterId::new("test"), feed: Feed::Tasks };
+        (Supervisor::new(source, tx, Clock::system(), Arc::clone(&wake)), rx, wake)
     }
 
-    #[tokio::test]
-    async fn trust_fades_from_stale_to_down_and_comes_back() {
-        let (tx, mut rx) = mpsc::channel(16);
-        let clock = Clock::manual("2026-01-01T00:00:00Z".parse().expect("time"));
-        let source = SourceId { cluster: ClusterId::new("c"), feed: Feed::Tasks };
-        let mut voice = Voice::new(source, tx, clock.clone());
-        let cut = SourceError::Cut { endpoint: "h".into(), reason: "eof".into() };
-        let word = |rx: &mut mpsc::Receiver<Observation>| match rx.try_recv().map(|o| o.body) {
-            Ok(Body::Freshness(f)) => f.word(),
-            other => panic!("{other:?}"),
-        };
-        voice.failed(&cut).await.expect("sent");
-        assert_eq!(word(&mut rx), "down", "nothing was ever shown");
-        voice.say(Body::Synced).await.expect("sent");
-        assert!(matches!(rx.try_recv().map(|o| o.body), Ok(Body::Synced)));
-        voice.failed(&cut).await.expect("sent");
-        assert_eq!(word(&mut rx), "stale");
-        clock.advance(TimeDelta::seconds(31));
-        voice.failed(&cut).await.expect("sent");
-        assert_eq!(word(&mut rx), "down");
-        voice.failed(&SourceError::Forbidden("x".into())).await.expect("sent");
-        assert_eq!(word(&mut rx), "denied");
-        let retry_after = Some(Duration::from_secs(90));
-        assert!(voice.failed(&SourceError::Throttled { retry_after }).await.expect("sent") >= Duration::from_secs(90));
+    fn refused() -> SourceError {
+        SourceError::Unreachable { endpoint: Text::new("127.0.0.1:1"), reason: Text::new("connection refused") }
+    }
+
+    fn words(rx: &mut mpsc::Receiver<Observation>) -> Vec<&'static str> {
+        let mut words = Vec::new();
+        while let Ok(observation) = rx.try_recv() {
+            if let Body::Freshness(freshness) = observation.body {
+                words.push(freshness.word());
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn waits_double_to_the_cap_and_start_over() {
+        let mut backoff = Backoff::seeded(7);
+        let mut ceilings = Vec::new();
+        for _ in 0..9 {
+            let ceiling = backoff.ceiling();
+            assert!(backoff.after_failure() <= ceiling);
+            ceilings.push(ceiling.as_millis());
+        }
+        assert_eq!(ceilings, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        backoff.reset();
+        assert_eq!(backoff.ceiling(), BASE);
+    }
+
+    #[test]
+    fn jitter_fills_the_whole_range() {
+        let mut jitter = Jitter::seeded(1);
+        let draws: Vec<_> = (0..1000).map(|_| jitter.up_to(Duration::from_secs(1)).as_millis()).collect();
+        assert!(draws.iter().any(|d| *d < 100) && draws.iter().any(|d| *d > 900));
+        assert!(draws.iter().all(|d| *d <= 1000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_loaded_is_down_at_once() {
+        let (mut supervisor, mut rx, _wake) = supervisor();
+        supervisor.failed(&refused()).await;
+        assert_eq!(words(&mut rx), ["down"]);
+        supervisor.failed(&refused()).await;
+        assert!(words(&mut rx).is_empty(), "the same failure is not repeated");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn complete_turns_stale_then_down_after_thirty_seconds_then_live() {
+        let (mut supervisor, mut rx, _wake) = supervisor();
+        supervisor.synced().await;
+        supervisor.failed(&refused()).await;
+        assert_eq!(words(&mut rx), ["stale"]);
+        supervisor.pause(Duration::from_secs(40)).await;
+        assert_eq!(words(&mut rx), ["down"]);
+        supervisor.resumed().await;
+        assert_eq!(words(&mut rx), ["live"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_of_health_forgives() {
+        let (mut supervisor, _rx, _wake) = supervisor();
+        for _ in 0..6 {
+            supervisor.failed(&refused()).await;
+        }
+        assert_eq!(supervisor.backoff.ceiling(), Duration::from_secs(30));
+        supervisor.synced().await;
+        tokio::time::advance(Duration::from_secs(59)).await;
+        supervisor.failed(&refused()).await;
+        assert_eq!(supervisor.backoff.ceiling(), Duration::from_secs(30));
+        supervisor.synced().await;
+        tokio::time::advance(Duration::from_secs(61)).await;
+        supervisor.failed(&refused()).await;
+        assert_eq!(supervisor.backoff.ceiling(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_says_how_long_to_wait() {
+        let (mut supervisor, _rx, _wake) = supervisor();
+        let started = Instant::now();
+        supervisor.failed(&SourceError::Throttled { retry_after: Some(Duration::from_secs(17)) }).await;
+        assert!(started.elapsed() >= Duration::from_secs(17));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn denied_is_asked_again_after_a_minute_and_a_refresh_does_not_wait() {
+        let (mut supervisor, mut rx, wake) = supervisor();
+        let started = Instant::now();
+        let denied = SourceError::Forbidden { what: Text::new("pods") };
+        supervisor.failed(&denied).await;
+        assert_eq!(words(&mut rx), ["denied"]);
+        assert!(started.elapsed() >= ABSENT_RETRY);
+        let started = Instant::now();
+        let _joined = tokio::join!(supervisor.failed(&denied), async {
+            tokio::task::yield_now().await;
+            wake.notify_waiters();
+        });
+        assert!(started.elapsed() < Duration::from_secs(1));
     }
 }

@@ -1,304 +1,309 @@
-//! The connection to one cluster: made off the user's path, remade when
-//! credentials are refused.
+//! Connecting, asking, and saying what went wrong in our own words.
 
-use std::path::PathBuf;
+use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::TryFutureExt;
-use http::Request;
-use http_body_util::BodyExt;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig as KubeFile};
-use kube::{Client, Config};
-use serde::Deserialize;
+use kube::config::{ExecInteractiveMode, KubeConfigOptions};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::decode::Status;
+use super::spec::{self, ClusterSpec};
 use crate::domain::Text;
-use crate::source::error::SourceError;
+use crate::source::SourceError;
 
-/// How long connecting may take, exec plugins included: some open a browser.
-const CONNECT: Duration = Duration::from_secs(30);
-/// How long an answer's head may take.
-const ANSWER: Duration = Duration::from_secs(20);
-/// The largest answer that is read whole: a page of 500 large objects.
-const LARGEST: usize = 256 << 20;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a credential command may take.
+const CREDENTIALS: Duration = Duration::from_secs(30);
+/// How long the server may take to begin its answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// A whole answer that is held at once is never larger.
+const MAX_BODY: usize = 256 << 20;
+/// Feeds that fail to connect together share one attempt for this long.
+const SHARE_FAILURE: Duration = Duration::from_millis(300);
 
-/// Where a kubeconfig comes from.
-#[derive(Debug, Clone)]
-pub enum Kubeconfig {
-    /// `KUBECONFIG`, `~/.kube/config`, or the pod's own service account.
-    Default,
-    /// A file.
-    File(PathBuf),
-    /// Its text.
-    Inline(String),
+/// A way to one cluster, shared by its feeds: one client, made when first asked for.
+pub(super) struct Link {
+    pub(super) spec: ClusterSpec,
+    slot: Mutex<Slot>,
+    /// Set when the server turned a streaming list down, so that the other feeds need not ask.
+    pub(super) pages_only: AtomicBool,
 }
 
-/// A context of a kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContextInfo {
-    /// Its name.
-    pub name: String,
-    /// The cluster it names.
-    pub cluster: String,
-    /// Its default namespace.
-    pub namespace: Option<String>,
-    /// The current one.
-    pub current: bool,
+#[derive(Default)]
+struct Slot {
+    connected: Option<Connected>,
+    failed: Option<(Instant, SourceError)>,
 }
 
-/// The contexts of a kubeconfig; none when there is no kubeconfig at all.
-///
-/// # Errors
-/// When there is one and it cannot be read.
-pub fn contexts(kubeconfig: &Kubeconfig) -> Result<Vec<ContextInfo>, SourceError> {
-    let Some(file) = read(kubeconfig)? else { return Ok(Vec::new()) };
-    let current = file.current_context.unwrap_or_default();
-    Ok(file
-        .contexts
-        .into_iter()
-        .map(|c| {
-            let inner = c.context.unwrap_or_default();
-            ContextInfo { current: c.name == current, name: c.name, cluster: inner.cluster, namespace: inner.namespace }
-        })
-        .collect())
+/// A client, and where it goes.
+#[derive(Clone)]
+pub(super) struct Connected {
+    pub(super) client: kube::Client,
+    pub(super) endpoint: Text,
+    refused: std::sync::Arc<AtomicBool>,
 }
 
-/// True inside a pod that may ask its own API server.
-#[must_use]
-pub fn in_cluster() -> bool {
-    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
-}
+impl Link {
+    pub(super) fn new(spec: ClusterSpec) -> Self {
+        Self { spec, slot: Mutex::default(), pages_only: AtomicBool::new(false) }
+    }
 
-fn read(kubeconfig: &Kubeconfig) -> Result<Option<KubeFile>, SourceError> {
-    let config = |what: String, e: &dyn std::error::Error| SourceError::Config(format!("{what}: {}", chain(e)));
-    match kubeconfig {
-        Kubeconfig::Inline(text) => {
-            KubeFile::from_yaml(text).map(Some).map_err(|e| config("the kubeconfig cannot be read".to_owned(), &e))
+    /// The client; reads the kubeconfig and runs its credential command if there is none yet.
+    pub(super) async fn connect(&self) -> Result<Connected, SourceError> {
+        let mut slot = self.slot.lock().await;
+        if let Some(connected) = &slot.connected
+            && !connected.refused.load(Ordering::Relaxed)
+        {
+            return Ok(connected.clone());
         }
-        Kubeconfig::File(path) => KubeFile::read_from(path)
-            .map(Some)
-            .map_err(|e| config(format!("the kubeconfig {} cannot be read", path.display()), &e)),
-        Kubeconfig::Default => {
-            let home = std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".kube/config"));
-            let named = std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty());
-            if !named && !home.is_some_and(|h| h.exists()) {
-                return Ok(None);
+        slot.connected = None;
+        if let Some((at, error)) = &slot.failed
+            && at.elapsed() < SHARE_FAILURE
+        {
+            return Err(error.clone());
+        }
+        match build(&self.spec).await {
+            Ok(connected) => {
+                slot.failed = None;
+                Ok(slot.connected.insert(connected).clone())
             }
-            KubeFile::read().map(Some).map_err(|e| config("the kubeconfig cannot be read".to_owned(), &e))
+            Err(error) => {
+                slot.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
         }
     }
 }
 
-/// An error with its causes, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut out = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !out.contains(&text) {
-            out += &format!(": {text}");
+async fn build(spec: &ClusterSpec) -> Result<Connected, SourceError> {
+    let (kubeconfig, context) = (spec.kubeconfig.clone(), spec.context.clone());
+    let file = blocking(move || spec::load(&kubeconfig)).await??;
+    let mut config = match file {
+        Some(file) => {
+            let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| spec::config_error(&e))?
         }
-        next = cause.source();
+        None => kube::Config::incluster().map_err(|_| SourceError::Config {
+            what: Text::new("there is none; set KUBECONFIG, write ~/.kube/config, or start with --demo to look around"),
+        })?,
+    };
+    config.connect_timeout = Some(CONNECT);
+    // Watches are silent for long; each request has its own time limit instead.
+    config.read_timeout = None;
+    config.default_retry = false;
+    if let Some(exec) = &mut config.auth_info.exec {
+        // The terminal is ours: a command that wants to ask must fail instead.
+        exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
-    Text::new(&out).to_string()
+    let endpoint = endpoint(&config.cluster_url);
+    let at = endpoint.clone();
+    let client = blocking(move || kube::Client::try_from(config).map_err(|e| classify(&e, &at))).await??;
+    Ok(Connected { client, endpoint, refused: std::sync::Arc::default() })
 }
 
-/// A cluster's connection, shared by its feeds.
-pub struct Connection {
-    context: Option<String>,
-    kubeconfig: Kubeconfig,
-    client: Mutex<Option<(Client, String)>>,
-}
-
-impl std::fmt::Debug for Connection {
-    /// Without the client: it holds credentials.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("context", &self.context).finish_non_exhaustive()
+/// Runs what may wait for a file or a command off the async threads, within a time.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+    match tokio::time::timeout(CREDENTIALS, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(SourceError::Credentials { what: Text::new("reading them was interrupted") }),
+        Err(_) => Err(SourceError::TimedOut { what: Text::new("the credential command"), after: CREDENTIALS }),
     }
 }
 
-/// An open answer.
-pub struct Answer {
-    /// Its body, to be read piece by piece.
-    pub body: Body,
-    /// Who answers.
-    pub endpoint: String,
+/// Host and port, nothing else of the URL.
+fn endpoint(url: &http::Uri) -> Text {
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    Text::new(&format!("{}:{port}", url.host().unwrap_or("?")))
 }
 
-#[derive(Deserialize)]
-struct StatusBody {
-    #[serde(default)]
-    message: String,
-}
-
-impl Connection {
-    /// Not connected yet: that happens with the first request.
-    #[must_use]
-    pub fn new(context: Option<String>, kubeconfig: Kubeconfig) -> Self {
-        Self { context, kubeconfig, client: Mutex::new(None) }
-    }
-
-    /// The client and the endpoint it talks to. The first caller connects, the
-    /// others wait for it.
-    async fn client(&self) -> Result<(Client, String), SourceError> {
-        let mut place = self.client.lock().await;
-        if let Some(found) = place.as_ref() {
-            return Ok(found.clone());
+impl Connected {
+    /// Sends a GET and returns the answer once its head is there and says success.
+    pub(super) async fn get(&self, path: &str, streaming: bool) -> Result<Response<Body>, SourceError> {
+        let mut request = Request::get(path);
+        if streaming {
+            // Some servers compress each event of a watch as a gzip member of its
+            // own, and the client reads only the first.
+            request = request.header(http::header::ACCEPT_ENCODING, "identity");
         }
-        let made = tokio::time::timeout(CONNECT, self.connect()).await.map_err(|_| {
-            SourceError::Credentials(format!(
-                "the credential plugin did not answer in {} s; run it by hand, it may want input",
-                CONNECT.as_secs()
-            ))
-        })??;
-        *place = Some(made.clone());
-        Ok(made)
+        self.send(request, Vec::new()).await
     }
 
-    async fn connect(&self) -> Result<(Client, String), SourceError> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        let mut config = match read(&self.kubeconfig)? {
-            Some(file) => Config::from_custom_kubeconfig(file, &options).await.map_err(|e| {
-                let context = self.context.as_deref().unwrap_or("current");
-                SourceError::Config(format!("context {context} of the kubeconfig cannot be used: {}", chain(&e)))
-            })?,
-            None => Config::incluster().map_err(|e| {
-                SourceError::Config(format!("there is no kubeconfig, and this is no pod: {}", chain(&e)))
-            })?,
-        };
-        config.connect_timeout = Some(Duration::from_secs(10));
-        config.read_timeout = None;
-        let endpoint = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
-        // Exec plugins run here, and they block.
-        let client = tokio::task::spawn_blocking(move || Client::try_from(config))
+    /// Sends a GET and returns the whole answer.
+    pub(super) async fn get_all(&self, path: &str) -> Result<Vec<u8>, SourceError> {
+        let response = self.get(path, false).await?;
+        self.collect(response).await
+    }
+
+    /// Sends a POST of JSON and returns the whole answer.
+    pub(super) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Vec<u8>, SourceError> {
+        let request = Request::post(path).header(http::header::CONTENT_TYPE, "application/json");
+        let response = self.send(request, json).await?;
+        self.collect(response).await
+    }
+
+    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Response<Body>, SourceError> {
+        let request =
+            request.body(Body::from(body)).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        let path = Text::new(request.uri().path());
+        let response = tokio::time::timeout(ANSWER, self.client.send(request))
             .await
-            .map_err(|e| SourceError::Credentials(e.to_string()))?
-            .map_err(|e| SourceError::Credentials(chain(&e)))?;
-        Ok((client, endpoint))
-    }
-
-    /// Credentials were refused: the next request reads them again.
-    pub async fn forget(&self) {
-        *self.client.lock().await = None;
-    }
-
-    /// Sends a GET; the answer's body is open when this returns.
-    ///
-    /// # Errors
-    /// When the server is not reached or does not answer with success.
-    pub async fn get(&self, path: &str) -> Result<Answer, SourceError> {
-        let request = Request::get(path).header("accept", "application/json").body(Body::empty());
-        self.send(request.map_err(|e| SourceError::Config(e.to_string()))?).await
-    }
-
-    /// Sends a POST with a JSON body.
-    ///
-    /// # Errors
-    /// When the server is not reached or does not answer with success.
-    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<Answer, SourceError> {
-        let request = Request::post(path)
-            .header("accept", "application/json")
-            .header("content-type", "application/json")
-            .body(Body::from(body.to_string().into_bytes()));
-        self.send(request.map_err(|e| SourceError::Config(e.to_string()))?).await
-    }
-
-    async fn send(&self, request: Request<Body>) -> Result<Answer, SourceError> {
-        let (client, endpoint) = self.client().await?;
-        let timed_out = || SourceError::TimedOut { endpoint: endpoint.clone(), secs: ANSWER.as_secs() };
-        let sent = client.send(request).map_err(|e| failure(&e, &endpoint));
-        let response = tokio::time::timeout(ANSWER, sent).await.map_err(|_| timed_out())??;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(Answer { body: response.into_body(), endpoint });
+            .map_err(|_| SourceError::TimedOut { what: self.endpoint.clone(), after: ANSWER })?
+            .map_err(|e| classify(&e, &self.endpoint))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
-        let retry_after = response
-            .headers()
-            .get("retry-after")
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.parse().ok())
-            .map(Duration::from_secs);
-        let answer = Answer { body: response.into_body(), endpoint };
-        let text = tokio::time::timeout(ANSWER, answer.text()).await.ok().and_then(Result::ok).unwrap_or_default();
-        let message = serde_json::from_str::<StatusBody>(&text).map_or_else(
-            |_| Text::new(text.get(..200).unwrap_or(&text)).to_string(),
-            |s| Text::new(&s.message).to_string(),
-        );
-        Err(match status.as_u16() {
-            401 => {
-                self.forget().await;
-                SourceError::Unauthorized
-            }
-            403 => SourceError::Forbidden(message),
-            404 => SourceError::NotFound(message),
-            410 => SourceError::Expired,
-            429 => SourceError::Throttled { retry_after },
-            code => SourceError::Server { code, message },
-        })
-    }
-}
-
-impl Answer {
-    /// The next piece of the body, `None` at its end.
-    ///
-    /// # Errors
-    /// When the connection is cut.
-    pub async fn piece(&mut self) -> Result<Option<Bytes>, SourceError> {
-        loop {
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Ok(Some(data));
-                    }
-                }
-                Some(Err(e)) => return Err(SourceError::Cut { endpoint: self.endpoint.clone(), reason: chain(&e) }),
-            }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // The next one to ask gets a client made anew, with the credentials read again.
+            self.refused.store(true, Ordering::Relaxed);
         }
+        let (head, body) = response.into_parts();
+        let body = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, 64 << 10).collect()).await;
+        let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let status: Status = serde_json::from_slice(&body).unwrap_or_default();
+        Err(refusal(head.status, retry_after(&head.headers, &status), &status.message, path.as_str()))
     }
 
-    /// The whole body.
-    ///
-    /// # Errors
-    /// When the connection is cut, or the body is no text or absurdly large.
-    pub async fn text(mut self) -> Result<String, SourceError> {
+    async fn collect(&self, response: Response<Body>) -> Result<Vec<u8>, SourceError> {
+        let mut body = Limited::new(response.into_body(), MAX_BODY);
         let mut all = Vec::new();
-        while let Some(piece) = self.piece().await? {
-            all.extend_from_slice(&piece);
-            if all.len() > LARGEST {
-                return Err(self.garbage("the answer has no end"));
+        loop {
+            let frame = tokio::time::timeout(ANSWER, body.frame())
+                .await
+                .map_err(|_| SourceError::TimedOut { what: self.endpoint.clone(), after: ANSWER })?;
+            match frame {
+                None => return Ok(all),
+                Some(Ok(frame)) => all.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Some(Err(e)) => return Err(cut(&self.endpoint, e.as_ref())),
             }
         }
-        let endpoint = self.endpoint;
-        String::from_utf8(all)
-            .map_err(|_| SourceError::Garbage { endpoint, reason: "the answer is no UTF-8".to_owned() })
-    }
-
-    /// The answer makes no sense.
-    #[must_use]
-    pub fn garbage(&self, reason: &str) -> SourceError {
-        SourceError::Garbage { endpoint: self.endpoint.clone(), reason: Text::new(reason).to_string() }
     }
 }
 
-/// What kube's client says, by what can be done about it.
-fn failure(error: &kube::Error, endpoint: &str) -> SourceError {
-    let reason = chain(error);
-    let endpoint = endpoint.to_owned();
-    let low = reason.to_lowercase();
-    if matches!(error, kube::Error::Auth(_)) {
-        SourceError::Credentials(reason)
-    } else if low.contains("certificate")
-        || low.contains("tls")
-        || low.contains("handshake")
-        || low.contains("corrupt message")
+/// The connection broke in the middle of an answer.
+pub(super) fn cut(endpoint: &Text, error: &(dyn StdError + 'static)) -> SourceError {
+    let reason = Text::new(&format!("the connection broke ({})", innermost(error)));
+    SourceError::Unreachable { endpoint: endpoint.clone(), reason }
+}
+
+fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
+    let header = headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    header.or(Some(status.details.retry_after_seconds).filter(|s| *s > 0)).map(bounded)
+}
+
+/// Ten minutes at most, whatever the server says.
+fn bounded(secs: u64) -> Duration {
+    Duration::from_secs(secs.min(600))
+}
+
+/// What a status that is no success means. `path` is named when the server says nothing.
+pub(super) fn refusal(code: StatusCode, retry_after: Option<Duration>, message: &str, path: &str) -> SourceError {
+    let what = Text::new(if message.is_empty() { path } else { message });
+    match code.as_u16() {
+        401 => SourceError::Unauthorized,
+        403 => SourceError::Forbidden { what },
+        404 => SourceError::NotFound { what },
+        410 => SourceError::Expired,
+        429 => SourceError::Throttled { retry_after },
+        code => SourceError::Server { code, message: what },
+    }
+}
+
+/// What an `ERROR` event of a watch means.
+pub(super) fn event_error(status: &Status) -> SourceError {
+    if status.reason == "Expired" || status.reason == "Gone" {
+        return SourceError::Expired;
+    }
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let after = Some(status.details.retry_after_seconds).filter(|s| *s > 0).map(bounded);
+    refusal(code, after, &status.message, "the watch ended with an error")
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let this = next?;
+        next = this.source();
+        Some(this)
+    })
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn classify(error: &kube::Error, endpoint: &Text) -> SourceError {
+    if let Some(auth) = chain(error).find_map(|e| e.downcast_ref::<kube::client::AuthError>()) {
+        return SourceError::Credentials { what: Text::new(&credentials(auth)) };
+    }
+    let endpoint = endpoint.clone();
+    if let Some(io) = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>())
+        && io.kind() == std::io::ErrorKind::TimedOut
     {
-        SourceError::Tls { endpoint, reason }
-    } else if low.contains("invalid http") || low.contains("parsing") {
-        SourceError::Garbage { endpoint, reason }
-    } else {
-        SourceError::Unreachable { endpoint, reason }
+        return SourceError::TimedOut { what: endpoint, after: CONNECT };
+    }
+    let reason = Text::new(&innermost(error));
+    let tls = chain(error).any(|e| {
+        let text = e.to_string();
+        ["certificate", "TLS", "tls", "handshake", "corrupt message"].iter().any(|word| text.contains(word))
+    });
+    match error {
+        kube::Error::InferKubeconfig(e) => spec::config_error(e),
+        _ if tls => SourceError::Tls { endpoint, reason },
+        _ => SourceError::Unreachable { endpoint, reason },
+    }
+}
+
+/// What to say of failed authentication. Never what a command printed on its
+/// standard output: that is where the token is.
+fn credentials(error: &kube::client::AuthError) -> String {
+    use kube::client::AuthError as E;
+    match error {
+        E::AuthExecStart(e) => format!("the kubeconfig's credential command cannot be started: {e}"),
+        E::AuthExecRun { cmd, out } => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
+            let last: String = last.chars().take(200).collect();
+            format!("`{cmd}` failed ({}): {last}", out.status)
+        }
+        E::AuthExecParse(_) | E::ParseTokenKey(_) => {
+            "the credential command's answer is not an ExecCredential".to_owned()
+        }
+        E::ReadTokenFile(e, path) => format!("cannot read the token file {}: {e}", path.display()),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_is_host_and_port_only() {
+        let at = |url: &str| endpoint(&url.parse().unwrap()).as_str().to_owned();
+        assert_eq!(at("https://api.example.com/k8s/clusters/c-1"), "api.example.com:443");
+        assert_eq!(at("http://127.0.0.1:8080"), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn refusals_are_classified() {
+        let of = |code| refusal(StatusCode::from_u16(code).unwrap(), None, "because", "/p");
+        assert_eq!(of(401), SourceError::Unauthorized);
+        assert_eq!(of(410), SourceError::Expired);
+        assert_eq!(of(403), SourceError::Forbidden { what: Text::new("because") });
+        assert_eq!(of(500), SourceError::Server { code: 500, message: Text::new("because") });
+    }
+
+    #[test]
+    fn an_expired_event_means_list_again() {
+        let status: Status = serde_json::from_str(r#"{"code":410,"reason":"Expired","message":"too old"}"#).unwrap();
+        assert_eq!(event_error(&status), SourceError::Expired);
+        let status: Status = serde_json::from_str(r#"{"code":429,"details":{"retryAfterSeconds":3}}"#).unwrap();
+        assert_eq!(event_error(&status), SourceError::Throttled { retry_after: Some(Duration::from_secs(3)) });
     }
 }

@@ -1,104 +1,143 @@
-//! Kubernetes clusters: watches for what the screens show, reads on demand.
+//! Reads Kubernetes clusters: one task per kind and cluster, watching.
 //!
-//! Slim types: only the fields that are shown are deserialized; each object is
-//! projected to a compact row with shared strings and dropped at once.
+//! [`Sources::spawn`] returns at once; connecting happens in the tasks, and no
+//! cluster waits for another.
 
 mod client;
 mod decode;
+mod logs;
+mod metrics;
+mod paths;
 pub mod project;
 mod reader;
-pub mod resource;
+mod spec;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc, watch as signal};
+use tokio::task::JoinSet;
 
-pub use client::{ContextInfo, Kubeconfig, contexts, in_cluster};
-pub use reader::{LogStream, LogText, Reader};
-
+use self::client::Link;
+pub use self::logs::{LogStream, LogText};
+pub use self::reader::Reader;
+pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, contexts, in_cluster};
+use super::SourceError;
+use super::supervise::Supervisor;
 use crate::clock::Clock;
-use crate::domain::ClusterId;
-use crate::source::supervise::Voice;
-use crate::store::observation::{Observation, SourceId};
-use resource::RESOURCES;
-use watch::{Shared, Watcher};
+use crate::domain::{Cluster, ClusterId, Orchestrator, Text};
+use crate::store::observation::{Body, Feed, Observation, SourceId};
 
-/// A cluster to read.
-#[derive(Debug, Clone)]
-pub struct ClusterSpec {
-    /// What it is called on screen.
-    pub id: ClusterId,
-    /// The context; `None` is the current one.
-    pub context: Option<String>,
-    /// Where the context is.
-    pub kubeconfig: Kubeconfig,
-    /// Only this namespace.
-    pub namespace: Option<String>,
-    /// Marked as production.
-    pub production: bool,
-    /// How often metrics are asked for.
-    pub metrics_interval: Duration,
-}
+/// How long the less wanted kinds wait for the first tasks and nodes.
+const HEAD_START: Duration = Duration::from_millis(400);
 
-/// Every cluster's feeds at work; they end when this is dropped.
-#[derive(Debug)]
+/// The running sources of some clusters. Dropping it stops them.
 pub struct Sources {
-    clusters: Vec<Arc<Shared>>,
-    tasks: Vec<JoinHandle<()>>,
+    links: BTreeMap<ClusterId, Arc<Link>>,
+    wake: Arc<Notify>,
+    tasks: JoinSet<()>,
 }
 
 impl Sources {
-    /// Starts reading. Returns at once: connecting happens in the background,
-    /// and one cluster's trouble is not another's.
-    #[must_use]
-    pub fn spawn(specs: Vec<ClusterSpec>, tx: &mpsc::Sender<Observation>, clock: &Clock) -> Self {
-        let mut out = Self { clusters: Vec::new(), tasks: Vec::new() };
+    /// Starts reading `specs`, pushing what is found to `tx`. Returns at once;
+    /// must be called within a tokio runtime. When `tx` closes, reading ends.
+    #[expect(clippy::needless_pass_by_value, reason = "the sources own the channel: it closes when they end")]
+    pub fn spawn(specs: Vec<ClusterSpec>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
+        let mut sources = Self { links: BTreeMap::new(), wake: Arc::new(Notify::new()), tasks: JoinSet::new() };
         for spec in specs {
-            let shared = Arc::new(Shared {
-                id: spec.id,
-                connection: client::Connection::new(spec.context, spec.kubeconfig),
-                namespace: spec.namespace,
-                production: spec.production,
-                metrics_interval: spec.metrics_interval,
-                refresh: Notify::new(),
-                tasks_done: tokio::sync::watch::Sender::new(false),
+            let link = Arc::new(Link::new(spec));
+            sources.links.insert(link.spec.id.clone(), Arc::clone(&link));
+            sources.start(&link, &tx, &clock);
+        }
+        sources
+    }
+
+    fn start(&mut self, link: &Arc<Link>, tx: &mpsc::Sender<Observation>, clock: &Clock) {
+        let (go, ready) = signal::channel(0_u8);
+        let go = Arc::new(go);
+        let supervisor = |feed| {
+            let source = SourceId { cluster: link.spec.id.clone(), feed };
+            Supervisor::new(source, tx.clone(), clock.clone(), Arc::clone(&self.wake))
+        };
+        let mut work: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
+        for feed in Feed::KUBERNETES {
+            let (link, mut ready, supervisor) = (Arc::clone(link), ready.clone(), supervisor(feed));
+            work.push(match feed {
+                Feed::Tasks | Feed::Nodes => {
+                    let go = Arc::clone(&go);
+                    Box::pin(async move { watch::Watcher::new(link, supervisor, Some(go)).run().await })
+                }
+                Feed::NodeMetrics | Feed::TaskMetrics => Box::pin(async move {
+                    head_start(&mut ready).await;
+                    metrics::run(link, supervisor).await;
+                }),
+                _ => Box::pin(async move {
+                    head_start(&mut ready).await;
+                    watch::Watcher::new(link, supervisor, None).run().await;
+                }),
             });
-            for resource in RESOURCES {
-                let source = SourceId { cluster: shared.id.clone(), feed: resource.feed };
-                let voice = Voice::new(source, tx.clone(), clock.clone());
-                out.tasks.push(spawn(Watcher::new(Arc::clone(&shared), resource, voice).run()));
-            }
-            out.clusters.push(shared);
         }
-        out
+        let (link, supervisor) = (Arc::clone(link), supervisor(Feed::Nodes));
+        work.push(Box::pin(introduce(link, supervisor)));
+        for future in work {
+            let tx = tx.clone();
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = tx.closed() => {}
+                    () = future => {}
+                }
+            });
+        }
     }
 
-    /// Wakes every feed that waits to retry, and asks the live ones again.
+    /// Ends every wait between attempts, so that what failed is asked again now.
     pub fn refresh(&self) {
-        for cluster in &self.clusters {
-            cluster.refresh.notify_waiters();
-        }
+        self.wake.notify_waiters();
     }
 
-    /// Reads on demand from one cluster.
-    #[must_use]
+    /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
-        self.clusters.iter().find(|c| c.id == *cluster).map(|c| Reader { shared: Arc::clone(c) })
+        self.links.get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// Stops reading. Requests under way are cut.
+    pub fn stop(mut self) {
+        self.tasks.abort_all();
     }
 }
 
-impl Drop for Sources {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+async fn head_start(ready: &mut signal::Receiver<u8>) {
+    // Both answers, a failure included, or the time: whichever comes first.
+    let _ = tokio::time::timeout(HEAD_START, ready.wait_for(|answers| *answers >= 2)).await;
+}
+
+/// Says who the cluster is, as soon as that is known.
+async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
+    let mut said = false;
+    loop {
+        let outcome = async {
+            let connected = link.connect().await?;
+            let cluster = |version: &str| Cluster {
+                id: link.spec.id.clone(),
+                orchestrator: Orchestrator::Kubernetes,
+                version: Text::new(version),
+                endpoint: connected.endpoint.clone(),
+                production: link.spec.production,
+            };
+            if !said {
+                said = true;
+                supervisor.emit(Body::Cluster(cluster(""))).await;
+            }
+            let version = reader::version(&connected).await?;
+            supervisor.emit(Body::Cluster(cluster(&version))).await;
+            Ok::<(), SourceError>(())
+        };
+        match outcome.await {
+            Ok(()) | Err(SourceError::Forbidden { .. } | SourceError::NotFound { .. }) => return,
+            // The nodes' own feed says what is wrong; saying it twice helps nobody.
+            Err(_) => supervisor.breathe().await,
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the sources' one home for tasks; all end with `Sources`")]
-fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    tokio::spawn(task)
 }

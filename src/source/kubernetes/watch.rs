@@ -1,388 +1,365 @@
-//! One feed: list, watch, resume, for as long as the console lives.
-//!
-//! The list comes as a stream where the server has it, as pages where not. Rows
-//! go out in batches: the first at once, later ones when they fill up or when
-//! the stream pauses.
+//! One kind of one cluster: list it, follow it, and start over when that ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Deserialize;
-use tokio::sync::{Notify, watch};
+use http_body_util::BodyExt;
+use tokio::sync::watch as signal;
+use tokio::time::Instant;
 
-use super::client::{Answer, Connection};
-use super::decode::{Lines, Page, StatusObject, Versioned, WatchEvent};
+use super::client::{Connected, Link, cut, event_error};
+use super::decode::{Event, Lines, Page, Status, garbage, meta};
+use super::paths;
 use super::project::{Projector, Row};
-use super::resource::{Resource, escape};
-use crate::domain::{Cluster, ClusterId, Orchestrator, Text};
-use crate::source::error::SourceError;
-use crate::source::supervise::{Gone, Voice};
+use crate::domain::{ObjectId, Text};
+use crate::source::SourceError;
+use crate::source::supervise::{Jitter, Supervisor};
 use crate::store::observation::{Body, Feed, Rows};
 
-/// Rows of the first batch: about a screen.
-const FIRST: usize = 60;
-/// Rows of the others.
+/// Rows to a message, at most.
 const BATCH: usize = 512;
-/// A stream that pauses so long has its rows sent.
-const PAUSE: Duration = Duration::from_millis(15);
-/// Bookmarks come about every minute; a watch silent for so long is dead.
-const SILENCE: Duration = Duration::from_secs(200);
-/// Objects per page.
-const PAGE: usize = 500;
-/// How long the other feeds let the tasks go first.
-const HEAD_START: Duration = Duration::from_millis(1500);
+/// How long rows wait for company.
+const LINGER: Duration = Duration::from_millis(20);
+/// Servers send a bookmark about every minute: this much silence means nobody is there.
+const SILENCE: Duration = Duration::from_mins(5);
+/// A streaming list that says nothing for this long is not one.
+const LIST_SILENCE: Duration = Duration::from_secs(10);
+/// A watch that ends sooner is not asked for again at once.
+const SHORT: Duration = Duration::from_secs(5);
 
-/// What the feeds of one cluster share.
-#[derive(Debug)]
-pub struct Shared {
-    /// The cluster.
-    pub id: ClusterId,
-    /// Its connection.
-    pub connection: Connection,
-    /// Only this namespace.
-    pub namespace: Option<String>,
-    /// Marked as production.
-    pub production: bool,
-    /// How often metrics are asked for.
-    pub metrics_interval: Duration,
-    /// Wakes everyone who waits.
-    pub refresh: Notify,
-    /// True once the tasks are complete, or have failed.
-    pub tasks_done: watch::Sender<bool>,
+/// Where a watch begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// With everything there is, then changes.
+    Start,
+    /// After the resource version we have.
+    Last,
 }
 
-/// Why a feed's round ended.
-enum Stop {
-    /// The console has ended.
-    Gone,
-    /// To be retried.
-    Failed(SourceError),
+/// How a watch ended that did not fail.
+enum End {
+    /// Its time was up, or the connection was cut: go on from the last version.
+    Over,
+    /// The server does not do streaming lists.
+    PagesOnly,
 }
 
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
-}
-
-impl From<SourceError> for Stop {
-    fn from(error: SourceError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// A feed at work.
-pub struct Watcher {
-    shared: Arc<Shared>,
-    resource: &'static Resource,
-    voice: Voice,
+pub(super) struct Watcher {
+    link: Arc<Link>,
+    supervisor: Supervisor,
+    feed: Feed,
     projector: Projector,
-    /// Where the watch goes on; `None` asks for everything.
+    batch: Batch,
     version: Option<String>,
-    /// The server refused the streaming list.
-    pages: bool,
-    rows: Vec<Row>,
-    sent: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct VersionInfo {
-    #[serde(default)]
-    git_version: String,
-    #[serde(default)]
-    minor: String,
+    jitter: Jitter,
+    /// Told once, when there is an answer of any kind.
+    go: Option<Arc<signal::Sender<u8>>>,
+    /// Watches in a row that ended too soon.
+    short: u32,
 }
 
 impl Watcher {
-    /// A feed that has not begun.
-    #[must_use]
-    pub fn new(shared: Arc<Shared>, resource: &'static Resource, voice: Voice) -> Self {
-        let projector = Projector::new(shared.id.clone());
-        Self { shared, resource, voice, projector, version: None, pages: false, rows: Vec::new(), sent: 0 }
+    pub(super) fn new(link: Arc<Link>, supervisor: Supervisor, go: Option<Arc<signal::Sender<u8>>>) -> Self {
+        let feed = supervisor.source().feed;
+        let projector = Projector::new(link.spec.id.clone());
+        Self {
+            link,
+            supervisor,
+            feed,
+            projector,
+            batch: Batch::default(),
+            version: None,
+            jitter: Jitter::default(),
+            go,
+            short: 0,
+        }
     }
 
-    /// Reads until the console ends.
-    pub async fn run(mut self) {
-        if self.voice.loading().await.is_err() {
-            return;
-        }
-        let first = self.resource.feed == Feed::Tasks;
-        if !first {
-            let mut done = self.shared.tasks_done.subscribe();
-            let _ = tokio::time::timeout(HEAD_START, done.wait_for(|d| *d)).await;
-        }
+    /// Runs until its task is stopped.
+    pub(super) async fn run(mut self) {
+        self.supervisor.loading().await;
+        let mut expired = 0_u32;
         loop {
-            let result = match self.resource.feed {
-                Feed::NodeMetrics | Feed::TaskMetrics => self.poll().await,
-                _ => self.round().await,
-            };
-            if first {
-                self.shared.tasks_done.send_replace(true);
-            }
-            let error = match result {
-                Ok(()) => continue,
-                Err(Stop::Gone) => return,
-                Err(Stop::Failed(error)) => error,
-            };
-            if error == SourceError::Expired {
-                self.version = None;
-            }
-            let Ok(wait) = self.voice.failed(&error).await else { return };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.shared.refresh.notified() => {}
+            let started = Instant::now();
+            let outcome = self.attempt().await;
+            self.flush().await;
+            self.answered();
+            match outcome {
+                Ok(()) => {
+                    expired = 0;
+                    self.short = if started.elapsed() < SHORT { self.short + 1 } else { 0 };
+                    if self.short > 1 {
+                        self.supervisor.breathe().await;
+                    }
+                }
+                Err(SourceError::Expired) => {
+                    self.version = None;
+                    expired = if started.elapsed() < SHORT { expired + 1 } else { 1 };
+                    if expired > 1 {
+                        self.supervisor.failed(&SourceError::Expired).await;
+                    }
+                }
+                Err(error) => {
+                    if matches!(error, SourceError::Garbage { .. }) {
+                        // Whatever we have been reading, its position means nothing.
+                        self.version = None;
+                    }
+                    self.supervisor.failed(&error).await;
+                }
             }
         }
     }
 
-    /// One list if needed, one watch until it ends.
-    async fn round(&mut self) -> Result<(), Stop> {
-        if self.version.is_none() {
-            if self.resource.feed == Feed::Tasks {
-                self.introduce().await?;
-            }
-            if self.pages {
-                self.list().await?;
+    fn answered(&mut self) {
+        if let Some(go) = self.go.take() {
+            go.send_modify(|answers| *answers += 1);
+        }
+    }
+
+    /// Lists if need be, then follows one watch to its end.
+    async fn attempt(&mut self) -> Result<(), SourceError> {
+        let connected = self.link.connect().await?;
+        if self.version.is_some() {
+            return self.follow(&connected, From::Last).await.map(drop);
+        }
+        if !self.link.pages_only.load(Ordering::Relaxed) {
+            match self.follow(&connected, From::Start).await? {
+                End::Over => return Ok(()),
+                End::PagesOnly => self.link.pages_only.store(true, Ordering::Relaxed),
             }
         }
-        let streaming = self.version.is_none();
-        let answer = match self.shared.connection.get(&self.watch_path(streaming)).await {
-            // A server without streaming lists says so in one of these ways.
-            Err(SourceError::Server { code: 400 | 405 | 422, .. }) if streaming => {
-                self.pages = true;
+        self.pages(&connected).await?;
+        self.follow(&connected, From::Last).await.map(drop)
+    }
+
+    fn watch_path(&mut self, from: From) -> String {
+        let list = paths::list(self.feed, self.link.spec.namespace.as_deref());
+        let seconds = 290 + self.jitter.up_to(Duration::from_mins(5)).as_secs();
+        let position = match from {
+            From::Start => "sendInitialEvents=true&resourceVersionMatch=NotOlderThan".to_owned(),
+            From::Last => format!("resourceVersion={}", paths::encode(self.version.as_deref().unwrap_or_default())),
+        };
+        format!("{list}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&{position}")
+    }
+
+    async fn follow(&mut self, connected: &Connected, from: From) -> Result<End, SourceError> {
+        let path = self.watch_path(from);
+        let response = match connected.get(&path, true).await {
+            Err(SourceError::Server { code: 400 | 422, .. }) if from == From::Start => return Ok(End::PagesOnly),
+            other => other?,
+        };
+        let mut initial = from == From::Start;
+        if initial {
+            self.supervisor.emit(Body::Begin).await;
+        } else {
+            self.supervisor.resumed().await;
+        }
+        let (mut body, mut lines) = (response.into_body(), Lines::default());
+        loop {
+            let patience = match (self.batch.is_empty(), initial) {
+                (false, _) => LINGER,
+                (true, true) => LIST_SILENCE,
+                (true, false) => SILENCE,
+            };
+            let chunk = match tokio::time::timeout(patience, body.frame()).await {
+                Err(_) if !self.batch.is_empty() => {
+                    self.flush().await;
+                    continue;
+                }
+                Err(_) if initial => return Ok(End::PagesOnly),
+                Err(_) => {
+                    return Err(SourceError::TimedOut { what: connected.endpoint.clone(), after: SILENCE });
+                }
+                Ok(None) if initial => return Err(cut_short(connected)),
+                // Half an event may be left in `lines`: it comes again, since the
+                // version is only moved past what was read whole.
+                Ok(None) => return Ok(End::Over),
+                Ok(Some(Err(e))) if initial => return Err(cut(&connected.endpoint, &e)),
+                Ok(Some(Err(e))) => {
+                    tracing::debug!(feed = self.feed.word(), error = %e, "the watch was cut");
+                    return Ok(End::Over);
+                }
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            lines.push(&chunk);
+            let taken = self.take_in(&lines, &mut initial).await;
+            lines.take();
+            for _ in 0..lines.dropped() {
+                self.note("an object of more than 16 MiB was skipped").await;
+            }
+            taken?;
+            self.supervisor.alive();
+            if initial && self.go.is_some() && !self.batch.is_empty() {
+                self.flush().await;
+                self.answered();
+            }
+        }
+    }
+
+    /// Takes in the whole lines of a chunk.
+    async fn take_in(&mut self, lines: &Lines, initial: &mut bool) -> Result<(), SourceError> {
+        let mut last = None;
+        for line in lines.iter() {
+            let event: Event<'_> = match serde_json::from_slice(line) {
+                Ok(event) => event,
+                Err(e) => {
+                    self.remember(last);
+                    return Err(garbage("a line of the watch", &e));
+                }
+            };
+            let json = event.object.get();
+            match event.kind.as_ref() {
+                "ADDED" | "MODIFIED" => {
+                    match self.projector.row(self.feed, json) {
+                        Ok(row) => self.upsert(row).await,
+                        Err(e) => self.note(&format!("skipped: {e}")).await,
+                    }
+                    last = Some(event.object);
+                }
+                "DELETED" => {
+                    match self.projector.id(self.feed, json) {
+                        Ok(id) => self.remove(id).await,
+                        Err(e) => self.note(&format!("skipped: {e}")).await,
+                    }
+                    last = Some(event.object);
+                }
+                "BOOKMARK" => {
+                    let Some(meta) = meta(event.object) else { continue };
+                    let ends = meta.ends_initial_events();
+                    last = None;
+                    if !*initial || ends {
+                        self.version = Some(meta.resource_version);
+                    }
+                    if *initial && ends {
+                        *initial = false;
+                        self.flush().await;
+                        self.supervisor.synced().await;
+                    } else if !*initial {
+                        self.supervisor.emit(Body::Alive).await;
+                    }
+                }
+                "ERROR" => {
+                    if !*initial {
+                        self.remember(last);
+                    }
+                    let status: Status = serde_json::from_str(json).unwrap_or_default();
+                    return Err(event_error(&status));
+                }
+                other => {
+                    let what = format!("an unknown watch event \"{other}\" was skipped");
+                    self.note(&what).await;
+                }
+            }
+        }
+        // In a streaming list the versions are in no order: only its last bookmark counts.
+        if !*initial {
+            self.remember(last);
+        }
+        Ok(())
+    }
+
+    /// One look into the newest object of a chunk is enough to know where we are.
+    fn remember(&mut self, last: Option<&serde_json::value::RawValue>) {
+        if self.version.is_some()
+            && let Some(meta) = last.and_then(meta)
+            && !meta.resource_version.is_empty()
+        {
+            self.version = Some(meta.resource_version);
+        }
+    }
+
+    async fn pages(&mut self, connected: &Connected) -> Result<(), SourceError> {
+        let list = paths::list(self.feed, self.link.spec.namespace.as_deref());
+        let mut next = String::new();
+        self.batch = Batch::default();
+        self.supervisor.emit(Body::Begin).await;
+        loop {
+            let position = if next.is_empty() { next } else { format!("&continue={}", paths::encode(&next)) };
+            let json = connected.get_all(&format!("{list}?limit=500{position}")).await?;
+            let page: Page<'_> = serde_json::from_slice(&json).map_err(|e| garbage("the list", &e))?;
+            for item in page.items {
+                match self.projector.row(self.feed, item.get()) {
+                    Ok(row) => self.upsert(row).await,
+                    Err(e) => self.note(&format!("skipped: {e}")).await,
+                }
+            }
+            self.flush().await;
+            self.answered();
+            next = page.metadata.r#continue;
+            if next.is_empty() {
+                self.version = Some(page.metadata.resource_version);
+                self.supervisor.synced().await;
                 return Ok(());
             }
-            answer => answer?,
-        };
-        if streaming {
-            self.voice.say(Body::Begin).await?;
-        } else {
-            // The watch goes on where it was cut: nothing was missed.
-            self.voice.say(Body::Alive).await?;
-        }
-        self.follow(answer, streaming).await
-    }
-
-    fn watch_path(&self, streaming: bool) -> String {
-        let path = self.resource.path(self.shared.namespace.as_deref());
-        // Feeds do not all come back in the same second.
-        let timeout = 400 + (self.resource.feed as u64 * 37) % 200;
-        let tail = match &self.version {
-            Some(version) => format!("resourceVersion={}", escape(version)),
-            None if streaming => "sendInitialEvents=true&resourceVersionMatch=NotOlderThan".to_owned(),
-            None => String::new(),
-        };
-        format!("{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds={timeout}&{tail}")
-    }
-
-    /// Says who the cluster is; decides how lists are asked for.
-    async fn introduce(&mut self) -> Result<(), Stop> {
-        let answer = self.shared.connection.get("/version").await?;
-        let endpoint = Text::new(&answer.endpoint);
-        let garbage = answer.garbage("/version is not what it should be");
-        let info: VersionInfo = serde_json::from_str(&answer.text().await?).map_err(|_| garbage)?;
-        let minor: u32 = info.minor.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-        // Before 1.27 the parameter is ignored, and the end of the list never told.
-        self.pages = self.pages || minor < 27;
-        let cluster = Cluster {
-            id: self.shared.id.clone(),
-            orchestrator: Orchestrator::Kubernetes,
-            version: Text::new(&info.git_version),
-            endpoint,
-            production: self.shared.production,
-        };
-        self.voice.say(Body::Cluster(cluster)).await?;
-        Ok(())
-    }
-
-    /// Reads the list in pages; rows appear as pages arrive.
-    async fn list(&mut self) -> Result<(), Stop> {
-        self.voice.say(Body::Begin).await?;
-        let path = self.resource.path(self.shared.namespace.as_deref());
-        let mut next = String::new();
-        loop {
-            let more = if next.is_empty() { String::new() } else { format!("&continue={}", escape(&next)) };
-            let answer = self.shared.connection.get(&format!("{path}?limit={PAGE}{more}")).await?;
-            let garbage = answer.garbage("a list that is none");
-            let text = answer.text().await?;
-            let page: Page<'_> = serde_json::from_str(&text).map_err(|_| garbage)?;
-            for item in page.items.unwrap_or_default() {
-                self.project(item.get()).await?;
-            }
-            self.flush().await?;
-            match page.metadata.next.filter(|n| !n.is_empty()) {
-                Some(token) if token == next => {
-                    let message = "the server repeats a page".to_owned();
-                    return Err(SourceError::Server { code: 200, message }.into());
-                }
-                Some(token) => next = token,
-                None => {
-                    self.version = Some(page.metadata.resource_version);
-                    self.voice.say(Body::Synced).await?;
-                    return Ok(());
-                }
-            }
         }
     }
 
-    /// Reads a watch until it ends; its regular end is no failure.
-    async fn follow(&mut self, mut answer: Answer, mut initial: bool) -> Result<(), Stop> {
-        let mut lines = Lines::default();
-        loop {
-            let piece = match tokio::time::timeout(PAUSE, answer.piece()).await {
-                Ok(piece) => piece,
-                Err(_) => {
-                    self.flush().await?;
-                    tokio::select! {
-                        piece = tokio::time::timeout(SILENCE, answer.piece()) => piece.map_err(|_| {
-                            SourceError::TimedOut { endpoint: answer.endpoint.clone(), secs: SILENCE.as_secs() }
-                        })?,
-                        () = self.shared.refresh.notified(), if !initial => return Ok(()),
-                    }
-                }
-            };
-            let piece = match piece {
-                Ok(Some(piece)) => piece,
-                Ok(None) => {
-                    self.flush().await?;
-                    let endpoint = answer.endpoint.clone();
-                    if initial || !lines.rest().is_empty() {
-                        let reason = "it ended in the middle".to_owned();
-                        return Err(SourceError::Cut { endpoint, reason }.into());
-                    }
-                    return Ok(());
-                }
-                Err(cut) => {
-                    self.flush().await?;
-                    return Err(cut.into());
-                }
-            };
-            lines.feed(&piece).map_err(|e| answer.garbage(&e.to_string()))?;
-            while let Some(line) = lines.next_line() {
-                self.event(&line, &answer.endpoint, &mut initial).await?;
-            }
+    async fn upsert(&mut self, row: Row) {
+        if !self.batch.removed.is_empty() || self.batch.rows.as_ref().is_some_and(|r| r.len() >= BATCH) {
+            self.flush().await;
+        }
+        self.batch.push(row);
+    }
+
+    async fn remove(&mut self, id: ObjectId) {
+        if self.batch.rows.is_some() || self.batch.removed.len() >= BATCH {
+            self.flush().await;
+        }
+        self.batch.removed.push(id);
+    }
+
+    async fn flush(&mut self) {
+        let Batch { rows, removed } = std::mem::take(&mut self.batch);
+        if let Some(rows) = rows {
+            self.supervisor.emit(Body::Upsert(rows)).await;
+        }
+        if !removed.is_empty() {
+            self.supervisor.emit(Body::Remove(removed)).await;
         }
     }
 
-    async fn event(&mut self, line: &[u8], endpoint: &str, initial: &mut bool) -> Result<(), Stop> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        let event: WatchEvent<'_> = serde_json::from_slice(line)
-            .map_err(|e| SourceError::Garbage { endpoint: endpoint.to_owned(), reason: e.to_string() })?;
-        let object = event.object.get();
-        match event.kind.as_ref() {
-            "ADDED" | "MODIFIED" => {
-                self.project(object).await?;
-                if !*initial {
-                    self.remember(object);
-                }
-            }
-            "DELETED" => {
-                self.flush().await?;
-                match self.projector.id(self.resource.feed, object) {
-                    Ok(id) => self.voice.say(Body::Remove(vec![id])).await?,
-                    Err(e) => self.voice.say(Body::Note(Text::new(&e.to_string()))).await?,
-                }
-                self.remember(object);
-            }
-            "BOOKMARK" => {
-                self.flush().await?;
-                let bookmark: Option<Versioned<'_>> = serde_json::from_str(object).ok();
-                let ends = bookmark.as_ref().and_then(|b| b.metadata.annotations.as_ref());
-                let ends = ends.is_some_and(|a| a.get("k8s.io/initial-events-end").is_some_and(|v| v == "true"));
-                self.remember(object);
-                if *initial && ends {
-                    *initial = false;
-                    self.voice.say(Body::Synced).await?;
-                    if self.resource.feed == Feed::Tasks {
-                        self.shared.tasks_done.send_replace(true);
-                    }
-                } else if !*initial {
-                    self.voice.say(Body::Alive).await?;
-                }
-            }
-            "ERROR" => {
-                self.flush().await?;
-                let status: StatusObject = serde_json::from_str(object).unwrap_or_default();
-                return Err(match status.code {
-                    410 => SourceError::Expired,
-                    code => SourceError::Server { code, message: Text::new(&status.message).to_string() },
-                }
-                .into());
-            }
-            other => {
-                let text = format!("an event of unknown type `{other}` was left out");
-                self.voice.say(Body::Note(Text::new(&text))).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, object: &str) {
-        if let Ok(v) = serde_json::from_str::<Versioned<'_>>(object)
-            && !v.metadata.resource_version.is_empty()
-        {
-            self.version = Some(v.metadata.resource_version.into_owned());
-        }
-    }
-
-    /// One object becomes a row; one that makes no sense is noted and left out.
-    async fn project(&mut self, object: &str) -> Result<(), Gone> {
-        match self.projector.row(self.resource.feed, object) {
-            Ok(row) => self.rows.push(row),
-            Err(e) => self.voice.say(Body::Note(Text::new(&e.to_string()))).await?,
-        }
-        let full = if self.sent == 0 { FIRST } else { BATCH };
-        if self.rows.len() >= full { self.flush().await } else { Ok(()) }
-    }
-
-    async fn flush(&mut self) -> Result<(), Gone> {
-        if self.rows.is_empty() {
-            return Ok(());
-        }
-        self.sent += self.rows.len();
-        let rows = gather(std::mem::take(&mut self.rows));
-        self.voice.say(Body::Upsert(rows)).await
-    }
-
-    /// Asks for metrics once, then waits for the next time.
-    async fn poll(&mut self) -> Result<(), Stop> {
-        let path = self.resource.path(self.shared.namespace.as_deref());
-        let answer = match self.shared.connection.get(&path).await {
-            Err(SourceError::NotFound(_) | SourceError::Server { code: 503, .. }) => {
-                let why = "no metrics API here (metrics-server is not installed or not ready)";
-                return Err(SourceError::NotFound(why.to_owned()).into());
-            }
-            answer => answer?,
-        };
-        let garbage = answer.garbage("a metrics list that is none");
-        let text = answer.text().await?;
-        let usage = self.projector.usage(self.resource.feed, &text).map_err(|_| garbage)?;
-        self.voice.say(Body::Upsert(Rows::Usage(usage))).await?;
-        self.voice.say(Body::Synced).await?;
-        tokio::select! {
-            () = tokio::time::sleep(self.shared.metrics_interval) => {}
-            () = self.shared.refresh.notified() => {}
-        }
-        Ok(())
+    async fn note(&self, what: &str) {
+        self.supervisor.emit(Body::Note(Text::new(what))).await;
     }
 }
 
-/// Rows of one kind; a feed has no others.
-fn gather(rows: Vec<Row>) -> Rows {
-    macro_rules! collect {
-        ($variant:ident, $rows:ident) => {
-            $rows.into_iter().filter_map(|r| if let Row::$variant(r) = r { Some(r) } else { None }).collect()
-        };
+fn cut_short(connected: &Connected) -> SourceError {
+    let reason = Text::new("the connection ended before the list was complete");
+    SourceError::Unreachable { endpoint: connected.endpoint.clone(), reason }
+}
+
+/// Rows or removals on their way, never both: their order matters.
+#[derive(Default)]
+struct Batch {
+    rows: Option<Rows>,
+    removed: Vec<ObjectId>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.rows.is_none() && self.removed.is_empty()
     }
-    match rows.first() {
-        Some(Row::Node(_)) => Rows::Nodes(collect!(Node, rows)),
-        Some(Row::Workload(_)) => Rows::Workloads(collect!(Workload, rows)),
-        Some(Row::Event(_)) => Rows::Events(collect!(Event, rows)),
-        Some(Row::Autoscaler(_)) => Rows::Autoscalers(collect!(Autoscaler, rows)),
-        Some(Row::DisruptionBudget(_)) => Rows::DisruptionBudgets(collect!(DisruptionBudget, rows)),
-        Some(Row::Task(_)) | None => Rows::Tasks(collect!(Task, rows)),
+
+    fn push(&mut self, row: Row) {
+        match (&mut self.rows, row) {
+            (Some(Rows::Nodes(rows)), Row::Node(row)) => rows.push(row),
+            (Some(Rows::Tasks(rows)), Row::Task(row)) => rows.push(row),
+            (Some(Rows::Workloads(rows)), Row::Workload(row)) => rows.push(row),
+            (Some(Rows::Events(rows)), Row::Event(row)) => rows.push(row),
+            (Some(Rows::Autoscalers(rows)), Row::Autoscaler(row)) => rows.push(row),
+            (Some(Rows::DisruptionBudgets(rows)), Row::DisruptionBudget(row)) => rows.push(row),
+            // A feed yields one kind of row, so there was none yet.
+            (slot, row) => {
+                *slot = Some(match row {
+                    Row::Node(row) => Rows::Nodes(vec![row]),
+                    Row::Task(row) => Rows::Tasks(vec![row]),
+                    Row::Workload(row) => Rows::Workloads(vec![row]),
+                    Row::Event(row) => Rows::Events(vec![row]),
+                    Row::Autoscaler(row) => Rows::Autoscalers(vec![row]),
+                    Row::DisruptionBudget(row) => Rows::DisruptionBudgets(vec![row]),
+                });
+            }
+        }
     }
 }

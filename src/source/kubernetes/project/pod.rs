@@ -284,20 +284,22 @@ fn ended_as(t: &Why<'_>) -> String {
 }
 
 /// How a pod is, from the words kubectl has for it.
+#[expect(clippy::match_same_arms, reason = "one arm per story, not per result")]
 fn health(pod: &Pod<'_>, printed: &Printed) -> Health {
     let status = printed.status.as_str();
     let is_false = |kind: &str| condition(&pod.status.conditions, kind).is_some_and(|c| c.status == "False");
     let step = status.strip_prefix("Init:").unwrap_or(status);
     match step {
         "Running" if printed.ready >= printed.total => Health::Ok,
-        // Not ready: on its way up if it was never ready nor restarted.
-        "Running" | "NotReady" if printed.restarts == 0 && young(pod) => Health::Progressing,
-        "Running" | "NotReady" => Health::Warning,
         "Completed" | "Succeeded" => Health::Done,
         "Unknown" | "NodeLost" => Health::Unknown,
+        // Not ready: on its way up if it was never ready nor restarted.
+        "Running" | "NotReady" if !(printed.restarts == 0 && young(pod)) => Health::Warning,
         "Pending" if is_false("PodScheduled") => Health::Warning,
-        "Pending" | "ContainerCreating" | "PodInitializing" | "Terminating" | "SchedulingGated" => Health::Progressing,
+        // Leftovers of what happened to a node: replaced already, if anything owns them.
         "Evicted" | "NodeAffinity" | "NodeShutdown" | "Preempting" | "Shutdown" => Health::Warning,
+        "Running" | "NotReady" | "Pending" => Health::Progressing,
+        "ContainerCreating" | "PodInitializing" | "Terminating" | "SchedulingGated" => Health::Progressing,
         _ if step.starts_with(|c: char| c.is_ascii_digit()) => Health::Progressing,
         _ => Health::Critical,
     }

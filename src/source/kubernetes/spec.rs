@@ -1,0 +1,173 @@
+//! Which clusters to read, and what a kubeconfig offers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::config::Kubeconfig as File;
+
+use crate::domain::{ClusterId, Text};
+use crate::source::SourceError;
+
+/// One cluster to read.
+#[derive(Debug, Clone)]
+pub struct ClusterSpec {
+    /// What the console calls it.
+    pub id: ClusterId,
+    /// The kubeconfig context; the current one if `None`.
+    pub context: Option<String>,
+    /// Where the kubeconfig is.
+    pub kubeconfig: Kubeconfig,
+    /// Read this namespace only; all of them if `None`.
+    pub namespace: Option<String>,
+    /// Marked as production by configuration.
+    pub production: bool,
+    /// How often usage is sampled.
+    pub metrics_interval: Duration,
+}
+
+/// Where a kubeconfig is.
+#[derive(Clone)]
+pub enum Kubeconfig {
+    /// `KUBECONFIG`, else `~/.kube/config`, else the service account of the pod we are in.
+    Default,
+    /// This file.
+    File(PathBuf),
+    /// This YAML.
+    Inline(String),
+}
+
+impl std::fmt::Debug for Kubeconfig {
+    /// Without the contents, which hold credentials.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Inline(_) => f.write_str("Inline(..)"),
+        }
+    }
+}
+
+/// One context of a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextInfo {
+    /// Its name.
+    pub name: String,
+    /// The cluster entry it names.
+    pub cluster: String,
+    /// Its default namespace.
+    pub namespace: Option<String>,
+    /// True for the current context.
+    pub current: bool,
+}
+
+/// The contexts a kubeconfig offers, in its order. Empty if there is no
+/// kubeconfig at all.
+///
+/// # Errors
+/// [`SourceError::Config`] if it is there and cannot be read.
+pub fn contexts(kubeconfig: &Kubeconfig) -> Result<Vec<ContextInfo>, SourceError> {
+    let Some(file) = load(kubeconfig)? else { return Ok(Vec::new()) };
+    let current = file.current_context.unwrap_or_default();
+    let contexts = file.contexts.into_iter().map(|named| {
+        let context = named.context.unwrap_or_default();
+        ContextInfo {
+            current: named.name == current,
+            name: named.name,
+            cluster: context.cluster,
+            namespace: context.namespace,
+        }
+    });
+    Ok(contexts.collect())
+}
+
+/// True inside a pod that has a service account.
+#[must_use]
+pub fn in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        && std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
+}
+
+/// The kubeconfig, or `None` if there is none where one may be.
+pub(super) fn load(kubeconfig: &Kubeconfig) -> Result<Option<File>, SourceError> {
+    match kubeconfig {
+        Kubeconfig::Inline(yaml) => File::from_yaml(yaml).map(Some).map_err(|e| config_error(&e)),
+        Kubeconfig::File(path) => File::read_from(path).map(Some).map_err(|e| config_error(&e)),
+        Kubeconfig::Default => {
+            let mut merged: Option<File> = None;
+            for path in default_paths() {
+                // As kubectl does: a file of the list that is not there is passed over.
+                if !path.exists() {
+                    continue;
+                }
+                let next = File::read_from(&path).map_err(|e| config_error(&e))?;
+                merged = Some(match merged {
+                    None => next,
+                    Some(first) => first.merge(next).map_err(|e| config_error(&e))?,
+                });
+            }
+            Ok(merged)
+        }
+    }
+}
+
+fn default_paths() -> Vec<PathBuf> {
+    let listed: Vec<PathBuf> = std::env::var_os("KUBECONFIG")
+        .map(|list| std::env::split_paths(&list).filter(|p| !p.as_os_str().is_empty()).collect())
+        .unwrap_or_default();
+    if listed.is_empty() {
+        std::env::home_dir().map(|home| home.join(".kube").join("config")).into_iter().collect()
+    } else {
+        listed
+    }
+}
+
+pub(super) fn config_error(error: &kube::config::KubeconfigError) -> SourceError {
+    use kube::config::KubeconfigError as E;
+    let what = match error {
+        E::CurrentContextNotSet => {
+            "no current context; run `kubectl config use-context NAME` or start with --context NAME".to_owned()
+        }
+        E::LoadContext(name) => format!("there is no context \"{name}\"; `kubectl config get-contexts` lists them"),
+        E::LoadClusterOfContext(name) => format!("the context names cluster \"{name}\", which is not in the file"),
+        E::ReadConfig(e, path) => format!("cannot read {}: {e}; check the path and its permissions", path.display()),
+        E::MissingClusterUrl => "the cluster has no `server`; add its https URL".to_owned(),
+        // A parser's message quotes the file, which holds credentials: only where, never what.
+        E::Parse(e) => match e.location() {
+            Some(at) => format!("not valid YAML at line {}, column {}; correct it there", at.line(), at.column()),
+            None => "not a valid kubeconfig; `kubectl config view` may say where".to_owned(),
+        },
+        other => format!("{other}; correct the entry"),
+    };
+    SourceError::Config { what: Text::new(&what) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "apiVersion: v1\nkind: Config\ncurrent-context: b\ncontexts:\n\
+        - name: a\n  context: {cluster: one, user: u, namespace: web}\n- name: b\n  context: {cluster: two, user: u}\n";
+
+    #[test]
+    fn contexts_in_order_with_the_current_one_marked() {
+        let found = contexts(&Kubeconfig::Inline(TWO.to_owned())).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].name.as_str(), found[0].namespace.as_deref(), found[0].current),
+            ("a", Some("web"), false)
+        );
+        assert_eq!((found[1].cluster.as_str(), found[1].current), ("two", true));
+    }
+
+    #[test]
+    fn a_broken_file_is_not_quoted() {
+        let error = contexts(&Kubeconfig::Inline("users: [{token: hunter2".to_owned())).unwrap_err().to_string();
+        assert!(error.starts_with("kubeconfig: ") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_not_there_is_an_error() {
+        let error = contexts(&Kubeconfig::File("/nonexistent/kubeconfig".into())).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/kubeconfig"));
+    }
+}
