@@ -143,8 +143,16 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
 pub fn time_cell(c: Context<'_>, at: Option<Timestamp>) -> Cell {
     match at {
         Some(at) if c.absolute => Cell::new(clock_time(at, c.now), Tone::Time),
-        at => Cell::new(crate::domain::age::age(at, c.now), Tone::Dim),
+        Some(at) => Cell::new(crate::domain::age::human_duration(steady((c.now - at).num_seconds())), Tone::Dim),
+        None => Cell::new("<unknown>", Tone::Dim),
     }
+}
+
+/// Ages from two to ten minutes show seconds; in a list of young tasks that is
+/// a changed cell per row and second, for ever, down a slow line. Ten seconds
+/// are exact enough there.
+fn steady(secs: i64) -> i64 {
+    if secs >= 120 { secs - secs % 10 } else { secs }
 }
 
 /// `14:03:22` today, `11-19 14:03` before.
