@@ -324,6 +324,7 @@ async fn denied_is_absent_and_a_refresh_asks_again() {
         console.sources.refresh();
         tokio::task::yield_now().await;
     }
+    assert!(server.asked().len() >= 2, "a refresh, however often, reaches what was denied");
     console.until("the list", |s| has(s, "synced")).await;
 }
 

@@ -27,6 +27,9 @@ const DOWN_AFTER: Duration = Duration::from_secs(30);
 /// How often a forbidden or missing source is asked again.
 pub const ABSENT_RETRY: Duration = Duration::from_mins(1);
 
+/// How long a request that can wait lets others go first: it must never starve.
+const STAND_BACK: Duration = Duration::from_secs(2);
+
 /// Random numbers good enough to keep clients from acting in step.
 #[derive(Debug, Clone)]
 pub struct Jitter(u64);
@@ -95,7 +98,7 @@ impl Backoff {
 pub enum Priority {
     /// A person waits for it.
     Wanted,
-    /// It can wait: leaves half of the burst to what is wanted.
+    /// It can wait: leaves half of the burst to what is wanted, for a while.
     Background,
 }
 
@@ -104,6 +107,8 @@ pub enum Priority {
 #[derive(Debug)]
 pub struct Budget {
     tokens: Mutex<Tokens>,
+    /// Who waits is served in the order of coming.
+    turn: tokio::sync::Mutex<()>,
     burst: f64,
     per_second: f64,
 }
@@ -120,12 +125,20 @@ impl Budget {
     pub fn new(burst: u16, per_second: u16) -> Self {
         let burst = f64::from(burst.max(2));
         let tokens = Mutex::new(Tokens { left: burst, at: Instant::now() });
-        Self { tokens, burst, per_second: f64::from(per_second.max(1)) }
+        Self { tokens, turn: tokio::sync::Mutex::default(), burst, per_second: f64::from(per_second.max(1)) }
     }
 
     /// Waits until one more request may be sent, and counts it.
     pub async fn take(&self, priority: Priority) {
-        while let Some(wait) = self.try_take(priority) {
+        if priority == Priority::Background {
+            let until = Instant::now() + STAND_BACK;
+            while Instant::now() < until {
+                let Some(wait) = self.try_take(priority) else { return };
+                tokio::time::sleep(wait.min(STAND_BACK)).await;
+            }
+        }
+        let _turn = self.turn.lock().await;
+        while let Some(wait) = self.try_take(Priority::Wanted) {
             tokio::time::sleep(wait).await;
         }
     }
@@ -465,6 +478,22 @@ mod tests {
             assert_eq!(budget.try_take(Priority::Wanted), None);
         }
         assert!(budget.try_take(Priority::Wanted).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_is_not_starved() {
+        let budget = Budget::new(10, 5);
+        let started = Instant::now();
+        let greedy = async {
+            loop {
+                budget.take(Priority::Wanted).await;
+            }
+        };
+        tokio::select! {
+            () = greedy => {}
+            () = budget.take(Priority::Background) => {}
+        }
+        assert!(started.elapsed() < STAND_BACK * 2, "{:?}", started.elapsed());
     }
 
     #[tokio::test]

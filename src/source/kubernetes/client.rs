@@ -93,7 +93,7 @@ impl Link {
         {
             return Err(error.clone());
         }
-        match build(&self.spec, &mut slot.late).await {
+        match build(&self.spec, &mut slot.late, CREDENTIALS).await {
             Ok((client, endpoint)) => {
                 let (refused, budget) = (Arc::default(), Arc::clone(&self.budget));
                 let connected = Connected { client, endpoint, refused, budget, priority: Priority::Wanted };
@@ -108,19 +108,23 @@ impl Link {
     }
 }
 
-async fn build(spec: &ClusterSpec, late: &mut Option<Making>) -> Result<(kube::Client, Text), SourceError> {
+async fn build(
+    spec: &ClusterSpec,
+    late: &mut Option<Making>,
+    patience: Duration,
+) -> Result<(kube::Client, Text), SourceError> {
     let mut making = match late.take() {
         Some(making) => making,
         None => start(spec).await?,
     };
-    match tokio::time::timeout(CREDENTIALS, &mut making.thread).await {
+    match tokio::time::timeout(patience, &mut making.thread).await {
         Ok(Ok(client)) => Ok((client?, making.endpoint)),
         Ok(Err(_)) => Err(SourceError::Credentials { what: Text::new("making the client was interrupted") }),
         Err(_) => {
             *late = Some(making);
             let what = format!(
                 "the kubeconfig's credential command did not end within {} s; it may be waiting for an answer",
-                CREDENTIALS.as_secs()
+                patience.as_secs()
             );
             Err(SourceError::Credentials { what: Text::new(&what) })
         }
@@ -361,4 +365,33 @@ mod tests {
         let status: Status = serde_json::from_str(r#"{"code":429,"details":{"retryAfterSeconds":3}}"#).unwrap();
         assert_eq!(event_error(&status), SourceError::Throttled { retry_after: Some(Duration::from_secs(3)) });
     }
+
+    #[tokio::test]
+    async fn a_hanging_credential_command_is_named_and_not_started_twice() {
+        let (end, ended) = std::sync::mpsc::channel();
+        let thread = tokio::task::spawn_blocking(move || Err(ended.recv().unwrap_or(SourceError::Expired)));
+        let mut late = Some(Making { thread, endpoint: Text::new("x:443") });
+        // Were it started again, this kubeconfig would be the error.
+        let spec = ClusterSpec {
+            id: crate::domain::ClusterId::new("x"),
+            context: None,
+            kubeconfig: spec::Kubeconfig::Inline("[".to_owned()),
+            namespace: None,
+            production: false,
+            metrics_interval: Duration::from_secs(30),
+        };
+        for _ in 0..2 {
+            let error = build(&spec, &mut late, Duration::from_millis(1)).await.err().unwrap();
+            assert!(matches!(error, SourceError::Credentials { .. }), "{error}");
+            assert!(error.to_string().contains("did not end within"), "{error}");
+        }
+        end.send(SourceError::Unauthorized).unwrap();
+        let error = build(&spec, &mut late, DEADLINE).await.err().unwrap();
+        assert_eq!(error, SourceError::Unauthorized);
+        assert!(late.is_none());
+        let error = build(&spec, &mut late, DEADLINE).await.err().unwrap();
+        assert!(matches!(error, SourceError::Config { .. }), "{error}");
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(20);
 }
