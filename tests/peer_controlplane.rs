@@ -30,14 +30,12 @@ fn kubectl_count(kind: &str) -> usize {
 async fn until(store: &mut Store, rx: &mut Receiver<Observation>, what: &str, done: impl Fn(&Store) -> bool) {
     let start = instant();
     while !done(store) {
-        let left = Duration::from_secs(60).saturating_sub(start.elapsed());
-        match tokio::time::timeout(left, rx.recv()).await {
-            Ok(Some(observation)) => store.apply(observation),
-            Ok(None) => panic!("the sources ended while waiting for {what}"),
-            Err(_) => panic!(
-                "not within a minute: {what}; tasks are {:?}",
-                store.source(&ClusterId::new("plane"), Feed::Tasks).map(|s| &s.freshness)
-            ),
+        let left = Duration::from_mins(1).saturating_sub(start.elapsed());
+        if let Ok(next) = tokio::time::timeout(left, rx.recv()).await {
+            store.apply(next.unwrap_or_else(|| panic!("the sources ended while waiting for {what}")));
+        } else {
+            let tasks = store.source(&ClusterId::new("plane"), Feed::Tasks).map(|s| &s.freshness);
+            panic!("not within a minute: {what}; tasks are {tasks:?}");
         }
     }
 }
