@@ -33,6 +33,9 @@ use crate::store::observation::{Body, Feed, Observation, SourceId};
 /// How long the less wanted kinds wait for the first tasks and nodes.
 const HEAD_START: Duration = Duration::from_millis(400);
 
+/// What one task does until it is stopped.
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The running sources of some clusters. Dropping it stops them.
 pub struct Sources {
     links: BTreeMap<ClusterId, Arc<Link>>,
@@ -61,7 +64,7 @@ impl Sources {
             let source = SourceId { cluster: link.spec.id.clone(), feed };
             Supervisor::new(source, tx.clone(), clock.clone(), Arc::clone(&self.wake))
         };
-        let mut work: Vec<(Option<Feed>, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)> = Vec::new();
+        let mut work: Vec<(Option<Feed>, Work)> = Vec::new();
         for feed in Feed::KUBERNETES {
             let (link, mut ready, supervisor) = (Arc::clone(link), ready.clone(), supervisor(feed));
             work.push((
