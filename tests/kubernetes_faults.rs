@@ -168,9 +168,14 @@ struct Console {
 
 impl Console {
     fn open(address: SocketAddr) -> Self {
+        Self::open_as(address, "{}")
+    }
+
+    /// With this `user` of the kubeconfig.
+    fn open_as(address: SocketAddr, user: &str) -> Self {
         let yaml = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: x, user: x}}}}]\n\
-             clusters: [{{name: x, cluster: {{server: \"http://{address}\"}}}}]\nusers: [{{name: x, user: {{}}}}]\n"
+             clusters: [{{name: x, cluster: {{server: \"http://{address}\"}}}}]\nusers: [{{name: x, user: {user}}}]\n"
         );
         let spec = ClusterSpec {
             id: ClusterId::new("x"),
@@ -319,6 +324,7 @@ async fn denied_is_absent_and_a_refresh_asks_again() {
         console.sources.refresh();
         tokio::task::yield_now().await;
     }
+    assert!(server.asked().len() >= 2, "a refresh, however often, reaches what was denied");
     console.until("the list", |s| has(s, "synced")).await;
 }
 
@@ -358,6 +364,20 @@ async fn refused_credentials_are_read_again() {
     let mut console = Console::open(server.address);
     let said = console.until("the list", |s| has(s, "synced")).await;
     assert!(has(&said, "down: credentials were refused (401)"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_failing_credential_command_is_told_without_its_arguments_and_variables() {
+    let server = Server::start(vec![]).await;
+    let user = r#"{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, interactiveMode: Never, args: ["-c", "echo on-stdout; echo the session has expired >&2; exit 3", in-argument], env: [{name: KEY, value: in-variable}]}}"#;
+    let mut console = Console::open_as(server.address, user);
+    let said = console.until("the failure", |s| has(s, "down: ")).await;
+    let down = said.last().unwrap();
+    assert!(down.starts_with("down: no credentials: ") && down.contains("the session has expired"), "{down}");
+    for secret in ["on-stdout", "in-argument", "in-variable", "KUBERNETES_EXEC_INFO"] {
+        assert!(!down.contains(secret), "{down}");
+    }
+    assert!(server.asked().is_empty(), "nothing is asked without credentials");
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 //! Written once, so that the freshness a person sees means the same everywhere.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -24,6 +26,9 @@ const HEALTHY: Duration = Duration::from_mins(1);
 const DOWN_AFTER: Duration = Duration::from_secs(30);
 /// How often a forbidden or missing source is asked again.
 pub const ABSENT_RETRY: Duration = Duration::from_mins(1);
+
+/// How long a request that can wait lets others go first: it must never starve.
+const STAND_BACK: Duration = Duration::from_secs(2);
 
 /// Random numbers good enough to keep clients from acting in step.
 #[derive(Debug, Clone)]
@@ -86,6 +91,86 @@ impl Backoff {
     pub fn reset(&mut self) {
         self.failures = 0;
     }
+}
+
+/// How soon a request is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// A person waits for it.
+    Wanted,
+    /// It can wait: leaves half of the burst to what is wanted, for a while.
+    Background,
+}
+
+/// The requests that one cluster is asked, as a token bucket: so many at once,
+/// then so many a second.
+#[derive(Debug)]
+pub struct Budget {
+    tokens: Mutex<Tokens>,
+    /// Who waits is served in the order of coming.
+    turn: tokio::sync::Mutex<()>,
+    burst: f64,
+    per_second: f64,
+}
+
+#[derive(Debug)]
+struct Tokens {
+    left: f64,
+    at: Instant,
+}
+
+impl Budget {
+    /// A full bucket of `burst` requests that fills again at `per_second`.
+    #[must_use]
+    pub fn new(burst: u16, per_second: u16) -> Self {
+        let burst = f64::from(burst.max(2));
+        let tokens = Mutex::new(Tokens { left: burst, at: Instant::now() });
+        Self { tokens, turn: tokio::sync::Mutex::default(), burst, per_second: f64::from(per_second.max(1)) }
+    }
+
+    /// Waits until one more request may be sent, and counts it.
+    pub async fn take(&self, priority: Priority) {
+        if priority == Priority::Background {
+            let until = Instant::now() + STAND_BACK;
+            while Instant::now() < until {
+                let Some(wait) = self.try_take(priority) else { return };
+                tokio::time::sleep(wait.min(STAND_BACK)).await;
+            }
+        }
+        let _turn = self.turn.lock().await;
+        while let Some(wait) = self.try_take(Priority::Wanted) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// `None` if a request was counted, else how long to wait before asking again.
+    fn try_take(&self, priority: Priority) -> Option<Duration> {
+        let kept = if priority == Priority::Wanted { 0.0 } else { self.burst / 2.0 };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        tokens.left = (tokens.left + now.duration_since(tokens.at).as_secs_f64() * self.per_second).min(self.burst);
+        tokens.at = now;
+        let missing = kept + 1.0 - tokens.left;
+        if missing <= 0.0 {
+            tokens.left -= 1.0;
+            return None;
+        }
+        // A timer's grain more, so that rounding does not make it ask twice.
+        Some(Duration::from_secs_f64(missing / self.per_second) + Duration::from_millis(1))
+    }
+}
+
+/// Runs a source's work. `Some` if it panicked: what to say of it.
+///
+/// Other sources go on. Where panics abort, as in release builds, this never returns `Some`.
+pub async fn guarded(what: &str, work: impl Future<Output = ()>) -> Option<Text> {
+    let panic = AssertUnwindSafe(work).catch_unwind().await.err()?;
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let said = said.unwrap_or("without a message");
+    tracing::error!(what, said, "a source panicked");
+    Some(Text::new(&format!(
+        "reading {what} stopped by a fault of this program ({said}); start it again, and report it"
+    )))
 }
 
 #[derive(Debug)]
@@ -365,5 +450,56 @@ mod tests {
             wake.notify_waiters();
         });
         assert!(started.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_allows_a_burst_then_a_rate() {
+        let budget = Budget::new(10, 5);
+        let started = Instant::now();
+        for _ in 0..10 {
+            budget.take(Priority::Wanted).await;
+        }
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        for _ in 0..10 {
+            budget.take(Priority::Wanted).await;
+        }
+        let took = started.elapsed();
+        assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(2100), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_leaves_room_for_what_is_wanted() {
+        let budget = Budget::new(10, 5);
+        for _ in 0..5 {
+            assert_eq!(budget.try_take(Priority::Background), None);
+        }
+        assert!(budget.try_take(Priority::Background).is_some());
+        for _ in 0..5 {
+            assert_eq!(budget.try_take(Priority::Wanted), None);
+        }
+        assert!(budget.try_take(Priority::Wanted).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_is_not_starved() {
+        let budget = Budget::new(10, 5);
+        let started = Instant::now();
+        let greedy = async {
+            loop {
+                budget.take(Priority::Wanted).await;
+            }
+        };
+        tokio::select! {
+            () = greedy => {}
+            () = budget.take(Priority::Background) => {}
+        }
+        assert!(started.elapsed() < STAND_BACK * 2, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_reported_in_words() {
+        let said = guarded("tasks", async { panic!("index 7 out of bounds") }).await.unwrap();
+        assert!(said.as_str().starts_with("reading tasks stopped") && said.as_str().contains("index 7"), "{said}");
+        assert_eq!(guarded("tasks", async {}).await, None);
     }
 }

@@ -1,6 +1,7 @@
 //! Connecting, asking, and saying what went wrong in our own words.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use kube::config::{ExecInteractiveMode, KubeConfigOptions};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::decode::Status;
 use super::spec::{self, ClusterSpec};
 use crate::domain::Text;
 use crate::source::SourceError;
+use crate::source::supervise::{Budget, Priority};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,18 +30,33 @@ const MAX_BODY: usize = 256 << 20;
 /// Feeds that fail to connect together share one attempt for this long.
 const SHARE_FAILURE: Duration = Duration::from_millis(300);
 
+/// Requests to one cluster at once, and then a second: room for a list of ten
+/// thousand in pages, and never a flood.
+const BURST: u16 = 40;
+const PER_SECOND: u16 = 20;
+
 /// A way to one cluster, shared by its feeds: one client, made when first asked for.
 pub(super) struct Link {
     pub(super) spec: ClusterSpec,
     slot: Mutex<Slot>,
     /// Set when the server turned a streaming list down, so that the other feeds need not ask.
     pub(super) pages_only: AtomicBool,
+    budget: Arc<Budget>,
 }
 
 #[derive(Default)]
 struct Slot {
     connected: Option<Connected>,
     failed: Option<(Instant, SourceError)>,
+    /// A client being made that took too long. A command cannot be interrupted, so
+    /// it is waited for again instead of being started once more beside itself.
+    late: Option<Making>,
+}
+
+/// A client on its way: the thread that runs the credential command, and where it goes.
+struct Making {
+    thread: JoinHandle<Result<kube::Client, SourceError>>,
+    endpoint: Text,
 }
 
 /// A client, and where it goes.
@@ -46,12 +64,19 @@ struct Slot {
 pub(super) struct Connected {
     pub(super) client: kube::Client,
     pub(super) endpoint: Text,
-    refused: std::sync::Arc<AtomicBool>,
+    refused: Arc<AtomicBool>,
+    budget: Arc<Budget>,
+    priority: Priority,
 }
 
 impl Link {
     pub(super) fn new(spec: ClusterSpec) -> Self {
-        Self { spec, slot: Mutex::default(), pages_only: AtomicBool::new(false) }
+        Self {
+            spec,
+            slot: Mutex::default(),
+            pages_only: AtomicBool::new(false),
+            budget: Arc::new(Budget::new(BURST, PER_SECOND)),
+        }
     }
 
     /// The client; reads the kubeconfig and runs its credential command if there is none yet.
@@ -68,8 +93,10 @@ impl Link {
         {
             return Err(error.clone());
         }
-        match build(&self.spec).await {
-            Ok(connected) => {
+        match build(&self.spec, &mut slot.late, CREDENTIALS).await {
+            Ok((client, endpoint)) => {
+                let (refused, budget) = (Arc::default(), Arc::clone(&self.budget));
+                let connected = Connected { client, endpoint, refused, budget, priority: Priority::Wanted };
                 slot.failed = None;
                 Ok(slot.connected.insert(connected).clone())
             }
@@ -81,7 +108,31 @@ impl Link {
     }
 }
 
-async fn build(spec: &ClusterSpec) -> Result<Connected, SourceError> {
+async fn build(
+    spec: &ClusterSpec,
+    late: &mut Option<Making>,
+    patience: Duration,
+) -> Result<(kube::Client, Text), SourceError> {
+    let mut making = match late.take() {
+        Some(making) => making,
+        None => start(spec).await?,
+    };
+    match tokio::time::timeout(patience, &mut making.thread).await {
+        Ok(Ok(client)) => Ok((client?, making.endpoint)),
+        Ok(Err(_)) => Err(SourceError::Credentials { what: Text::new("making the client was interrupted") }),
+        Err(_) => {
+            *late = Some(making);
+            let what = format!(
+                "the kubeconfig's credential command did not end within {} s; it may be waiting for an answer",
+                patience.as_secs()
+            );
+            Err(SourceError::Credentials { what: Text::new(&what) })
+        }
+    }
+}
+
+/// Reads the kubeconfig and begins to make a client of it.
+async fn start(spec: &ClusterSpec) -> Result<Making, SourceError> {
     let (kubeconfig, context) = (spec.kubeconfig.clone(), spec.context.clone());
     let file = blocking(move || spec::load(&kubeconfig)).await??;
     let mut config = match file {
@@ -103,16 +154,16 @@ async fn build(spec: &ClusterSpec) -> Result<Connected, SourceError> {
     }
     let endpoint = endpoint(&config.cluster_url);
     let at = endpoint.clone();
-    let client = blocking(move || kube::Client::try_from(config).map_err(|e| classify(&e, &at))).await??;
-    Ok(Connected { client, endpoint, refused: std::sync::Arc::default() })
+    let thread = tokio::task::spawn_blocking(move || kube::Client::try_from(config).map_err(|e| classify(&e, &at)));
+    Ok(Making { thread, endpoint })
 }
 
-/// Runs what may wait for a file or a command off the async threads, within a time.
+/// Runs what may wait for a file off the async threads, within a time.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
-    match tokio::time::timeout(CREDENTIALS, tokio::task::spawn_blocking(work)).await {
+    match tokio::time::timeout(CONNECT, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) => Err(SourceError::Credentials { what: Text::new("reading them was interrupted") }),
-        Err(_) => Err(SourceError::TimedOut { what: Text::new("the credential command"), after: CREDENTIALS }),
+        Ok(Err(_)) => Err(SourceError::Config { what: Text::new("reading it was interrupted; it is read again") }),
+        Err(_) => Err(SourceError::TimedOut { what: Text::new("the kubeconfig's file system"), after: CONNECT }),
     }
 }
 
@@ -123,6 +174,11 @@ fn endpoint(url: &http::Uri) -> Text {
 }
 
 impl Connected {
+    /// The same connection for requests that nobody waits for.
+    pub(super) fn in_background(self) -> Self {
+        Self { priority: Priority::Background, ..self }
+    }
+
     /// Sends a GET and returns the answer once its head is there and says success.
     pub(super) async fn get(&self, path: &str, streaming: bool) -> Result<Response<Body>, SourceError> {
         let mut request = Request::get(path);
@@ -151,6 +207,7 @@ impl Connected {
         let request =
             request.body(Body::from(body)).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
         let path = Text::new(request.uri().path());
+        self.budget.take(self.priority).await;
         let response = tokio::time::timeout(ANSWER, self.client.send(request))
             .await
             .map_err(|_| SourceError::TimedOut { what: self.endpoint.clone(), after: ANSWER })?
@@ -265,11 +322,13 @@ fn credentials(error: &kube::client::AuthError) -> String {
     use kube::client::AuthError as E;
     match error {
         E::AuthExecStart(e) => format!("the kubeconfig's credential command cannot be started: {e}"),
-        E::AuthExecRun { cmd, out } => {
+        // Not `cmd`: it is the whole command line, with the arguments and variables
+        // of the kubeconfig, and those may be secrets.
+        E::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let last = said.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
             let last: String = last.chars().take(200).collect();
-            format!("`{cmd}` failed ({}): {last}", out.status)
+            format!("the kubeconfig's credential command failed ({}): {last}", out.status)
         }
         E::AuthExecParse(_) | E::ParseTokenKey(_) => {
             "the credential command's answer is not an ExecCredential".to_owned()
@@ -306,4 +365,33 @@ mod tests {
         let status: Status = serde_json::from_str(r#"{"code":429,"details":{"retryAfterSeconds":3}}"#).unwrap();
         assert_eq!(event_error(&status), SourceError::Throttled { retry_after: Some(Duration::from_secs(3)) });
     }
+
+    #[tokio::test]
+    async fn a_hanging_credential_command_is_named_and_not_started_twice() {
+        let (end, ended) = std::sync::mpsc::channel();
+        let thread = tokio::task::spawn_blocking(move || Err(ended.recv().unwrap_or(SourceError::Expired)));
+        let mut late = Some(Making { thread, endpoint: Text::new("x:443") });
+        // Were it started again, this kubeconfig would be the error.
+        let spec = ClusterSpec {
+            id: crate::domain::ClusterId::new("x"),
+            context: None,
+            kubeconfig: spec::Kubeconfig::Inline("[".to_owned()),
+            namespace: None,
+            production: false,
+            metrics_interval: Duration::from_secs(30),
+        };
+        for _ in 0..2 {
+            let error = build(&spec, &mut late, Duration::from_millis(1)).await.err().unwrap();
+            assert!(matches!(error, SourceError::Credentials { .. }), "{error}");
+            assert!(error.to_string().contains("did not end within"), "{error}");
+        }
+        end.send(SourceError::Unauthorized).unwrap();
+        let error = build(&spec, &mut late, DEADLINE).await.err().unwrap();
+        assert_eq!(error, SourceError::Unauthorized);
+        assert!(late.is_none());
+        let error = build(&spec, &mut late, DEADLINE).await.err().unwrap();
+        assert!(matches!(error, SourceError::Config { .. }), "{error}");
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(20);
 }

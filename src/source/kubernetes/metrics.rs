@@ -18,7 +18,7 @@ pub(super) async fn run(link: Arc<Link>, mut supervisor: Supervisor) {
     supervisor.loading().await;
     loop {
         let sample = async {
-            let connected = link.connect().await?;
+            let connected = link.connect().await?.in_background();
             let json = connected.get_all(&path).await?;
             let garbage = |what: String| SourceError::Garbage { what: Text::new(&what) };
             let json = std::str::from_utf8(&json).map_err(|_| garbage("the sample".to_owned()))?;

@@ -25,13 +25,16 @@ pub use self::logs::{LogStream, LogText};
 pub use self::reader::Reader;
 pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, contexts, in_cluster};
 use super::SourceError;
-use super::supervise::Supervisor;
+use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;
-use crate::domain::{Cluster, ClusterId, Orchestrator, Text};
+use crate::domain::{Cluster, ClusterId, Freshness, Orchestrator, Text};
 use crate::store::observation::{Body, Feed, Observation, SourceId};
 
 /// How long the less wanted kinds wait for the first tasks and nodes.
 const HEAD_START: Duration = Duration::from_millis(400);
+
+/// What one task does until it is stopped.
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The running sources of some clusters. Dropping it stops them.
 pub struct Sources {
@@ -61,32 +64,46 @@ impl Sources {
             let source = SourceId { cluster: link.spec.id.clone(), feed };
             Supervisor::new(source, tx.clone(), clock.clone(), Arc::clone(&self.wake))
         };
-        let mut work: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>> = Vec::new();
+        let mut work: Vec<(Option<Feed>, Work)> = Vec::new();
         for feed in Feed::KUBERNETES {
             let (link, mut ready, supervisor) = (Arc::clone(link), ready.clone(), supervisor(feed));
-            work.push(match feed {
-                Feed::Tasks | Feed::Nodes => {
-                    let go = Arc::clone(&go);
-                    Box::pin(async move { watch::Watcher::new(link, supervisor, Some(go)).run().await })
-                }
-                Feed::NodeMetrics | Feed::TaskMetrics => Box::pin(async move {
-                    head_start(&mut ready).await;
-                    metrics::run(link, supervisor).await;
-                }),
-                _ => Box::pin(async move {
-                    head_start(&mut ready).await;
-                    watch::Watcher::new(link, supervisor, None).run().await;
-                }),
-            });
+            work.push((
+                Some(feed),
+                match feed {
+                    Feed::Tasks | Feed::Nodes => {
+                        let go = Arc::clone(&go);
+                        Box::pin(async move { watch::Watcher::new(link, supervisor, Some(go)).run().await })
+                    }
+                    Feed::NodeMetrics | Feed::TaskMetrics => Box::pin(async move {
+                        head_start(&mut ready).await;
+                        metrics::run(link, supervisor).await;
+                    }),
+                    _ => Box::pin(async move {
+                        head_start(&mut ready).await;
+                        watch::Watcher::new(link, supervisor, None).run().await;
+                    }),
+                },
+            ));
         }
-        let (link, supervisor) = (Arc::clone(link), supervisor(Feed::Nodes));
-        work.push(Box::pin(introduce(link, supervisor)));
-        for future in work {
-            let tx = tx.clone();
+        work.push((None, Box::pin(introduce(Arc::clone(link), supervisor(Feed::Nodes)))));
+        for (feed, future) in work {
+            let (tx, clock, cluster) = (tx.clone(), clock.clone(), link.spec.id.clone());
             self.tasks.spawn(async move {
-                tokio::select! {
-                    () = tx.closed() => {}
-                    () = future => {}
+                let work = guarded(feed.map_or("the version", Feed::word), future);
+                let said = tokio::select! {
+                    () = tx.closed() => None,
+                    said = work => said,
+                };
+                let Some(because) = said else { return };
+                let at = clock.now();
+                let source = SourceId { cluster, feed: feed.unwrap_or(Feed::Nodes) };
+                // Without a version the nodes are as good as before.
+                let body = match feed {
+                    Some(_) => Body::Freshness(Freshness::Down { since: at, because }),
+                    None => Body::Note(because),
+                };
+                if tx.send(Observation { source, at, body }).await.is_err() {
+                    tracing::debug!("nobody listens any more");
                 }
             });
         }

@@ -119,7 +119,10 @@ impl Watcher {
 
     /// Lists if need be, then follows one watch to its end.
     async fn attempt(&mut self) -> Result<(), SourceError> {
-        let connected = self.link.connect().await?;
+        let mut connected = self.link.connect().await?;
+        if !matches!(self.feed, Feed::Tasks | Feed::Nodes | Feed::Deployments | Feed::StatefulSets | Feed::DaemonSets) {
+            connected = connected.in_background();
+        }
         if self.version.is_some() {
             return self.follow(&connected, From::Last).await.map(drop);
         }
