@@ -1,6 +1,5 @@
 //! The app driven by keys as a user presses them: `press("j j d", ...)` and what
 //! comes of it, without a terminal or a source.
-#![expect(clippy::panic, reason = "a test says what it expected by failing")]
 
 mod support;
 

@@ -167,28 +167,71 @@ fn the_words_are_those_of_the_program() {
     assert_eq!(words("/$defs/problem/properties/health/enum"), own(&problems));
 }
 
+/// A deployment that fits on no node: none of its replicas runs, ever.
+#[cfg(feature = "kubernetes")]
+const NOTHING_FITS: &str = r#"
+description = "A deployment that fits on no node."
+seed = 1
+
+[[nodes]]
+group = "general"
+count = 1
+instance = "m7i.xlarge"
+zones = ["eu-west-1a"]
+cpu = 4
+memory = 16
+age = "1d"
+
+[[namespaces]]
+name = "shop"
+
+[[workloads]]
+kind = "deployment"
+namespace = "shop"
+name = "web"
+replicas = 2
+image = "registry.example.com/shop/web:1.0.0"
+cpu = "64"
+memory = "64Mi"
+"#;
+
+/// A cluster on a port where nobody listens.
+#[cfg(feature = "kubernetes")]
+const NOBODY_THERE: &str = r#"
+apiVersion: v1
+kind: Config
+current-context: away
+contexts: [{name: away, context: {cluster: away, user: away}}]
+clusters: [{name: away, cluster: {server: "http://127.0.0.1:9"}}]
+users: [{name: away, user: {}}]
+"#;
+
 #[cfg(feature = "kubernetes")]
 #[test]
-fn the_binary_says_so_too_and_its_exit_code_follows_the_state() {
+fn the_exit_code_follows_the_state() {
     let home = tempfile::tempdir().expect("a directory");
-    for scenario in ["calm", "zone-down"] {
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("the directory can be written to");
+        path.into_os_string().into_string().expect("a path in UTF-8")
+    };
+    let (nothing_fits, nobody_there) = (file("scenario.toml", NOTHING_FITS), file("kubeconfig", NOBODY_THERE));
+    for (arguments, state, code) in [
+        (["--demo", "calm"], "ok", 0),
+        (["--demo", &nothing_fits], "critical", 1),
+        (["--kubeconfig", &nobody_there], "unknown", 2),
+    ] {
         let out = std::process::Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
-            .args(["status", "--demo", scenario, "--format", "json"])
+            .args(["status", "--format", "json"])
+            .args(arguments)
+            .env_clear()
             .env("HOME", home.path())
-            .env("XDG_CONFIG_HOME", home.path())
-            .env("XDG_STATE_HOME", home.path())
-            .env("XDG_CACHE_HOME", home.path())
             .stdin(std::process::Stdio::null())
             .output()
             .expect("it runs");
-        let said: Value = serde_json::from_slice(&out.stdout).expect("JSON on standard output");
-        assert_eq!(faults(&said), Vec::<String>::new(), "{scenario}: {said:#}");
-        let code = match said["state"].as_str() {
-            Some("critical") => 1,
-            Some("unknown") => 2,
-            _ => 0,
-        };
-        assert_eq!(out.status.code(), Some(code), "{scenario}: {}", said["state"]);
-        assert_eq!(said["clusters"][0]["name"], "demo");
+        let error = String::from_utf8_lossy(&out.stderr);
+        let said: Value = serde_json::from_slice(&out.stdout).expect(&error);
+        assert_eq!(faults(&said), Vec::<String>::new(), "{arguments:?}: {said:#}");
+        assert_eq!((said["state"].as_str(), out.status.code()), (Some(state), Some(code)), "{arguments:?}: {said:#}");
     }
 }

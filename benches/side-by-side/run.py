@@ -42,7 +42,7 @@ TOOLS = {
         "args": ["--context", "{context}", "--view", "tasks"],
         "version": ["--version"],
         "row": ROW,
-        "count": r"\btasks\W+([\d,]+)",
+        "count": r"nodes [\d,/]+\s+tasks ([\d,]+)",
         "files": {},
     },
     "sofka": {

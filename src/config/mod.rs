@@ -2,7 +2,7 @@
 //! that point at the line to mend.
 //!
 //! Defaults give way to the file, the file to `QUARTERDECK_*` variables, those to flags.
-//! Each place is read into a [`keys`] layer of its own; positions stay exact.
+//! Each place is read into a `keys` layer of its own; positions stay exact.
 
 mod cluster;
 pub mod diagnostic;

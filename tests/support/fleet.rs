@@ -1,4 +1,5 @@
 //! A small fleet in the store, and a desk to press keys at.
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use std::sync::Arc;
 

@@ -1,0 +1,118 @@
+//! What one observation, one view and one key cost, with 1,000 to 50,000 tasks.
+
+#[path = "../tests/support/fleet.rs"]
+#[expect(dead_code, reason = "the tests' fleet; benches use a part")]
+mod fleet;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fleet::{Desk, cluster, now, observe, task, workload};
+use quarterdeck::domain::{ClusterId, Health, Task};
+use quarterdeck::key::parse_sequence;
+use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
+
+fn tasks(n: usize) -> Vec<Task> {
+    (0..n)
+        .map(|i| {
+            let bad = i % 97 == 0;
+            let status = if bad { "CrashLoopBackOff" } else { "Running" };
+            let health = if bad { Health::Critical } else { Health::Ok };
+            task(&format!("app-{:03}-{i:06}", i % 400), &format!("app-{:03}", i % 400), "node-a", status, health)
+        })
+        .collect()
+}
+
+fn full(n: usize) -> Store {
+    let mut store = Store::expecting([cluster()]);
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks(n)));
+    let workloads = (0..400).map(|i| workload(&format!("app-{i:03}"), 10, 10)).collect();
+    observe(&mut store, Feed::Deployments, Rows::Workloads(workloads));
+    store
+}
+
+fn change(store: &mut Store, round: usize, count: usize, all: &[Task]) {
+    let changed = all
+        .iter()
+        .cycle()
+        .skip(round * count % all.len())
+        .take(count)
+        .map(|t| Task { restarts: u32::try_from(round).unwrap_or(0), last_restart: Some(now()), ..t.clone() })
+        .collect();
+    let source = SourceId { cluster: ClusterId::new("test"), feed: Feed::Tasks };
+    store.apply(Observation { source, at: now(), body: Body::Upsert(Rows::Tasks(changed)) });
+}
+
+fn apply(c: &mut Criterion) {
+    let mut group = c.benchmark_group("apply");
+    let rows = tasks(10_000);
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function("list of 10,000 tasks", |b| {
+        b.iter_batched(
+            || (Store::expecting([cluster()]), rows.clone()),
+            |(mut store, rows)| {
+                observe(&mut store, Feed::Tasks, Rows::Tasks(rows));
+                store
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("1,000 changes among 50,000", |b| {
+        let all = tasks(50_000);
+        let mut store = full(50_000);
+        let mut round = 0;
+        b.iter(|| {
+            round += 1;
+            change(&mut store, round, 1_000, &all);
+        });
+    });
+    group.finish();
+}
+
+fn frames(c: &mut Criterion) {
+    let mut group = c.benchmark_group("view");
+    for n in [1_000, 10_000, 50_000] {
+        group.bench_with_input(BenchmarkId::new("tasks, one of them changed", n), &n, |b, n| {
+            let all = tasks(*n);
+            let mut desk = Desk::new(full(*n));
+            desk.press("3");
+            let mut round = 0;
+            b.iter(|| {
+                round += 1;
+                change(&mut desk.store, round, 1, &all);
+                desk.buffer(160, 48)
+            });
+        });
+        group.bench_with_input(BenchmarkId::new("overview", n), &n, |b, n| {
+            let mut desk = Desk::new(full(*n));
+            b.iter(|| desk.buffer(160, 48));
+        });
+    }
+    group.finish();
+}
+
+/// A key pressed right after a thirtieth of a second's share of 1,000 changes/s.
+fn key_to_frame(c: &mut Criterion) {
+    let mut group = c.benchmark_group("key to frame");
+    for n in [10_000, 50_000] {
+        group.bench_with_input(BenchmarkId::new("1,000 changes/s", n), &n, |b, n| {
+            let all = tasks(*n);
+            let mut desk = Desk::new(full(*n));
+            desk.press("3");
+            let key = parse_sequence("j").unwrap_or_default();
+            let mut round = 0;
+            b.iter(|| {
+                round += 1;
+                change(&mut desk.store, round, 33, &all);
+                desk.arrange();
+                for k in &key {
+                    desk.app.press(*k, &desk.store, now());
+                }
+                desk.buffer(160, 48)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, apply, frames, key_to_frame);
+criterion_main!(benches);

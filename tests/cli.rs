@@ -1,0 +1,108 @@
+//! One-shot commands, run as a script runs them.
+#![cfg(feature = "kubernetes")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+fn quarterdeck(arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().expect("a directory");
+    Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .expect("it runs")
+}
+
+fn text(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn error(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+#[test]
+fn status_as_json_fits_its_schema() {
+    let out = quarterdeck(&["status", "--demo", "--format", "json"]);
+    assert_eq!(out.status.code(), Some(0), "{}", error(&out));
+    let status: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let schema = serde_json::from_str(include_str!("../docs/schema/status-v1.json")).expect("a schema");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let wrong: Vec<String> = validator.iter_errors(&status).map(|e| e.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(status["clusters"][0]["nodes"]["all"], 12);
+    assert!(!validator.is_valid(&serde_json::json!({"version": 1})), "the schema would fit anything");
+}
+
+#[test]
+fn snapshots_settle_at_both_sizes() {
+    for view in ["overview", "nodes", "tasks", "workloads"] {
+        for (size, width, height) in [("80x24", 80, 24), ("200x50", 200, 50)] {
+            let out = quarterdeck(&["snapshot", view, "--demo", "--size", size]);
+            assert_eq!(out.status.code(), Some(0), "{view} {size}: {}", error(&out));
+            let text = text(&out);
+            assert_eq!(text.lines().count(), height, "{view} {size}");
+            assert!(text.lines().all(|l| l.chars().count() <= width), "{view} {size}:\n{text}");
+            assert!(!text.contains("loading"), "{view} {size} has not settled:\n{text}");
+            assert!(text.contains("nodes 12/12"), "{view} {size}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_bad_deployment_is_critical() {
+    let out = quarterdeck(&["snapshot", "overview", "--demo", "bad-deploy", "--after", "30", "--size", "120x30"]);
+    let text = text(&out);
+    assert!(text.contains("CrashLoopBackOff") || text.contains("Error"), "{text}");
+}
+
+#[test]
+fn mistakes_are_told_with_what_would_be_right() {
+    for (arguments, code, says) in [
+        (&["snapshot", "pots", "--demo"][..], 1, "there is no view `pots`; there are overview"),
+        (&["snapshot", "tasks", "--demo", "--size", "80"], 1, "`80` is no size"),
+        (&["snapshot", "tasks", "--demo", "--filter", "colour=red"], 1, "no column `colour`"),
+        (&["status", "--demo", "calmer"], 1, "calmer"),
+        (&["status"], 1, "no cluster was found"),
+        (&["status", "--kubeconfig", "/nonexistent/config"], 1, "/nonexistent/config"),
+        (&["--theme", "nope", "--demo"], 1, "nope"),
+        (&["sim", "--listen", "0.0.0.0:0"], 1, "loopback"),
+        (&[], 1, "needs a terminal"),
+    ] {
+        let out = quarterdeck(arguments);
+        let said = error(&out);
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn config_is_written_once_checked_and_shown() {
+    let home = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .output()
+            .expect("it runs")
+    };
+    assert!(run(&["config", "init"]).status.success());
+    let again = run(&["config", "init"]);
+    assert!(!again.status.success() && error(&again).contains("left as it is"));
+    let checked = run(&["config", "check"]);
+    assert!(checked.status.success(), "{}", error(&checked));
+    assert!(text(&run(&["config", "show"])).contains("logs.tail"));
+}
+
+#[test]
+fn keys_themes_completions_and_the_man_page() {
+    assert!(text(&quarterdeck(&["keys"])).contains("problems-only"));
+    assert!(quarterdeck(&["keys", "--lint"]).status.success());
+    assert!(text(&quarterdeck(&["themes"])).contains("colour-blind"));
+    assert!(quarterdeck(&["themes", "--lint"]).status.success());
+    assert!(text(&quarterdeck(&["completions", "bash"])).contains("_quarterdeck"));
+    assert!(text(&quarterdeck(&["man"])).contains(".TH"));
+}
