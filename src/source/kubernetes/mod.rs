@@ -30,8 +30,10 @@ use crate::clock::Clock;
 use crate::domain::{Cluster, ClusterId, Freshness, Orchestrator, Text};
 use crate::store::observation::{Body, Feed, Observation, SourceId};
 
-/// How long the less wanted kinds wait for the first tasks and nodes.
-const HEAD_START: Duration = Duration::from_millis(400);
+/// How long the less wanted kinds wait for the tasks and nodes to be complete.
+/// On a large cluster their lists, events above all, would slow the server down
+/// just when the screen waits for rows.
+const HEAD_START: Duration = Duration::from_secs(3);
 
 /// What one task does until it is stopped.
 type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -126,7 +128,7 @@ impl Sources {
 }
 
 async fn head_start(ready: &mut signal::Receiver<u8>) {
-    // Both answers, a failure included, or the time: whichever comes first.
+    // Both complete, or failed, or the time is up: whichever comes first.
     let _ = tokio::time::timeout(HEAD_START, ready.wait_for(|answers| *answers >= 2)).await;
 }
 

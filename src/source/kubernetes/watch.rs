@@ -55,6 +55,8 @@ pub(super) struct Watcher {
     jitter: Jitter,
     /// Told once, when there is an answer of any kind.
     go: Option<Arc<signal::Sender<u8>>>,
+    /// No row of its list was sent yet.
+    first: bool,
     /// Watches in a row that ended too soon.
     short: u32,
 }
@@ -71,6 +73,7 @@ impl Watcher {
             batch: Batch::default(),
             version: None,
             jitter: Jitter::default(),
+            first: go.is_some(),
             go,
             short: 0,
         }
@@ -193,9 +196,10 @@ impl Watcher {
             }
             taken?;
             self.supervisor.alive();
-            if initial && self.go.is_some() && !self.batch.is_empty() {
+            if initial && self.first && !self.batch.is_empty() {
+                // The first screen at once; the rest in batches.
+                self.first = false;
                 self.flush().await;
-                self.answered();
             }
         }
     }
@@ -238,6 +242,7 @@ impl Watcher {
                         *initial = false;
                         self.flush().await;
                         self.supervisor.synced().await;
+                        self.answered();
                     } else if !*initial {
                         self.supervisor.emit(Body::Alive).await;
                     }
@@ -288,11 +293,11 @@ impl Watcher {
                 }
             }
             self.flush().await;
-            self.answered();
             next = page.metadata.r#continue;
             if next.is_empty() {
                 self.version = Some(page.metadata.resource_version);
                 self.supervisor.synced().await;
+                self.answered();
                 return Ok(());
             }
         }
