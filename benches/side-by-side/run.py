@@ -45,6 +45,15 @@ TOOLS = {
         "count": r"nodes [\d,/]+\s+tasks ([\d,]+)",
         "files": {},
     },
+    # The same program on its first screen, for the bytes that one costs.
+    "quarterdeck-overview": {
+        "binary": [ROOT / "target/release/quarterdeck", "quarterdeck"],
+        "args": ["--context", "{context}", "--view", "overview"],
+        "version": ["--version"],
+        "row": r"nodes [\d,/]+\s+tasks [\d,]+",
+        "count": r"nodes [\d,/]+\s+tasks ([\d,]+)",
+        "files": {},
+    },
     "sofka": {
         "binary": [CACHE / "tools/bin/sofka", "sofka"],
         "args": ["--kubeconfig", "{kubeconfig}", "--context", "{context}", "-A", "pods"],
@@ -381,7 +390,7 @@ def window(term, seconds):
         "seconds": took,
         "cpu_pct": 100 * cpu / took,
         "bytes_s": out / took,
-        "rss_mib": statistics.median(rss),
+        "rss_mib": statistics.median(rss or [rss_mib(term.pid)]),
         "machine_busy_pct": 100 * (machine_busy() - busy0) / took / os.cpu_count(),
     }
 
@@ -447,7 +456,7 @@ def table(results, cluster, args):
         if all(v is None for v in values.values()):
             continue
         row = [title.format(rate=f"{args.rate:g}")] + [fmt.format(values[t]) if values[t] is not None else "n/a" for t in tools]
-        peers = [v for t, v in values.items() if t != us and v is not None]
+        peers = [v for t, v in values.items() if not t.startswith("quarterdeck") and v is not None]
         best = min(peers) if peers else None
         if us and len(tools) > 1:
             row.append(f"{values[us] / best:.2f}" if best and values[us] is not None else "equal" if best == values[us] == 0 else "n/a")

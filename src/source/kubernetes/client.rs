@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
@@ -24,7 +25,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a credential command may take.
 const CREDENTIALS: Duration = Duration::from_secs(30);
 /// How long the server may take to begin its answer.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// A whole answer that is held at once is never larger.
 const MAX_BODY: usize = 256 << 20;
 /// Feeds that fail to connect together share one attempt for this long.
@@ -179,31 +180,38 @@ impl Connected {
         Self { priority: Priority::Background, ..self }
     }
 
-    /// Sends a GET and returns the answer once its head is there and says success.
-    pub(super) async fn get(&self, path: &str, streaming: bool) -> Result<Response<Body>, SourceError> {
-        let mut request = Request::get(path);
-        if streaming {
-            // Some servers compress each event of a watch as a gzip member of its
-            // own, and the client reads only the first.
-            request = request.header(http::header::ACCEPT_ENCODING, "identity");
-        }
+    /// Sends a GET that says which languages are understood, and returns the
+    /// answer once its head is there and says success.
+    pub(super) async fn get(&self, path: &str, accept: &'static str) -> Result<Response<Body>, SourceError> {
+        self.send(Request::get(path).header(ACCEPT, accept), Vec::new()).await
+    }
+
+    /// The same for an answer that goes on and on.
+    pub(super) async fn watch(&self, path: &str, accept: &'static str) -> Result<Response<Body>, SourceError> {
+        // Some servers compress each event of a watch as a gzip member of its
+        // own, and the client reads only the first.
+        let request = Request::get(path).header(ACCEPT, accept).header(ACCEPT_ENCODING, "identity");
         self.send(request, Vec::new()).await
     }
 
     /// Sends a GET and returns the whole answer.
     pub(super) async fn get_all(&self, path: &str) -> Result<Vec<u8>, SourceError> {
-        let response = self.get(path, false).await?;
+        let response = self.get(path, "application/json").await?;
         self.collect(response).await
     }
 
     /// Sends a POST of JSON and returns the whole answer.
     pub(super) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Vec<u8>, SourceError> {
-        let request = Request::post(path).header(http::header::CONTENT_TYPE, "application/json");
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
         let response = self.send(request, json).await?;
         self.collect(response).await
     }
 
-    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Response<Body>, SourceError> {
+    pub(super) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Vec<u8>,
+    ) -> Result<Response<Body>, SourceError> {
         let request =
             request.body(Body::from(body)).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
         let path = Text::new(request.uri().path());
@@ -226,7 +234,7 @@ impl Connected {
         Err(refusal(head.status, retry_after(&head.headers, &status), &status.message, path.as_str()))
     }
 
-    async fn collect(&self, response: Response<Body>) -> Result<Vec<u8>, SourceError> {
+    pub(super) async fn collect(&self, response: Response<Body>) -> Result<Vec<u8>, SourceError> {
         let mut body = Limited::new(response.into_body(), MAX_BODY);
         let mut all = Vec::new();
         loop {
@@ -242,6 +250,12 @@ impl Connected {
     }
 }
 
+/// What an answer says it is; empty if nothing.
+pub(super) fn content_type(response: &Response<Body>) -> String {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
 /// The connection broke in the middle of an answer.
 pub(super) fn cut(endpoint: &Text, error: &(dyn StdError + 'static)) -> SourceError {
     let reason = Text::new(&format!("the connection broke ({})", innermost(error)));
@@ -249,7 +263,7 @@ pub(super) fn cut(endpoint: &Text, error: &(dyn StdError + 'static)) -> SourceEr
 }
 
 fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
-    let header = headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let header = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     header.or(Some(status.details.retry_after_seconds).filter(|s| *s > 0)).map(bounded)
 }
 

@@ -176,7 +176,12 @@ impl Log {
             let connected = self.reader.link.connect().await?;
             let path = self.path();
             self.lines = Lines::default();
-            self.body = Some(connected.get(&path, self.request.follow).await?.into_body());
+            let answer = if self.request.follow {
+                connected.watch(&path, "*/*").await?
+            } else {
+                connected.get(&path, "*/*").await?
+            };
+            self.body = Some(answer.into_body());
             if self.opened {
                 self.seen.resume();
             }

@@ -5,10 +5,13 @@
 
 mod client;
 mod decode;
+mod events;
+mod list;
 mod logs;
 mod metrics;
 mod paths;
 pub mod project;
+mod protobuf;
 mod reader;
 mod spec;
 mod watch;

@@ -8,10 +8,11 @@ use http_body_util::BodyExt;
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
 
-use super::client::{Connected, Link, cut, event_error};
-use super::decode::{Event, Lines, Page, Status, garbage, meta};
-use super::paths;
+use super::client::{Connected, Link, content_type, cut, event_error};
+use super::events::{Object, Stream};
+use super::list::Listed;
 use super::project::{Projector, Row};
+use super::{paths, protobuf};
 use crate::domain::{ObjectId, Text};
 use crate::source::SourceError;
 use crate::source::supervise::{Jitter, Supervisor};
@@ -46,12 +47,13 @@ enum End {
 }
 
 pub(super) struct Watcher {
-    link: Arc<Link>,
-    supervisor: Supervisor,
-    feed: Feed,
-    projector: Projector,
-    batch: Batch,
-    version: Option<String>,
+    pub(super) link: Arc<Link>,
+    pub(super) supervisor: Supervisor,
+    pub(super) feed: Feed,
+    pub(super) projector: Projector,
+    pub(super) batch: Batch,
+    /// Where the next watch begins.
+    pub(super) version: Option<String>,
     jitter: Jitter,
     /// Told once, when there is an answer of any kind.
     go: Option<Arc<signal::Sender<u8>>>,
@@ -114,7 +116,7 @@ impl Watcher {
         }
     }
 
-    fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if let Some(go) = self.go.take() {
             go.send_modify(|answers| *answers += 1);
         }
@@ -129,13 +131,23 @@ impl Watcher {
         if self.version.is_some() {
             return self.follow(&connected, From::Last).await.map(drop);
         }
+        let mut begun = String::new();
+        if self.reads_protobuf() {
+            match self.list(&connected).await? {
+                Listed::All => return self.follow(&connected, From::Last).await.map(drop),
+                Listed::Begun(next) => begun = next,
+            }
+        }
         if !self.link.pages_only.load(Ordering::Relaxed) {
             match self.follow(&connected, From::Start).await? {
                 End::Over => return Ok(()),
-                End::PagesOnly => self.link.pages_only.store(true, Ordering::Relaxed),
+                End::PagesOnly => {
+                    self.link.pages_only.store(true, Ordering::Relaxed);
+                    begun.clear();
+                }
             }
         }
-        self.pages(&connected).await?;
+        self.pages(&connected, begun).await?;
         self.follow(&connected, From::Last).await.map(drop)
     }
 
@@ -151,7 +163,9 @@ impl Watcher {
 
     async fn follow(&mut self, connected: &Connected, from: From) -> Result<End, SourceError> {
         let path = self.watch_path(from);
-        let response = match connected.get(&path, true).await {
+        let protobuf = self.reads_protobuf() && from == From::Last;
+        let accept = if protobuf { protobuf::ACCEPT_WATCH } else { "application/json" };
+        let response = match connected.watch(&path, accept).await {
             Err(SourceError::Server { code: 400 | 422, .. }) if from == From::Start => return Ok(End::PagesOnly),
             other => other?,
         };
@@ -161,7 +175,8 @@ impl Watcher {
         } else {
             self.supervisor.resumed().await;
         }
-        let (mut body, mut lines) = (response.into_body(), Lines::default());
+        let mut stream = Stream::of(&content_type(&response));
+        let mut body = response.into_body();
         loop {
             let patience = match (self.batch.is_empty(), initial) {
                 (false, _) => LINGER,
@@ -178,7 +193,7 @@ impl Watcher {
                     return Err(SourceError::TimedOut { what: connected.endpoint.clone(), after: SILENCE });
                 }
                 Ok(None) if initial => return Err(cut_short(connected)),
-                // Half an event may be left in `lines`: it comes again, since the
+                // Half an event may be left in `stream`: it comes again, since the
                 // version is only moved past what was read whole.
                 Ok(None) => return Ok(End::Over),
                 Ok(Some(Err(e))) if initial => return Err(cut(&connected.endpoint, &e)),
@@ -188,10 +203,10 @@ impl Watcher {
                 }
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             };
-            lines.push(&chunk);
-            let taken = self.take_in(&lines, &mut initial).await;
-            lines.take();
-            for _ in 0..lines.dropped() {
+            stream.push(&chunk);
+            let taken = self.take_in(&stream, &mut initial).await;
+            stream.take();
+            for _ in 0..stream.dropped() {
                 self.note("an object of more than 16 MiB was skipped").await;
             }
             taken?;
@@ -204,55 +219,41 @@ impl Watcher {
         }
     }
 
-    /// Takes in the whole lines of a chunk.
-    async fn take_in(&mut self, lines: &Lines, initial: &mut bool) -> Result<(), SourceError> {
+    /// Takes in the whole events of a chunk.
+    async fn take_in(&mut self, stream: &Stream, initial: &mut bool) -> Result<(), SourceError> {
         let mut last = None;
-        for line in lines.iter() {
-            let event: Event<'_> = match serde_json::from_slice(line) {
-                Ok(event) => event,
-                Err(e) => {
+        for event in stream.events() {
+            let (kind, object) = match event {
+                Ok(parts) => parts,
+                Err(error) => {
                     self.remember(last);
-                    return Err(garbage("a line of the watch", &e));
+                    return Err(error);
                 }
             };
-            let json = event.object.get();
-            match event.kind.as_ref() {
+            match kind.as_ref() {
                 "ADDED" | "MODIFIED" => {
-                    match self.projector.row(self.feed, json) {
+                    match object.row(self.feed, &mut self.projector) {
                         Ok(row) => self.upsert(row).await,
                         Err(e) => self.note(&format!("skipped: {e}")).await,
                     }
-                    last = Some(event.object);
+                    last = Some(object);
                 }
                 "DELETED" => {
-                    match self.projector.id(self.feed, json) {
+                    match object.id(self.feed, &mut self.projector) {
                         Ok(id) => self.remove(id).await,
                         Err(e) => self.note(&format!("skipped: {e}")).await,
                     }
-                    last = Some(event.object);
+                    last = Some(object);
                 }
                 "BOOKMARK" => {
-                    let Some(meta) = meta(event.object) else { continue };
-                    let ends = meta.ends_initial_events();
                     last = None;
-                    if !*initial || ends {
-                        self.version = Some(meta.resource_version);
-                    }
-                    if *initial && ends {
-                        *initial = false;
-                        self.flush().await;
-                        self.supervisor.synced().await;
-                        self.answered();
-                    } else if !*initial {
-                        self.supervisor.emit(Body::Alive).await;
-                    }
+                    self.bookmark(object, initial).await;
                 }
                 "ERROR" => {
                     if !*initial {
                         self.remember(last);
                     }
-                    let status: Status = serde_json::from_str(json).unwrap_or_default();
-                    return Err(event_error(&status));
+                    return Err(event_error(&object.status()));
                 }
                 other => {
                     let what = format!("an unknown watch event \"{other}\" was skipped");
@@ -267,43 +268,33 @@ impl Watcher {
         Ok(())
     }
 
+    async fn bookmark(&mut self, object: Object<'_>, initial: &mut bool) {
+        let Some(meta) = object.meta() else { return };
+        let ends = meta.ends_initial_events();
+        if !*initial || ends {
+            self.version = Some(meta.resource_version);
+        }
+        if *initial && ends {
+            *initial = false;
+            self.flush().await;
+            self.supervisor.synced().await;
+            self.answered();
+        } else if !*initial {
+            self.supervisor.emit(Body::Alive).await;
+        }
+    }
+
     /// One look into the newest object of a chunk is enough to know where we are.
-    fn remember(&mut self, last: Option<&serde_json::value::RawValue>) {
+    fn remember(&mut self, last: Option<Object<'_>>) {
         if self.version.is_some()
-            && let Some(meta) = last.and_then(meta)
+            && let Some(meta) = last.and_then(Object::meta)
             && !meta.resource_version.is_empty()
         {
             self.version = Some(meta.resource_version);
         }
     }
 
-    async fn pages(&mut self, connected: &Connected) -> Result<(), SourceError> {
-        let list = paths::list(self.feed, self.link.spec.namespace.as_deref());
-        let mut next = String::new();
-        self.batch = Batch::default();
-        self.supervisor.emit(Body::Begin).await;
-        loop {
-            let position = if next.is_empty() { next } else { format!("&continue={}", paths::encode(&next)) };
-            let json = connected.get_all(&format!("{list}?limit=500{position}")).await?;
-            let page: Page<'_> = serde_json::from_slice(&json).map_err(|e| garbage("the list", &e))?;
-            for item in page.items {
-                match self.projector.row(self.feed, item.get()) {
-                    Ok(row) => self.upsert(row).await,
-                    Err(e) => self.note(&format!("skipped: {e}")).await,
-                }
-            }
-            self.flush().await;
-            next = page.metadata.r#continue;
-            if next.is_empty() {
-                self.version = Some(page.metadata.resource_version);
-                self.supervisor.synced().await;
-                self.answered();
-                return Ok(());
-            }
-        }
-    }
-
-    async fn upsert(&mut self, row: Row) {
+    pub(super) async fn upsert(&mut self, row: Row) {
         if !self.batch.removed.is_empty() || self.batch.rows.as_ref().is_some_and(|r| r.len() >= BATCH) {
             self.flush().await;
         }
@@ -317,7 +308,7 @@ impl Watcher {
         self.batch.removed.push(id);
     }
 
-    async fn flush(&mut self) {
+    pub(super) async fn flush(&mut self) {
         let Batch { rows, removed } = std::mem::take(&mut self.batch);
         if let Some(rows) = rows {
             self.supervisor.emit(Body::Upsert(rows)).await;
@@ -327,19 +318,19 @@ impl Watcher {
         }
     }
 
-    async fn note(&self, what: &str) {
+    pub(super) async fn note(&self, what: &str) {
         self.supervisor.emit(Body::Note(Text::new(what))).await;
     }
 }
 
-fn cut_short(connected: &Connected) -> SourceError {
+pub(super) fn cut_short(connected: &Connected) -> SourceError {
     let reason = Text::new("the connection ended before the list was complete");
     SourceError::Unreachable { endpoint: connected.endpoint.clone(), reason }
 }
 
 /// Rows or removals on their way, never both: their order matters.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     rows: Option<Rows>,
     removed: Vec<ObjectId>,
 }

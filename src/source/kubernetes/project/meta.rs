@@ -58,7 +58,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 }
 
 /// An owner reference.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Owner<'a> {
     /// Kind.
     #[serde(borrow, default)]

@@ -9,6 +9,7 @@ mod meta;
 mod misc;
 mod node;
 mod pod;
+mod wire;
 mod workload;
 
 use serde::Deserialize;
@@ -47,6 +48,27 @@ pub struct ProjectError {
     pub name: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+fn unread(feed: Feed, reason: &str) -> ProjectError {
+    ProjectError { what: feed.word(), name: "without a name".to_owned(), reason: reason.to_owned() }
+}
+
+/// The row, if it says whose it is.
+fn named(feed: Feed, row: Row) -> Result<Row, ProjectError> {
+    let id = match &row {
+        Row::Node(r) => &r.id,
+        Row::Task(r) => &r.id,
+        Row::Workload(r) => &r.id,
+        Row::Event(r) => &r.id,
+        Row::Autoscaler(r) => &r.id,
+        Row::DisruptionBudget(r) => &r.id,
+    };
+    if id.name.is_empty() {
+        let reason = "it has no name".to_owned();
+        return Err(ProjectError { what: feed.word(), name: String::new(), reason });
+    }
+    Ok(row)
 }
 
 /// Turns the objects of one cluster into rows; keeps what they share.
@@ -108,19 +130,21 @@ impl Projector {
             Feed::Jobs => Row::Workload(workload::job(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::CronJobs => Row::Workload(workload::cron_job(&serde_json::from_str(json).map_err(fail)?, self)),
         };
-        let id = match &row {
-            Row::Node(r) => &r.id,
-            Row::Task(r) => &r.id,
-            Row::Workload(r) => &r.id,
-            Row::Event(r) => &r.id,
-            Row::Autoscaler(r) => &r.id,
-            Row::DisruptionBudget(r) => &r.id,
+        named(feed, row)
+    }
+
+    /// One object's row, from the bytes of its protobuf message: of a pod or a node.
+    ///
+    /// # Errors
+    /// When the bytes are not such an object, or the feed has no other reading than JSON.
+    pub fn row_of_protobuf(&mut self, feed: Feed, bytes: &[u8]) -> Result<Row, ProjectError> {
+        let malformed = |e: super::protobuf::Malformed| unread(feed, &e.to_string());
+        let row = match feed {
+            Feed::Tasks => Row::Task(pod::task(&wire::pod(bytes).map_err(malformed)?, self)),
+            Feed::Nodes => Row::Node(node::node(&wire::node(bytes).map_err(malformed)?, self)),
+            _ => return Err(unread(feed, "it is read as JSON only")),
         };
-        if id.name.is_empty() {
-            let reason = "it has no name".to_owned();
-            return Err(ProjectError { what: feed.word(), name: String::new(), reason });
-        }
-        Ok(row)
+        named(feed, row)
     }
 
     /// One object's identity.
@@ -134,6 +158,15 @@ impl Projector {
             reason: Text::new(&e.to_string()).to_string(),
         })?;
         Ok(self.identity(kind(feed), &object.metadata))
+    }
+
+    /// One object's identity, from the bytes of its protobuf message of any kind.
+    ///
+    /// # Errors
+    /// When the bytes are not an object.
+    pub fn id_of_protobuf(&mut self, feed: Feed, bytes: &[u8]) -> Result<ObjectId, ProjectError> {
+        let meta = wire::object(bytes).map_err(|e| unread(feed, &e.to_string()))?;
+        Ok(self.identity(kind(feed), &meta))
     }
 
     /// What a metrics list measured, containers of a pod added up. An entry that

@@ -7,64 +7,64 @@ use super::meta::{Condition, Meta, Pairs, Str, condition, nullable};
 use crate::domain::{Bytes, CapacityType, Kind, Millicores, Node, NodeCondition, Resources, Text};
 
 /// A node, as far as it is shown.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct NodeObject<'a> {
     #[serde(borrow)]
-    metadata: Meta<'a>,
+    pub(super) metadata: Meta<'a>,
     #[serde(borrow, default)]
-    spec: Spec<'a>,
+    pub(super) spec: Spec<'a>,
     #[serde(borrow, default)]
-    status: Status<'a>,
+    pub(super) status: Status<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Spec<'a> {
+pub(super) struct Spec<'a> {
     #[serde(default)]
-    unschedulable: bool,
+    pub(super) unschedulable: bool,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    taints: Vec<Taint<'a>>,
+    pub(super) taints: Vec<Taint<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Taint<'a> {
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Taint<'a> {
     #[serde(borrow, default)]
-    key: Str<'a>,
+    pub(super) key: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    value: Str<'a>,
+    pub(super) value: Str<'a>,
     #[serde(borrow, default)]
-    effect: Str<'a>,
+    pub(super) effect: Str<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
+pub(super) struct Status<'a> {
     #[serde(borrow, default)]
-    allocatable: Pairs<'a>,
+    pub(super) allocatable: Pairs<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    conditions: Vec<Condition<'a>>,
+    pub(super) conditions: Vec<Condition<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    addresses: Vec<Address<'a>>,
+    pub(super) addresses: Vec<Address<'a>>,
     #[serde(borrow, default)]
-    node_info: Info<'a>,
+    pub(super) node_info: Info<'a>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Address<'a> {
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Address<'a> {
     #[serde(borrow, default, rename = "type")]
-    kind: Str<'a>,
+    pub(super) kind: Str<'a>,
     #[serde(borrow, default)]
-    address: Str<'a>,
+    pub(super) address: Str<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Info<'a> {
+pub(super) struct Info<'a> {
     #[serde(borrow, default)]
-    kubelet_version: Str<'a>,
+    pub(super) kubelet_version: Str<'a>,
     #[serde(borrow, default)]
-    os_image: Str<'a>,
+    pub(super) os_image: Str<'a>,
     #[serde(borrow, default)]
-    container_runtime_version: Str<'a>,
+    pub(super) container_runtime_version: Str<'a>,
 }
 
 /// A node's row.

@@ -35,113 +35,113 @@ impl Shared {
 }
 
 /// A pod, as far as it is shown.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Pod<'a> {
     #[serde(borrow)]
-    metadata: Meta<'a>,
+    pub(super) metadata: Meta<'a>,
     #[serde(borrow, default)]
-    spec: Spec<'a>,
+    pub(super) spec: Spec<'a>,
     #[serde(borrow, default)]
-    status: Status<'a>,
+    pub(super) status: Status<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Spec<'a> {
+pub(super) struct Spec<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
-    node_name: Str<'a>,
+    pub(super) node_name: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    containers: Vec<ContainerSpec<'a>>,
+    pub(super) containers: Vec<ContainerSpec<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    init_containers: Vec<ContainerSpec<'a>>,
+    pub(super) init_containers: Vec<ContainerSpec<'a>>,
     #[serde(borrow, default)]
-    overhead: Pairs<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ContainerSpec<'a> {
-    #[serde(borrow, default)]
-    name: Str<'a>,
-    #[serde(borrow, default)]
-    image: Str<'a>,
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    restart_policy: Str<'a>,
-    #[serde(borrow, default)]
-    resources: Requirements<'a>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Requirements<'a> {
-    #[serde(borrow, default)]
-    requests: Pairs<'a>,
-    #[serde(borrow, default)]
-    limits: Pairs<'a>,
+    pub(super) overhead: Pairs<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status<'a> {
+pub(super) struct ContainerSpec<'a> {
+    #[serde(borrow, default)]
+    pub(super) name: Str<'a>,
+    #[serde(borrow, default)]
+    pub(super) image: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    phase: Str<'a>,
+    pub(super) restart_policy: Str<'a>,
+    #[serde(borrow, default)]
+    pub(super) resources: Requirements<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Requirements<'a> {
+    #[serde(borrow, default)]
+    pub(super) requests: Pairs<'a>,
+    #[serde(borrow, default)]
+    pub(super) limits: Pairs<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
-    reason: Str<'a>,
+    pub(super) phase: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    message: Str<'a>,
+    pub(super) reason: Str<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    pub(super) message: Str<'a>,
     #[serde(borrow, default, rename = "podIP", deserialize_with = "nullable")]
-    pod_ip: Str<'a>,
+    pub(super) pod_ip: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    qos_class: Str<'a>,
+    pub(super) qos_class: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    conditions: Vec<Condition<'a>>,
+    pub(super) conditions: Vec<Condition<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    container_statuses: Vec<ContainerStatus<'a>>,
+    pub(super) container_statuses: Vec<ContainerStatus<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    init_container_statuses: Vec<ContainerStatus<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ContainerStatus<'a> {
-    #[serde(borrow, default)]
-    name: Str<'a>,
-    #[serde(default)]
-    ready: bool,
-    #[serde(default)]
-    started: Option<bool>,
-    #[serde(default)]
-    restart_count: u32,
-    #[serde(borrow, default)]
-    state: State<'a>,
-    #[serde(borrow, default)]
-    last_state: State<'a>,
+    pub(super) init_container_statuses: Vec<ContainerStatus<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct State<'a> {
+#[serde(rename_all = "camelCase")]
+pub(super) struct ContainerStatus<'a> {
     #[serde(borrow, default)]
-    waiting: Option<Why<'a>>,
+    pub(super) name: Str<'a>,
     #[serde(default)]
-    running: Option<de::IgnoredAny>,
+    pub(super) ready: bool,
+    #[serde(default)]
+    pub(super) started: Option<bool>,
+    #[serde(default)]
+    pub(super) restart_count: u32,
     #[serde(borrow, default)]
-    terminated: Option<Why<'a>>,
+    pub(super) state: State<'a>,
+    #[serde(borrow, default)]
+    pub(super) last_state: State<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct State<'a> {
+    #[serde(borrow, default)]
+    pub(super) waiting: Option<Why<'a>>,
+    #[serde(default)]
+    pub(super) running: Option<de::IgnoredAny>,
+    #[serde(borrow, default)]
+    pub(super) terminated: Option<Why<'a>>,
 }
 
 use serde::de;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Why<'a> {
+pub(super) struct Why<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
-    reason: Str<'a>,
+    pub(super) reason: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
-    message: Str<'a>,
+    pub(super) message: Str<'a>,
     #[serde(default)]
-    exit_code: i32,
+    pub(super) exit_code: i32,
     #[serde(default)]
-    signal: i32,
+    pub(super) signal: i32,
     #[serde(default)]
-    finished_at: Option<Timestamp>,
+    pub(super) finished_at: Option<Timestamp>,
 }
 
 impl ContainerSpec<'_> {
