@@ -3,7 +3,11 @@
 //! Whatever happens (quit, signal, panic, suspend) the terminal is given back
 //! as it was: raw mode off, the main screen, the cursor shown.
 
-use std::io::{self, BufWriter, Stdout, Write};
+mod frame;
+
+use std::cell::RefCell;
+use std::io::{self, Stdout, Write};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
@@ -12,8 +16,8 @@ use crossterm::event::{
     KeyModifiers,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode, size,
+    Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode, size,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
@@ -27,15 +31,16 @@ use crate::key::{Key, KeyCode};
 /// only once.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-type Out = BufWriter<Stdout>;
+type Out = Rc<RefCell<frame::Frame<Stdout>>>;
+type Backend = CrosstermBackend<frame::Pen<Stdout>>;
 
 /// The screen while it is ours.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Out>>,
+    terminal: Terminal<Backend>,
+    out: Out,
     /// What the terminal sends; dropped around a suspension, because an unpolled
     /// stream still reads standard input.
     pub events: Option<EventStream>,
-    synchronized: bool,
 }
 
 impl Screen {
@@ -45,11 +50,8 @@ impl Screen {
     /// When it cannot be put into raw mode: standard input or output is none.
     pub fn enter() -> io::Result<Self> {
         take()?;
-        let terminal = fresh()?;
-        // Terminals ignore the mode they do not know, but the Linux console and
-        // plain serial lines print it.
-        let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
-        Ok(Self { terminal, events: Some(EventStream::new()), synchronized })
+        let (terminal, out) = fresh()?;
+        Ok(Self { terminal, out, events: Some(EventStream::new()) })
     }
 
     /// Draws a frame; only cells that changed are sent.
@@ -57,19 +59,13 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect) -> Option<Position>) -> io::Result<()> {
-        if self.synchronized {
-            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        }
         self.terminal.draw(|frame| {
             let area = frame.area();
             if let Some(at) = draw(frame.buffer_mut(), area) {
                 frame.set_cursor_position(at);
             }
         })?;
-        if self.synchronized {
-            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        }
-        self.terminal.backend_mut().flush()
+        self.out.borrow_mut().send()
     }
 
     /// Everything is drawn again from nothing.
@@ -77,7 +73,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal = fresh()?;
+        (self.terminal, self.out) = fresh()?;
         Ok(())
     }
 
@@ -111,7 +107,7 @@ impl Screen {
             write!(out, "\u{1b}Ptmux;{}\u{1b}\\", osc.replace('\u{1b}', "\u{1b}\u{1b}"))?;
         }
         out.write_all(osc.as_bytes())?;
-        out.flush()
+        self.out.borrow_mut().send()
     }
 }
 
@@ -120,12 +116,16 @@ impl Screen {
 /// The viewport is fixed, and made anew when the size changes: ratatui's own
 /// clearing asks the terminal where its cursor is and waits for the answer,
 /// which on a slow line is too long and on a silent one for ever.
-fn fresh() -> io::Result<Terminal<CrosstermBackend<Out>>> {
-    let mut backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+fn fresh() -> io::Result<(Terminal<Backend>, Out)> {
+    // Terminals ignore the mode they do not know, but the Linux console and
+    // plain serial lines print it.
+    let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
+    let out = Rc::new(RefCell::new(frame::Frame::new(io::stdout(), synchronized)));
+    let mut backend = CrosstermBackend::new(frame::Pen(Rc::clone(&out)));
     queue!(backend, Clear(ClearType::All))?;
     let (width, height) = size()?;
     let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-    Terminal::with_options(backend, TerminalOptions { viewport })
+    Ok((Terminal::with_options(backend, TerminalOptions { viewport })?, out))
 }
 
 impl Drop for Screen {
