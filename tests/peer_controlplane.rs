@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::{ClusterId, Freshness};
+use quarterdeck::source::kubernetes::project::Projector;
 use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, Sources};
 use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc::Receiver;
@@ -40,6 +41,49 @@ async fn until(store: &mut Store, rx: &mut Receiver<Observation>, what: &str, do
     }
 }
 
+/// How large the cluster is to be, for runs at full size.
+fn size(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+/// The same pods and nodes, as JSON and as protobuf, must make the same rows.
+async fn both_readings_agree(kubeconfig: &std::path::Path) {
+    let file = kube::config::Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
+    let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await;
+    let client = kube::Client::try_from(config.expect("a configuration")).expect("a client");
+    for (feed, path) in [(Feed::Tasks, "/api/v1/namespaces/shapes/pods"), (Feed::Nodes, "/api/v1/nodes")] {
+        let mut projector = Projector::new(ClusterId::new("plane"));
+        let (mut json, mut agree) = (Vec::new(), false);
+        // Between the two requests something may change: then they are asked again.
+        for _ in 0..5 {
+            let body = get(&client, path, "application/json").await;
+            let list: List = serde_json::from_slice(&body).expect("a list");
+            json = list.items.iter().map(|o| projector.row(feed, o.get()).expect("a row")).collect();
+            let body = get(&client, path, "application/vnd.kubernetes.protobuf").await;
+            let protobuf = projector.rows_of_protobuf(feed, &body).expect("the rows of a protobuf list");
+            agree = json == protobuf;
+            if agree {
+                break;
+            }
+            eprintln!("{path}: {:?}", json.iter().zip(&protobuf).find(|(a, b)| a != b));
+        }
+        assert!(agree, "{path} reads differently as JSON and as protobuf");
+        assert!(json.len() >= 20, "only {} of {path}", json.len());
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct List {
+    items: Vec<Box<serde_json::value::RawValue>>,
+}
+
+async fn get(client: &kube::Client, path: &str, accept: &str) -> Vec<u8> {
+    let request = http::Request::get(path).header(http::header::ACCEPT, accept);
+    let response = client.send(request.body(kube::client::Body::empty()).expect("a request")).await.expect("an answer");
+    assert!(response.status().is_success(), "{path}: {}", response.status());
+    response.into_body().collect_bytes().await.expect("a whole answer").to_vec()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counts_equal_kubectl_s_before_and_after_the_server_is_gone() {
     if std::env::var("QUARTERDECK_CONTROLPLANE").as_deref() != Ok("1") {
@@ -49,7 +93,10 @@ async fn counts_equal_kubectl_s_before_and_after_the_server_is_gone() {
         return;
     }
     let state = PathBuf::from(std::env::var("CONTROLPLANE_STATE").expect("CONTROLPLANE_STATE"));
-    run(&["seed", "--nodes", "20", "--pods", "400"]);
+    let (wanted_nodes, wanted_pods) = (size("CONTROLPLANE_NODES", 20), size("CONTROLPLANE_PODS", 400));
+    run(&["seed", "--nodes", &wanted_nodes.to_string(), "--pods", &wanted_pods.to_string()]);
+    run(&["shapes"]);
+    both_readings_agree(&state.join("kubeconfig")).await;
     let cluster = ClusterId::new("plane");
     let spec = ClusterSpec {
         id: cluster.clone(),
@@ -65,7 +112,7 @@ async fn counts_equal_kubectl_s_before_and_after_the_server_is_gone() {
     let complete = |s: &Store| s.is_complete(&[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets]);
     until(&mut store, &mut rx, "complete lists", complete).await;
     let (pods, nodes) = (kubectl_count("pods"), kubectl_count("nodes"));
-    assert!(pods >= 400 && nodes >= 20, "{pods} pods, {nodes} nodes");
+    assert!(pods >= wanted_pods && nodes >= wanted_nodes, "{pods} pods, {nodes} nodes");
     until(&mut store, &mut rx, "kubectl's count of pods", |s| s.tasks.len() == pods).await;
     assert_eq!(store.nodes.len(), nodes);
     let deployments =

@@ -160,6 +160,20 @@ impl Projector {
         Ok(self.identity(kind(feed), &object.metadata))
     }
 
+    /// The rows of an enveloped list of pods or nodes that is there as a whole.
+    ///
+    /// # Errors
+    /// When the bytes are no such list, or end before it does.
+    pub fn rows_of_protobuf(&mut self, feed: Feed, bytes: &[u8]) -> Result<Vec<Row>, ProjectError> {
+        let malformed = |e: super::protobuf::Malformed| unread(feed, &e.to_string());
+        let (mut list, mut rows) = (super::protobuf::List::default(), Vec::new());
+        list.push(bytes);
+        while let Some(place) = list.next().map_err(malformed)? {
+            rows.push(self.row_of_protobuf(feed, list.item(place))?);
+        }
+        list.finish().map(|_| rows).ok_or_else(|| unread(feed, "the list is cut short"))
+    }
+
     /// One object's identity, from the bytes of its protobuf message of any kind.
     ///
     /// # Errors
