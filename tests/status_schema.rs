@@ -79,6 +79,16 @@ fn what_status_says_is_as_the_schema_has_it() {
 }
 
 #[test]
+fn who_may_not_see_the_tasks_does_not_hear_that_all_is_fine() {
+    let denied = || Freshness::Absent { because: Text::new("pods is forbidden"), denied: true };
+    let mut store = Store::expecting([cluster()]);
+    freshness(&mut store, Feed::Nodes, denied());
+    assert_eq!(taken(&store)["state"], "ok", "a role that sees only its namespace");
+    freshness(&mut store, Feed::Tasks, denied());
+    assert_eq!(taken(&store)["state"], "unknown");
+}
+
+#[test]
 fn the_pages_example_is_as_the_schema_has_it() {
     let examples: Vec<&str> =
         PAGE.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();

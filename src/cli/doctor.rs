@@ -136,8 +136,39 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
         if !live.is_empty() {
             f.good("read", &live.join(", "));
         }
+        if known.is_some()
+            && let Some(reader) = reading.backend.reader(id)
+        {
+            permissions(&reader, cli.common.namespace.as_deref(), f).await;
+        }
     }
     reading.stop().await;
+}
+
+/// What the console asks for only when a key is pressed: group, resource, verb, and what it is for.
+#[cfg(feature = "kubernetes")]
+const ON_DEMAND: [(&str, &str, &str, &str); 2] =
+    [("", "pods/log", "get", "reading logs"), ("", "pods", "get", "describe and YAML")];
+
+/// Asks the server what we may do, rather than trying it.
+#[cfg(feature = "kubernetes")]
+async fn permissions(reader: &crate::source::kubernetes::Reader, namespace: Option<&str>, f: &mut Findings) {
+    let mut allowed = Vec::new();
+    for (group, resource, verb, what) in ON_DEMAND {
+        match reader.can_i(verb, group, resource, namespace).await {
+            Ok(true) => allowed.push(what),
+            Ok(false) => {
+                f.note(what, "not allowed", &format!("ask for `{verb}` on {resource}; the rest works without"));
+            }
+            Err(e) => {
+                f.note("permissions", &e.to_string(), "the server does not say; keys may turn out not to be allowed");
+                return;
+            }
+        }
+    }
+    if !allowed.is_empty() {
+        f.good("allowed", &allowed.join(", "));
+    }
 }
 
 #[cfg(not(feature = "kubernetes"))]

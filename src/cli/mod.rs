@@ -35,7 +35,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             fail(&format!("{error:#}"));
-            ExitCode::FAILURE
+            // Of a `status` 1 says that something is critical, and we do not know that.
+            if matches!(cli.verb, Some(Verb::Status { .. })) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -105,6 +105,13 @@ impl Backend {
         }
     }
 
+    /// For asking a cluster about one object; `None` for one that is not read.
+    #[cfg(feature = "kubernetes")]
+    #[must_use]
+    pub fn reader(&self, cluster: &crate::domain::ClusterId) -> Option<crate::source::kubernetes::Reader> {
+        self.kubernetes.as_ref().and_then(|sources| sources.reader(cluster))
+    }
+
     /// Stops reading a page's logs.
     pub fn stop_logs(&mut self, page: u64) {
         for handle in self.streams.remove(&page).unwrap_or_default() {
@@ -116,7 +123,7 @@ impl Backend {
     #[cfg(feature = "kubernetes")]
     pub fn fetch(&self, page: u64, id: ObjectId, kind: TextKind, clock: Clock, store: &Store) {
         let Some(replies) = self.replies.clone() else { return };
-        let Some(reader) = self.kubernetes.as_ref().and_then(|s| s.reader(&id.cluster)) else {
+        let Some(reader) = self.reader(&id.cluster) else {
             let why = Text::new(&format!("{} is not connected yet; try again in a moment", id.cluster));
             let _ = replies.try_send(Reply::Text { page, result: Err(why) });
             return;

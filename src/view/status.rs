@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::summary::{ClusterSummary, clusters};
 use crate::domain::{Freshness, Health, Timestamp};
-use crate::store::Store;
 use crate::store::problems::problems;
+use crate::store::{Feed, Store};
 
 /// The schema's version: grows when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
@@ -121,12 +121,16 @@ pub struct ProblemStatus {
     pub tasks: u32,
 }
 
-/// True when a source failed: `status` then exits with 2.
+/// True when a source failed: `status` then exits with 2. So does one who may not
+/// list the tasks: what is not seen is not fine. Other denials are how a
+/// narrow role looks.
 #[must_use]
 pub fn has_failed(s: &ClusterSummary) -> bool {
-    s.troubled
-        .iter()
-        .any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. } | Freshness::Loading { .. }))
+    s.troubled.iter().any(|(feed, f)| match f {
+        Freshness::Down { .. } | Freshness::Stale { .. } | Freshness::Loading { .. } => true,
+        Freshness::Absent { denied, .. } => *denied && *feed == Feed::Tasks,
+        Freshness::Live { .. } => false,
+    })
 }
 
 /// Takes stock.

@@ -153,7 +153,11 @@ async fn start(spec: &ClusterSpec) -> Result<Making, SourceError> {
         // The terminal is ours: a command that wants to ask must fail instead.
         exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
-    let endpoint = endpoint(&config.cluster_url);
+    let mut endpoint = endpoint(&config.cluster_url);
+    if let Some(proxy) = &config.proxy_url {
+        // Without its user and password.
+        endpoint = Text::new(&format!("{endpoint} (through the proxy {})", self::endpoint(proxy)));
+    }
     let at = endpoint.clone();
     let thread = tokio::task::spawn_blocking(move || kube::Client::try_from(config).map_err(|e| classify(&e, &at)));
     Ok(Making { thread, endpoint })
