@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::{ClusterId, Freshness};
-use quarterdeck::source::kubernetes::project::Projector;
+use quarterdeck::source::kubernetes::project::{Projector, Row};
 use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, Sources};
 use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc::Receiver;
@@ -53,22 +53,22 @@ async fn both_readings_agree(kubeconfig: &std::path::Path) {
     let client = kube::Client::try_from(config.expect("a configuration")).expect("a client");
     for (feed, path) in [(Feed::Tasks, "/api/v1/namespaces/shapes/pods"), (Feed::Nodes, "/api/v1/nodes")] {
         let mut projector = Projector::new(ClusterId::new("plane"));
-        let (mut json, mut agree) = (Vec::new(), false);
+        let (mut rows, mut difference) = (0, None);
         // Between the two requests something may change: then they are asked again.
         for _ in 0..5 {
             let body = get(&client, path, "application/json").await;
             let list: List = serde_json::from_slice(&body).expect("a list");
-            json = list.items.iter().map(|o| projector.row(feed, o.get()).expect("a row")).collect();
+            let json: Vec<Row> = list.items.iter().map(|o| projector.row(feed, o.get()).expect("a row")).collect();
             let body = get(&client, path, "application/vnd.kubernetes.protobuf").await;
             let protobuf = projector.rows_of_protobuf(feed, &body).expect("the rows of a protobuf list");
-            agree = json == protobuf;
-            if agree {
+            rows = json.len();
+            difference = json.into_iter().zip(protobuf).find(|(a, b)| a != b);
+            if difference.is_none() {
                 break;
             }
-            eprintln!("{path}: {:?}", json.iter().zip(&protobuf).find(|(a, b)| a != b));
         }
-        assert!(agree, "{path} reads differently as JSON and as protobuf");
-        assert!(json.len() >= 20, "only {} of {path}", json.len());
+        assert!(difference.is_none(), "{path} reads differently as JSON and as protobuf: {difference:?}");
+        assert!(rows >= 20, "only {rows} of {path}");
     }
 }
 
