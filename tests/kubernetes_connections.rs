@@ -2,7 +2,7 @@
 //! bad, against servers of this test. What cannot be used is told in the words
 //! of its trade, and harms no other cluster.
 #![cfg(feature = "kubernetes")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::path::Path;
