@@ -215,3 +215,35 @@ fn logs_follow_hold_and_filter() {
     let shown = desk.frame(80, 24);
     assert!(shown.contains("line 159 red") && shown.contains("line 15 red") && !shown.contains("line 160"), "{shown}");
 }
+
+#[test]
+fn the_map_is_walked_in_two_dimensions() {
+    let mut store = small_fleet();
+    let node = store.nodes.rows().next().expect("a node").clone();
+    let nodes = (0..11).map(|i| {
+        let mut node = node.clone();
+        node.id.name = quarterdeck::domain::Text::new(&format!("node-{i:02}"));
+        node
+    });
+    support::fleet::observe(
+        &mut store,
+        quarterdeck::store::Feed::Nodes,
+        quarterdeck::store::Rows::Nodes(nodes.collect()),
+    );
+    let mut desk = Desk::new(store);
+    desk.press("6");
+    desk.buffer(100, 40);
+    assert_eq!(desk.table().columns, 5);
+    let mut at = |keys: &str| {
+        desk.press(keys);
+        desk.table().cursor_at
+    };
+    assert_eq!(at("right right"), 2);
+    assert_eq!(at("j"), 7);
+    assert_eq!(at("j"), 7, "there is no third row below this column");
+    assert_eq!(at("left"), 6);
+    assert_eq!(at("k"), 1);
+    assert_eq!(at("k"), 1);
+    assert_eq!(at("G"), 10);
+    assert_eq!(at("g g"), 0);
+}

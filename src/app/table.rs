@@ -147,6 +147,9 @@ pub struct TableState {
     pub pan: u16,
     /// Rows that fit on the screen when last drawn.
     pub page: usize,
+    /// Cells to a row when last drawn: more than one on the map, where left and
+    /// right go by cells and up and down by rows of them.
+    pub columns: usize,
 }
 
 impl TableState {
@@ -172,6 +175,7 @@ impl TableState {
             widths: Vec::new(),
             pan: 0,
             page: 10,
+            columns: 1,
         }
     }
 
@@ -241,10 +245,21 @@ impl TableState {
         self.keep_visible();
     }
 
-    /// Moves the cursor by `delta` rows.
+    /// Moves the cursor by `delta` rows, each of [`TableState::columns`] cells.
     pub fn step(&mut self, store: &Store, delta: isize) {
+        let delta = delta.saturating_mul(isize::try_from(self.columns.max(1)).unwrap_or(1));
         let last = self.order.len().saturating_sub(1);
-        self.go(store, self.cursor_at.saturating_add_signed(delta).min(last));
+        let to = self.cursor_at.checked_add_signed(delta);
+        // At an edge the column is kept, except when going to the very end.
+        let stays = self.columns > 1 && delta.unsigned_abs() == self.columns && to.is_none_or(|to| to > last);
+        if !stays {
+            self.go(store, self.cursor_at.saturating_add_signed(delta).min(last));
+        }
+    }
+
+    /// Moves the cursor to the cell beside it.
+    pub fn step_aside(&mut self, store: &Store, delta: isize) {
+        self.go(store, self.cursor_at.saturating_add_signed(delta));
     }
 
     /// Moves the cursor to a row.

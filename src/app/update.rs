@@ -111,8 +111,8 @@ impl App {
             Command::PageUp => self.scroll_page(store, -1),
             Command::Top => self.scroll(store, isize::MIN),
             Command::Bottom => self.scroll(store, isize::MAX),
-            Command::Left => self.pan(-8),
-            Command::Right => self.pan(8),
+            Command::Left => self.aside(store, -1),
+            Command::Right => self.aside(store, 1),
             Command::Filter => self.open_prompt(),
             Command::Open => return self.open(store, now),
             _ => return self.run_here(command, store, now),
@@ -459,7 +459,16 @@ impl App {
         }
     }
 
-    fn pan(&mut self, by: i16) {
+    /// Left and right: to the next cell of a map, elsewhere by columns of the terminal.
+    fn aside(&mut self, store: &Store, by: i16) {
+        if let Some(Page::Table(t)) = self.stack.last_mut()
+            && self.overlay.is_none()
+            && t.kind == ViewKind::Map
+        {
+            t.step_aside(store, isize::from(by));
+            return;
+        }
+        let by = by * 8;
         match self.stack.last_mut() {
             Some(Page::Table(t)) => t.pan = t.pan.saturating_add_signed(by).min(400),
             Some(Page::Text(t)) => t.pan = t.pan.saturating_add_signed(isize::from(by)).min(4000),

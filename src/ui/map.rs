@@ -30,8 +30,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
     let cells = map(table, c, usize::from(width), task_rows);
     let visible = usize::from(room / height).max(1);
     let first = (table.cursor_at / columns).saturating_sub(visible - 1);
-    // Up and down go by rows of the map, so that a page is one.
-    table.page = visible * columns;
+    (table.page, table.columns) = (visible, columns);
     for (i, cell) in cells.iter().enumerate().skip(first * columns).take(visible * columns) {
         let (row, column) = ((i / columns) - first, i % columns);
         let x = area.x + 2 + u16::try_from(column).unwrap_or(0) * (width + 2);

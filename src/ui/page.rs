@@ -165,7 +165,7 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
         }
     }
     if model.hidden > 0 && model.shown > 0 {
-        out.push(format!("  {} columns hidden", model.hidden), Tone::Dim);
+        out.push(format!("  {} column{} hidden", model.hidden, if model.hidden == 1 { "" } else { "s" }), Tone::Dim);
     }
     out
 }

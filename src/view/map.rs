@@ -1,9 +1,9 @@
-//! The fleet as a map: a cell per node, its tasks as marks, grouped by zone.
+//! The fleet as a map: a cell per node with its use as bars and its tasks as marks.
 
 use super::columns::{Context, gauge_tone};
 use super::spark::bar;
 use crate::app::table::TableState;
-use crate::domain::{Health, Line, Node, ObjectId, Task, Tone, quantity::percent};
+use crate::domain::{CapacityType, Health, Line, Node, Task, Tone, quantity::percent};
 
 /// One node on the map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +58,12 @@ pub fn task_mark(health: Health, ascii: bool) -> char {
 }
 
 fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, task_rows: usize) -> Vec<Line> {
-    let name: String = node.id.name.chars().take(width).collect();
+    let name = shorten(&node.id.name, width, c.ascii);
     let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
     let mut lines = vec![Line::new().with(name, tone)];
-    let state = if node.health() == Health::Ok { node.zone.to_string() } else { node.status.to_string() };
-    let state: String = state.chars().take(width).collect();
+    let spot = if node.capacity_type == CapacityType::Spot { " spot" } else { "" };
+    let state = if node.health() == Health::Ok { &node.zone } else { &node.status };
+    let state = shorten(&format!("{state}{spot}"), width, c.ascii);
     lines.push(
         Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) }),
     );
@@ -90,6 +91,14 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, task_r
     lines
 }
 
+/// Cut to `width` characters, and saying so.
+fn shorten(text: &str, width: usize, ascii: bool) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain([if ascii { '~' } else { '…' }]).collect()
+}
+
 fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Line {
     let usage = c.store.usage.get(&node.id).map(crate::store::history::Samples::latest);
     let requests = c.store.totals.node(&node.id.cluster, &node.id.name).requests;
@@ -106,12 +115,4 @@ fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Li
         .with(format!("{name}{mark}"), Tone::Dim)
         .with(bar(part, whole, room, c.ascii), gauge_tone(p))
         .with(format!(" {p:>3.0}%"), gauge_tone(p))
-}
-
-/// The identity of the node `columns` cells to the right of the cursor, for
-/// moving in two dimensions.
-#[must_use]
-pub fn neighbour(table: &TableState, c: Context<'_>, delta: isize) -> Option<ObjectId> {
-    let at = table.cursor_at.checked_add_signed(delta)?;
-    table.id_at(c.store, at).cloned()
 }
