@@ -6,9 +6,9 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::Painter;
-use crate::domain::Line;
+use crate::domain::{Line, Tone};
 
-/// One line into the first row of `area`, cut at its right edge.
+/// One line into the first row of `area`; a text that is too long ends in an ellipsis.
 pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
     if area.height == 0 {
         return;
@@ -19,7 +19,8 @@ pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
         if room == 0 {
             break;
         }
-        (x, _) = buf.set_stringn(x, area.y, &span.text, room, painter.tone(span.tone));
+        let shown = cut(&span.text, room, false, painter.ascii);
+        (x, _) = buf.set_stringn(x, area.y, &shown, room, painter.tone(span.tone));
     }
 }
 
@@ -28,6 +29,35 @@ pub fn lines(buf: &mut Buffer, area: Rect, text: &[Line], painter: &Painter<'_>)
     for (y, l) in (area.top()..area.bottom()).zip(text) {
         line(buf, Rect { y, height: 1, ..area }, l, painter);
     }
+}
+
+/// A line in rows of at most `width` columns, broken between words where there
+/// are any. Only the last span is broken; its rows begin below it.
+#[must_use]
+pub fn fold(text: &Line, width: usize) -> Vec<Line> {
+    let Some((last, before)) = text.spans.split_last() else { return vec![text.clone()] };
+    let indent: usize = before.iter().map(|s| s.text.width()).sum();
+    let room = width.saturating_sub(indent);
+    if last.text.width() <= room || room < 12 {
+        return vec![text.clone()];
+    }
+    let mut rows: Vec<String> = vec![String::new()];
+    for word in last.text.split_inclusive(' ') {
+        let row = rows.last().map_or(0, |r| r.width());
+        if row > 0 && row + word.trim_end().width() > room {
+            rows.push(String::new());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push_str(word);
+        }
+    }
+    let line = |(i, row): (usize, String)| {
+        let mut out =
+            if i == 0 { Line { spans: before.to_vec() } } else { Line::new().with(" ".repeat(indent), Tone::Plain) };
+        out.push(row, last.tone);
+        out
+    };
+    rows.into_iter().enumerate().map(line).collect()
 }
 
 /// `text` cut to `width` columns; names keep both ends, other text its start.

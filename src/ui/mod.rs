@@ -19,7 +19,7 @@ pub mod style;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use crate::app::overlay::PromptKind;
+use crate::app::overlay::{Overlay, PromptKind};
 use crate::app::{App, Page};
 use crate::domain::{Line, Tone};
 use crate::theme::{Role, Theme};
@@ -99,9 +99,12 @@ fn take_bottom(rest: &mut Rect) -> Rect {
 }
 
 fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
-    let context = if app.overlay.is_some() { crate::key::Context::Text } else { app.page_context() };
+    let hints = match &app.overlay {
+        None => help::hints(&app.keymap, app.page_context()),
+        Some(overlay) => help::overlay_hints(&app.keymap, matches!(overlay, Overlay::Palette(_))),
+    };
     let mut x = row.x + 1;
-    for (key, label) in help::hints(&app.keymap, context) {
+    for (key, label) in hints {
         let needed = u16::try_from(key.chars().count() + 1 + label.chars().count()).unwrap_or(u16::MAX);
         if x.saturating_add(needed) >= row.right() {
             break;

@@ -4,14 +4,14 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use super::lines::{line, lines};
+use super::lines::{fold, line, lines};
 use super::style::Painter;
 use crate::app::App;
 use crate::app::overlay::{Choice, Overlay, Palette};
 use crate::domain::{Line, Tone};
 use crate::theme::Role;
 use crate::view::columns::Context;
-use crate::view::{help, logs};
+use crate::view::help;
 
 /// Draws what lies over the page; where the text cursor belongs, if anywhere.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) -> Option<Position> {
@@ -69,10 +69,7 @@ fn scrolled(buf: &mut Buffer, area: Rect, title: &str, text: &[Line], scroll: &m
     let width = area.width.saturating_sub(4).min(120);
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height: area.height.saturating_sub(2) };
     let inner = frame(buf, at, title, painter);
-    let rows: Vec<Line> = text
-        .iter()
-        .flat_map(|l| logs::wrap(&l.spans, usize::from(inner.width)).into_iter().map(|spans| Line { spans }))
-        .collect();
+    let rows: Vec<Line> = text.iter().flat_map(|l| fold(l, usize::from(inner.width))).collect();
     *scroll = (*scroll).min(rows.len().saturating_sub(usize::from(inner.height)));
     lines(buf, inner, rows.get(*scroll..).unwrap_or_default(), painter);
     let below = rows.len().saturating_sub(*scroll + usize::from(inner.height));

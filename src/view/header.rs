@@ -6,7 +6,7 @@ use super::columns::Context;
 use super::columns::overview_mark as mark;
 use super::summary::{ClusterSummary, clusters};
 use crate::app::App;
-use crate::domain::{Freshness, Health, Line, Tone, age::human_duration, quantity::percent};
+use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
 
 /// `1,234,567`.
 #[must_use]
@@ -61,10 +61,22 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         right.push("read-only  ", Tone::Warning);
     }
     right.push(format!("{} UTC ", c.now.format("%H:%M:%S")), Tone::Time);
-    let used: usize = line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum();
-    if used < width {
-        line.push(" ".repeat(width - used), Tone::Plain);
+    let used = |line: &Line, right: &Line| -> usize {
+        line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum::<usize>() + 1
+    };
+    // Where it is narrow, the name of the program goes first, then the seconds:
+    // where we are and how fresh it is stay.
+    if used(&line, &right) > width {
+        line.spans.remove(0);
+        line.spans.insert(0, Span { text: " ".into(), tone: Tone::Plain });
     }
+    if used(&line, &right) > width
+        && let Some(time) = right.spans.last_mut()
+    {
+        time.text = c.now.format("%H:%M ").to_string();
+    }
+    let gap = (width + 1).saturating_sub(used(&line, &right)).max(1);
+    line.push(" ".repeat(gap), Tone::Plain);
     line.spans.extend(right.spans);
     line
 }

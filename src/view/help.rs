@@ -38,6 +38,24 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
     out
 }
 
+/// What the hint bar offers while something lies over the page.
+#[must_use]
+pub fn overlay_hints(keymap: &Keymap, palette: bool) -> Vec<(String, &'static str)> {
+    use Command as C;
+    let wanted: &[(Command, &str)] = if palette {
+        &[(C::Open, "run"), (C::Back, "close"), (C::Down, "next"), (C::Up, "previous")]
+    } else {
+        &[(C::Back, "close"), (C::Down, "down"), (C::Up, "up"), (C::PageDown, "page down"), (C::Bottom, "end")]
+    };
+    let context = if palette { Context::Table } else { Context::Text };
+    let key = |command| {
+        let keys = keymap.keys_for(context, command);
+        // Letters are typed into the palette.
+        keys.into_iter().find(|k| !palette || k.chars().count() > 1)
+    };
+    wanted.iter().filter_map(|(command, label)| key(*command).map(|k| (k, *label))).collect()
+}
+
 /// What the hint bar offers here, most useful first.
 #[must_use]
 pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {

@@ -1,0 +1,53 @@
+//! Frames and view models as they are, to be looked at when they change
+//! (`cargo insta review`, or the `.snap.new` files beside the old ones).
+
+mod support;
+
+use quarterdeck::theme::Theme;
+use support::fleet::{Desk, now, small_fleet};
+
+/// A screen by the keys that open it.
+const SCREENS: [(&str, &str); 10] = [
+    ("overview", "1"),
+    ("nodes", "2"),
+    ("tasks", "3"),
+    ("tasks-details", "3 v"),
+    ("workloads", "4"),
+    ("events", "5"),
+    ("map", "6"),
+    ("help", "3 ?"),
+    ("palette", "3 :"),
+    ("errors", "3 !"),
+];
+
+#[test]
+fn frames() {
+    for (name, keys) in SCREENS {
+        for (width, height) in [(80, 24), (120, 40), (200, 50), (40, 12)] {
+            let mut desk = Desk::new(small_fleet());
+            desk.press(keys);
+            // Lines end where the text does: what follows is empty in every frame.
+            let frame: String =
+                desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);
+        }
+    }
+}
+
+/// One styled frame per theme: where a colour or a weight changes, this says so.
+#[test]
+fn themes() {
+    for name in Theme::names() {
+        let mut desk = Desk::new(small_fleet());
+        desk.theme = Theme::load(name, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+        desk.press("3 j");
+        insta::assert_snapshot!(format!("theme-{name}"), format!("{:?}", desk.buffer(80, 12)));
+    }
+}
+
+#[test]
+fn status_as_data() {
+    let status = quarterdeck::view::status::status(&small_fleet(), now());
+    let json = serde_json::to_string_pretty(&status).unwrap_or_default();
+    insta::assert_snapshot!("status", json);
+}
