@@ -285,7 +285,8 @@ pub fn job(o: &Object<'_>, p: &mut Projector) -> Workload {
     let status = &o.status;
     let active = status.active.count();
     let r = Replicas {
-        desired: o.spec.completions.or(o.spec.parallelism).unwrap_or(1),
+        // Without completions the first success is enough: kubectl's `0/1 of 3`.
+        desired: o.spec.completions.unwrap_or(1),
         current: active,
         ready: active,
         updated: active,
