@@ -42,7 +42,9 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
         return vec![text.clone()];
     }
     let mut rows: Vec<String> = vec![String::new()];
-    for word in last.text.split_inclusive(' ') {
+    // A word that is too long for any row is broken where the row ends.
+    let words = last.text.split_inclusive(' ').flat_map(|word| pieces(word, room));
+    for word in words {
         let row = rows.last().map_or(0, |r| r.width());
         if row > 0 && row + word.trim_end().width() > room {
             rows.push(String::new());
@@ -58,6 +60,24 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
         out
     };
     rows.into_iter().enumerate().map(line).collect()
+}
+
+/// A word in pieces of at most `width` columns.
+fn pieces(word: &str, width: usize) -> Vec<&str> {
+    let (mut out, mut rest) = (Vec::new(), word);
+    while rest.trim_end().width() > width {
+        let mut used = 0;
+        let fits = |(_, g): &(usize, &str)| {
+            used += g.width();
+            used <= width
+        };
+        let end = rest.grapheme_indices(true).take_while(fits).last().map_or(rest.len(), |(at, g)| at + g.len());
+        let (piece, after) = rest.split_at(end);
+        out.push(piece);
+        rest = after;
+    }
+    out.push(rest);
+    out
 }
 
 /// `text` cut to `width` columns; names keep both ends, other text its start.

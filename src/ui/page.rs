@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::lines::{cut, line, lines};
+use super::lines::{cut, fold, line, lines};
 use super::style::Painter;
 use crate::app::logs::LogState;
 use crate::app::table::{TableState, ViewKind};
@@ -185,10 +185,8 @@ fn details_pane(
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
     let Some(id) = table.selected(c.store) else { return };
-    let all: Vec<Line> = details::details(c, &id)
-        .into_iter()
-        .flat_map(|l| logs::wrap(&l.spans, usize::from(inner.width)).into_iter().map(|spans| Line { spans }))
-        .collect();
+    let all: Vec<Line> =
+        details::details(c, &id).into_iter().flat_map(|l| fold(&l, usize::from(inner.width))).collect();
     let from = scroll.min(all.len().saturating_sub(1));
     lines(buf, inner, all.get(from..).unwrap_or_default(), painter);
 }

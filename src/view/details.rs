@@ -133,7 +133,7 @@ fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {
 fn amounts(d: &mut Lines<'_, '_>, t: &Task) {
     let used = d.c.store.usage.get(&t.id).map(crate::store::history::Samples::latest);
     let or_dash = |n: u64, text: String| if n == 0 { "-".to_owned() } else { text };
-    d.heading("resources      used   asked   limit");
+    d.heading(&format!("{:<8} {:>6} {:>6} {:>6}", "", "used", "asked", "limit"));
     let cpu = used.map_or_else(|| "-".to_owned(), |u| u.cpu.to_string());
     let memory = used.map_or_else(|| "-".to_owned(), |u| u.memory.to_string());
     for (name, used, asked, limit) in [
@@ -150,7 +150,8 @@ fn amounts(d: &mut Lines<'_, '_>, t: &Task) {
             or_dash(t.limits.memory.0, t.limits.memory.to_string()),
         ),
     ] {
-        d.row(name, &format!("{used:>7} {asked:>7} {limit:>7}"), Tone::Number);
+        let amounts = format!("{used:>6} {asked:>6} {limit:>6}");
+        d.out.push(Line::new().with(format!("{name:<8} "), Tone::Key).with(amounts, Tone::Number));
     }
 }
 

@@ -13,6 +13,7 @@ mod paths;
 pub mod project;
 mod protobuf;
 mod reader;
+mod redact;
 mod spec;
 mod watch;
 

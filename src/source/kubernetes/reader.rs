@@ -10,6 +10,7 @@ use super::decode::{Page, garbage};
 use super::logs::{self, LogStream, LogText};
 use super::paths;
 use super::project::{Projector, Row};
+use super::redact::redact;
 use crate::domain::{Event, ObjectId, Text};
 use crate::source::SourceError;
 use crate::store::observation::Feed;
@@ -25,7 +26,8 @@ impl Reader {
         Self { link }
     }
 
-    /// The object as the server has it, without `metadata.managedFields`.
+    /// The object as the server has it, without `metadata.managedFields`, and with
+    /// the values of variables that are secrets by their name hidden.
     ///
     /// # Errors
     /// As [`SourceError`]; `NotFound` as well for a kind that is not known here.
@@ -36,6 +38,7 @@ impl Reader {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.shift_remove("managedFields");
         }
+        redact(&mut object);
         Ok(object)
     }
 

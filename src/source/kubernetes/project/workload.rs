@@ -28,8 +28,6 @@ struct Spec<'a> {
     suspend: Option<bool>,
     #[serde(default)]
     completions: Option<u32>,
-    #[serde(default)]
-    parallelism: Option<u32>,
     #[serde(borrow, default)]
     schedule: Str<'a>,
     #[serde(borrow, default)]
