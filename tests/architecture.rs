@@ -45,7 +45,21 @@ const CONFINED: &[(&str, &[&str])] = &[
 const WITHOUT_TOKIO: &[&str] = &["domain", "store", "app", "view", "ui", "key", "command", "keymap", "theme", "config"];
 
 /// SDKs that Cargo.toml may name. One more is a decision, not an accident.
-const SDKS: &[&str] = &["k8s-openapi", "kube", "aws-config", "aws-sdk-ecs", "aws-sdk-cloudwatch"];
+const SDKS: &[&str] = &[
+    "k8s-openapi",
+    "kube",
+    "aws-config",
+    "aws-credential-types",
+    "aws-sdk-applicationautoscaling",
+    "aws-sdk-cloudwatch",
+    "aws-sdk-cloudwatchlogs",
+    "aws-sdk-ecs",
+    "aws-sigv4",
+    "aws-smithy-async",
+    "aws-smithy-http-client",
+    "aws-smithy-runtime-api",
+    "aws-smithy-types",
+];
 
 /// What betrays the SDK of some system, at the start of a crate's name.
 const SDK_PREFIXES: &[&str] = &["aws", "k8s", "kube", "rusoto", "azure", "google-cloud", "gcp", "openstack"];

@@ -32,7 +32,13 @@ fn status_as_json_fits_its_schema() {
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let wrong: Vec<String> = validator.iter_errors(&status).map(|e| e.to_string()).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
-    assert_eq!(status["clusters"][0]["nodes"]["all"], 12);
+    let of = |orchestrator: &str| {
+        let clusters = status["clusters"].as_array().expect("a list");
+        clusters.iter().find(|c| c["orchestrator"] == orchestrator).cloned().expect(orchestrator)
+    };
+    assert_eq!(of("kubernetes")["nodes"]["all"], 12);
+    assert_eq!(of("ecs")["nodes"]["all"], 3);
+    assert_eq!(of("ecs")["workloads"]["all"], 11);
     assert!(!validator.is_valid(&serde_json::json!({"version": 1})), "the schema would fit anything");
 }
 
@@ -46,7 +52,7 @@ fn snapshots_settle_at_both_sizes() {
             assert_eq!(text.lines().count(), height, "{view} {size}");
             assert!(text.lines().all(|l| l.chars().count() <= width), "{view} {size}:\n{text}");
             assert!(!text.contains("loading"), "{view} {size} has not settled:\n{text}");
-            assert!(text.contains("nodes 12/12"), "{view} {size}:\n{text}");
+            assert!(text.contains("nodes 15/15"), "both clusters: {view} {size}:\n{text}");
         }
     }
 }

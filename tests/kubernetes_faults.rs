@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use quarterdeck::clock::{self, Clock};
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
-use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, LogStream, Sources};
+use quarterdeck::source::LogStream;
+use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, Sources};
 use quarterdeck::store::observation::{Body, Feed, Observation, Rows};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -228,6 +229,7 @@ fn word(body: &Body) -> String {
             format!("{}{}", f.word(), f.reason().map(|r| format!(": {r}")).unwrap_or_default())
         }
         Body::Note(text) => format!("note: {text}"),
+        Body::Spend(_) => "spend".into(),
     }
 }
 
@@ -390,7 +392,7 @@ async fn garbage_is_named_and_not_repeated_on_the_screen() {
     let mut console = Console::open(server.address);
     let said = console.until("the list", |s| has(s, "synced")).await;
     let down = said.iter().find(|s| s.starts_with("down: ")).expect("a failure is shown");
-    assert!(down.contains("not what a Kubernetes API sends") && !down.contains("html"), "{down}");
+    assert!(down.contains("is not what this API sends") && !down.contains("html"), "{down}");
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ fn the_words_are_those_of_the_program() {
     };
     let own = |words: &[&str]| words.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     assert_eq!(schema["properties"]["version"]["const"], VERSION);
-    assert_eq!(words("/$defs/source/properties/feed/enum"), own(&Feed::KUBERNETES.map(Feed::word)));
+    assert_eq!(words("/$defs/source/properties/feed/enum"), own(&Feed::ALL.map(Feed::word)));
     assert_eq!(words("/$defs/problem/properties/kind/enum"), own(&Kind::ALL.map(Kind::short)));
     let healths = [Health::Ok, Health::Done, Health::Progressing, Health::Unknown, Health::Warning, Health::Critical];
     assert_eq!(words("/$defs/health/enum"), own(&healths.map(Health::word)));

@@ -179,6 +179,32 @@ impl App {
         }
     }
 
+    /// The ECS services on screen, in a fixed order: what is asked of CloudWatch.
+    #[must_use]
+    pub fn shown(&self, store: &Store) -> Vec<ObjectId> {
+        let Some(table) = self.table() else { return Vec::new() };
+        let page = table.order.iter().skip(table.offset).take(table.page.max(1));
+        let service = |id: &ObjectId| id.kind == crate::domain::Kind::EcsService;
+        let mut ids: Vec<ObjectId> = match table.kind {
+            ViewKind::Workloads => {
+                page.filter_map(|s| store.workloads.at(*s)).map(|w| w.id.clone()).filter(service).collect()
+            }
+            ViewKind::Overview => {
+                page.filter_map(|s| table.problems.get(*s as usize)).map(|p| p.id.clone()).filter(service).collect()
+            }
+            // A task's own service, for its details.
+            ViewKind::Tasks => {
+                let task =
+                    table.selected(store).and_then(|id| store.tasks.get(&id).and_then(|t| store.workload_id_of(t)));
+                task.into_iter().filter(service).collect()
+            }
+            ViewKind::Nodes | ViewKind::Map | ViewKind::Events => Vec::new(),
+        };
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+
     /// The list on top, if the page is one.
     pub fn table_mut(&mut self) -> Option<&mut TableState> {
         match self.stack.last_mut() {

@@ -26,6 +26,9 @@ pub struct Common {
     /// A kubeconfig context to show; repeat it for several. Default: the current one.
     #[arg(long, global = true, value_name = "CONTEXT")]
     pub context: Vec<String>,
+    /// An ECS cluster to show, as [PROFILE@][REGION/]NAME or its ARN; repeat it for several.
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub ecs_cluster: Vec<String>,
     /// Read only this namespace, for roles that may see no other.
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,

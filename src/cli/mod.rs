@@ -6,6 +6,8 @@ mod console;
 mod doctor;
 pub mod export;
 mod output;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+mod reading;
 mod session;
 mod sim;
 mod snapshot;

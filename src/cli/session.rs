@@ -2,10 +2,7 @@
 //! the clusters to read, the demo's included.
 
 use std::path::PathBuf;
-#[cfg(feature = "kubernetes")]
-use std::time::Duration;
 
-use color_eyre::eyre::eyre;
 use tokio::sync::mpsc;
 
 use super::CliError;
@@ -14,17 +11,12 @@ use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
 use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
-#[cfg(feature = "kubernetes")]
-use crate::domain::ClusterId;
 use crate::keymap::Keymap;
 use crate::run::backend::Backend;
 use crate::sim::model::{Model, Parameters, Scenario};
 use crate::sim::server::{ServerOptions, SimServer};
 use crate::store::{Observation, Store};
 use crate::theme::{ColorDepth, Theme};
-
-#[cfg(feature = "kubernetes")]
-use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
 
 /// An environment variable, if set and not empty.
 pub fn env(name: &str) -> Option<String> {
@@ -134,91 +126,17 @@ pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOption
     } else {
         Scenario::embedded(name, parameters)?
     };
+    let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: scenario.seed(), ..options };
     Ok(SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await?)
 }
 
-/// Starts reading: the demo's fleet, or the user's clusters.
-#[cfg(feature = "kubernetes")]
-pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
-    let (specs, sim) = if let Some(scenario) = &cli.common.demo {
-        let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-        let sim = start_sim(scenario, Parameters::default(), options).await?;
-        let spec = ClusterSpec {
-            id: ClusterId::new("demo"),
-            context: None,
-            kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
-            namespace: cli.common.namespace.clone(),
-            production: false,
-            // A demo is looked at for minutes: sparklines should move.
-            metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
-        };
-        (vec![spec], Some(sim))
-    } else {
-        (specs(cli, config)?, None)
-    };
-    let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
-    let store = Store::expecting(specs.iter().map(|s| s.id.clone()));
-    let backend = Backend::kubernetes(Sources::spawn(specs, tx, clock.clone()));
-    Ok(Reading { store, observations, backend, sim })
-}
-
 /// Starts reading: this build cannot.
-#[cfg(not(feature = "kubernetes"))]
-#[expect(clippy::unused_async, reason = "the same call with and without the adapter")]
+#[cfg(not(any(feature = "kubernetes", feature = "aws")))]
+#[expect(clippy::unused_async, reason = "the same call with and without the adapters")]
 pub async fn read(_cli: &Cli, _config: &Config, _clock: &Clock) -> Result<Reading, CliError> {
-    Err(eyre!("this build reads no clusters: it was made without the feature `kubernetes`"))
+    Err(color_eyre::eyre::eyre!(
+        "this build reads no clusters: it was made without the features `kubernetes` and `aws`"
+    ))
 }
-
-/// The clusters to read: those named, those configured, or the current context.
-#[cfg(feature = "kubernetes")]
-pub fn specs(cli: &Cli, config: &Config) -> Result<Vec<ClusterSpec>, CliError> {
-    let kubeconfig = config.kubeconfig.clone().map_or(Kubeconfig::Default, Kubeconfig::File);
-    let known = contexts(&kubeconfig)?;
-    let configured: Vec<&str> = config.clusters.iter().map(|c| c.context.as_str()).collect();
-    let wanted: Vec<String> = if !cli.common.context.is_empty() {
-        cli.common.context.clone()
-    } else if !configured.is_empty() {
-        configured.iter().map(ToString::to_string).collect()
-    } else {
-        known.iter().filter(|c| c.current).map(|c| c.name.clone()).collect()
-    };
-    if wanted.is_empty() && in_cluster() {
-        return Ok(vec![spec(cli, config, "in-cluster", None, &Kubeconfig::Default)]);
-    }
-    if wanted.is_empty() {
-        return Err(eyre!(
-            "no cluster was found: there is no kubeconfig with a current context, and this is no pod\n\
-             - name one: quarterdeck --context NAME (or --kubeconfig FILE)\n\
-             - look around without a cluster: quarterdeck --demo\n\
-             - see what was looked at: quarterdeck doctor"
-        ));
-    }
-    for name in &wanted {
-        if !known.iter().any(|c| c.name == *name) {
-            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
-            let there_are = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(eyre!("there is no context `{name}` in the kubeconfig; there are: {there_are}"));
-        }
-    }
-    let mut out: Vec<ClusterSpec> = Vec::new();
-    for name in wanted {
-        let spec = spec(cli, config, &name, Some(name.clone()), &kubeconfig);
-        if !out.iter().any(|s| s.id == spec.id) {
-            out.push(spec);
-        }
-    }
-    Ok(out)
-}
-
-#[cfg(feature = "kubernetes")]
-fn spec(cli: &Cli, config: &Config, name: &str, context: Option<String>, kubeconfig: &Kubeconfig) -> ClusterSpec {
-    let settings = config.cluster(name);
-    ClusterSpec {
-        id: ClusterId::new(settings.map_or(name, |s| s.name.as_str())),
-        context,
-        kubeconfig: kubeconfig.clone(),
-        namespace: cli.common.namespace.clone().or_else(|| settings.and_then(|s| s.namespace.clone())),
-        production: settings.is_some_and(|s| s.production),
-        metrics_interval: config.metrics_interval,
-    }
-}
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+pub use super::reading::read;

@@ -123,7 +123,7 @@ impl Taking {
                         waits = true;
                     }
                     Effect::Logs(request) => {
-                        backend.logs(&request);
+                        backend.logs(&request, &self.store);
                         waits = true;
                     }
                     _ => {}

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::diagnostic::{Reader, Value, in_order};
+use super::ecs::{self, EcsName};
 
 /// What the user says of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterSettings {
-    /// The kubeconfig context.
+    /// The kubeconfig context, empty for an ECS cluster.
     pub context: String,
-    /// What to call it on screen; the context's name when nothing else is said.
+    /// The ECS cluster, for one.
+    pub ecs: Option<EcsName>,
+    /// What to call it on screen; the context's or the ECS cluster's name when nothing else is said.
     pub name: String,
     /// Only this namespace, for users who may not read the others.
     pub namespace: Option<String>,
@@ -23,8 +26,9 @@ pub struct ClusterSettings {
 
 /// A key of an entry: name, what may be written, doc.
 pub static CLUSTER_KEYS: &[(&str, &str, &str)] = &[
-    ("context", "the name of a kubeconfig context", "The kubeconfig context. Required."),
-    ("name", "a name, not empty", "What to call it on screen. Default: the context's name."),
+    ("context", "the name of a kubeconfig context", "The kubeconfig context. This or `ecs` is required."),
+    ("ecs", ecs::ALLOWED, "The ECS cluster, with the AWS profile and region to read it with."),
+    ("name", "a name, not empty", "What to call it on screen. Default: the context's or the ECS cluster's name."),
     ("namespace", "the name of a namespace", "Read only this namespace, when you may not read the others."),
     ("production", "true or false", "Mark it as production: its name is shown so, and changes want it typed."),
     ("read_only", "true or false", "Never change anything there."),
@@ -41,7 +45,16 @@ pub(super) fn read(reader: &Reader<'_>, value: &Value<'_>) -> Vec<ClusterSetting
     for entry in entries {
         let Some((cluster, places)) = one(reader, entry) else { continue };
         for (key, text) in [("context", &cluster.context), ("name", &cluster.name)] {
-            let span = places.get(key).or(places.get("context")).cloned().unwrap_or_else(|| entry.span());
+            // ECS clusters of several accounts may have one name; only what is shown must differ.
+            if text.is_empty() {
+                continue;
+            }
+            let span = places
+                .get(key)
+                .or(places.get("context"))
+                .or(places.get("ecs"))
+                .cloned()
+                .unwrap_or_else(|| entry.span());
             let d = reader.source().at(&span, format!("two clusters have the {key} `{text}`")).value(text);
             match lines.get(&(key, text.clone())) {
                 // A shared context is said once, not again for the name that follows from it.
@@ -84,14 +97,36 @@ fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<(ClusterSettings, Place
         }
         texts.insert(name, text.to_owned());
     }
-    if !places.contains_key("context") {
-        let d = reader.source().at(&entry.span(), "this cluster has no `context`");
-        reader.report(d.hint("add `context = \"NAME\"`, one of `kubectl config get-contexts -o name`"));
+    let named = (places.contains_key("context"), places.contains_key("ecs"));
+    if named == (false, false) {
+        let d = reader.source().at(&entry.span(), "this cluster has no `context` and no `ecs`");
+        reader.report(d.hint(
+            "add `context = \"NAME\"`, one of `kubectl config get-contexts -o name`, or `ecs = \"PROFILE@REGION/NAME\"`",
+        ));
     }
-    let context = texts.remove("context")?;
+    if named == (true, true) {
+        let place = places.get("ecs").cloned().unwrap_or_else(|| entry.span());
+        let d = reader.source().at(&place, "this cluster has both `context` and `ecs`");
+        reader.report(d.hint("a cluster is one or the other: give each an entry of its own"));
+        return None;
+    }
+    let ecs = texts.remove("ecs").and_then(|text| {
+        let found = ecs::parse(&text);
+        if found.is_none() {
+            let place = places.get("ecs").cloned().unwrap_or_else(|| entry.span());
+            reader.report(reader.source().at(&place, "`ecs` names no ECS cluster").value(&text).allowed(ecs::ALLOWED));
+        }
+        found
+    });
+    let context = texts.remove("context").unwrap_or_default();
+    let own = ecs.as_ref().map_or_else(|| context.clone(), |e| e.name.clone());
+    if own.is_empty() {
+        return None;
+    }
     let cluster = ClusterSettings {
-        name: texts.remove("name").unwrap_or_else(|| context.clone()),
+        name: texts.remove("name").unwrap_or(own),
         context,
+        ecs,
         namespace: texts.remove("namespace"),
         production: flags.remove("production").unwrap_or_default(),
         read_only: flags.remove("read_only").unwrap_or_default(),

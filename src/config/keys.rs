@@ -7,7 +7,7 @@
 use toml::de::DeValue;
 
 use super::kinds::{
-    ColorChoice, Flag, Interval, Kind, Lines, Millis, Name, OptionalPath, OptionalSpan, Percent, Size, View,
+    ColorChoice, Dollars, Flag, Interval, Kind, Lines, Millis, Name, OptionalPath, OptionalSpan, Percent, Size, View,
 };
 use super::{ClusterSettings, Origin};
 
@@ -152,5 +152,7 @@ settings! {
     cpu_critical, Percent, "thresholds.cpu_critical", "95", "CPU use of a node from which it is shown as critical.";
     memory_warn, Percent, "thresholds.memory_warn", "80", "Memory use of a node, in per cent of what it offers, from which it is shown as a warning.";
     memory_critical, Percent, "thresholds.memory_critical", "95", "Memory use of a node from which it is shown as critical.";
+    aws_interval, Interval, "aws.interval", "15s", "How often to ask ECS for tasks and services; what changes less is asked for less often.";
+    aws_ceiling, Dollars, "aws.ceiling", "25", "Dollars a month that reading CloudWatch may cost in one account and region: polling slows down before it costs more. 0 reads no metrics.";
     state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
 }

@@ -101,6 +101,7 @@ macro_rules! whole_numbers {
 whole_numbers! {
     Millis, 10, 1000, "Milliseconds between two frames.", "a whole number from 10 to 1000";
     Lines, 0, 1_000_000, "A number of lines.", "a whole number from 0 to 1000000";
+    Dollars, 0, 10_000, "Whole dollars.", "whole dollars from 0 to 10000";
     Percent, 1, 1000, "A share in per cent; more than 100 where use may exceed what was asked for.", "a whole number from 1 to 1000";
 }
 

@@ -6,6 +6,7 @@
 
 mod cluster;
 pub mod diagnostic;
+pub mod ecs;
 mod keys;
 mod kinds;
 mod paths;
@@ -18,6 +19,7 @@ use diagnostic::{Diagnostic, Diagnostics, Reader, Source, in_order};
 use keys::{Layer, Refused};
 
 pub use cluster::{CLUSTER_KEYS, ClusterSettings};
+pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
 pub use kinds::{ColorChoice, VIEWS};
 pub use paths::Paths;
@@ -111,7 +113,13 @@ impl Config {
     /// What is said of the cluster of `context`, if anything.
     #[must_use]
     pub fn cluster(&self, context: &str) -> Option<&ClusterSettings> {
-        self.clusters.iter().find(|c| c.context == context)
+        self.clusters.iter().find(|c| c.context == context && c.ecs.is_none())
+    }
+
+    /// What is said of an ECS cluster, if anything.
+    #[must_use]
+    pub fn ecs_cluster(&self, name: &EcsName) -> Option<&ClusterSettings> {
+        self.clusters.iter().find(|c| c.ecs.as_ref() == Some(name))
     }
 
     /// Where state goes: `state.dir`, or the usual place.

@@ -32,6 +32,10 @@ pub fn template() -> String {
         "\n# One entry for each cluster to show; without any, the kubeconfig's current context.\n#[[cluster]]\n",
     );
     for (name, allowed, doc) in CLUSTER_KEYS {
+        if *name == "ecs" {
+            let _ = writeln!(out, "# {doc} Instead of `context`:\n# ecs = \"prod@eu-west-1/shop\"");
+            continue;
+        }
         let example = match *allowed {
             "true or false" => "false".to_owned(),
             _ => format!("\"{}\"", if *name == "namespace" { "shop" } else { "staging" }),

@@ -22,7 +22,10 @@ pub enum Kind {
     Job,
     /// Kubernetes `CronJob`.
     CronJob,
-    /// Kubernetes `HorizontalPodAutoscaler`.
+    /// ECS service.
+    #[serde(rename = "ecs-service")]
+    EcsService,
+    /// Kubernetes `HorizontalPodAutoscaler`, an ECS service's scalable target.
     Autoscaler,
     /// Kubernetes `PodDisruptionBudget`.
     DisruptionBudget,
@@ -34,7 +37,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order above.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Node,
         Self::Task,
         Self::Deployment,
@@ -43,13 +46,14 @@ impl Kind {
         Self::DaemonSet,
         Self::Job,
         Self::CronJob,
+        Self::EcsService,
         Self::Autoscaler,
         Self::DisruptionBudget,
         Self::Namespace,
         Self::Other,
     ];
 
-    /// The name Kubernetes gives it.
+    /// The name Kubernetes gives it, empty for what it does not know.
     #[must_use]
     pub fn kubernetes(self) -> &'static str {
         match self {
@@ -64,14 +68,14 @@ impl Kind {
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::DisruptionBudget => "PodDisruptionBudget",
             Self::Namespace => "Namespace",
-            Self::Other => "",
+            Self::EcsService | Self::Other => "",
         }
     }
 
     /// The kind Kubernetes calls `name`.
     #[must_use]
     pub fn from_kubernetes(name: &str) -> Self {
-        Self::ALL.into_iter().find(|k| *k != Self::Other && k.kubernetes() == name).unwrap_or(Self::Other)
+        Self::ALL.into_iter().find(|k| !name.is_empty() && k.kubernetes() == name).unwrap_or(Self::Other)
     }
 
     /// The short name kubectl takes and people say (`deploy`, `sts`, `po`).
@@ -86,6 +90,7 @@ impl Kind {
             Self::DaemonSet => "ds",
             Self::Job => "job",
             Self::CronJob => "cronjob",
+            Self::EcsService => "service",
             Self::Autoscaler => "hpa",
             Self::DisruptionBudget => "pdb",
             Self::Namespace => "ns",
@@ -98,7 +103,13 @@ impl Kind {
     pub fn is_workload(self) -> bool {
         matches!(
             self,
-            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet | Self::Job | Self::CronJob
+            Self::Deployment
+                | Self::ReplicaSet
+                | Self::StatefulSet
+                | Self::DaemonSet
+                | Self::Job
+                | Self::CronJob
+                | Self::EcsService
         )
     }
 }

@@ -4,25 +4,31 @@
 
 pub mod age;
 pub mod cluster;
+pub mod ecs;
 pub mod event;
 pub mod freshness;
 pub mod health;
 pub mod id;
+pub mod limit;
 pub mod line;
 pub mod node;
 pub mod quantity;
+pub mod spend;
 pub mod task;
 pub mod text;
 pub mod workload;
 
 pub use cluster::{Cluster, ClusterId, Orchestrator};
+pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop};
 pub use event::{Event, EventLevel};
 pub use freshness::Freshness;
 pub use health::Health;
 pub use id::{Kind, ObjectId};
+pub use limit::{Limit, LimitKind};
 pub use line::{Line, Span, Tone};
 pub use node::{CapacityType, Node, NodeCondition};
 pub use quantity::{Bytes, Millicores, Resources, Usage};
+pub use spend::Spend;
 pub use task::{Container, ContainerRole, ContainerState, Task};
 pub use text::{Interner, Labels, Text};
 pub use workload::{Autoscaler, DisruptionBudget, Replicas, Workload};

@@ -1,6 +1,6 @@
 //! A machine that tasks run on.
 
-use super::{Health, Labels, ObjectId, Resources, Text, Timestamp};
+use super::{EcsInstance, Health, Labels, ObjectId, Resources, Text, Timestamp};
 
 /// How the machine was bought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -86,8 +86,10 @@ pub struct Node {
     pub allocatable_tasks: u32,
     /// Taints as `key=value:Effect`, comma-separated.
     pub taints: Text,
-    /// Labels, shared.
+    /// Labels, shared; a container instance's attributes.
     pub labels: Labels,
+    /// What only ECS says; `None` for a Kubernetes node.
+    pub ecs: Option<Box<EcsInstance>>,
 }
 
 impl Node {

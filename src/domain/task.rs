@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Health, Kind, Labels, ObjectId, Resources, Text, Timestamp};
+use super::{EcsTask, Health, Kind, Labels, ObjectId, Resources, Text, Timestamp};
 
 /// What a container is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -94,8 +94,10 @@ pub struct Task {
     pub limits: Resources,
     /// Its containers: init and sidecar first, in the object's order.
     pub containers: Arc<[Container]>,
-    /// Labels, shared.
+    /// Labels, shared; an ECS task's tags.
     pub labels: Labels,
+    /// What only ECS says; `None` for a Kubernetes pod.
+    pub ecs: Option<Box<EcsTask>>,
 }
 
 impl Task {
@@ -103,6 +105,8 @@ impl Task {
     #[must_use]
     pub fn restarts_text(&self, now: Timestamp) -> String {
         match self.last_restart {
+            // ECS does not count restarts: a task that ends is replaced.
+            _ if self.ecs.is_some() => "-".to_owned(),
             Some(t) if self.restarts > 0 => format!("{} ({} ago)", self.restarts, super::age::age(Some(t), now)),
             _ => self.restarts.to_string(),
         }
@@ -117,6 +121,9 @@ impl Task {
     /// True while it holds its requests on a node: not finished.
     #[must_use]
     pub fn is_active(&self) -> bool {
+        if let Some(ecs) = &self.ecs {
+            return !ecs.has_stopped();
+        }
         !matches!(self.status.as_str(), "Completed" | "Succeeded" | "Failed" | "Evicted" | "Error")
             || self.health == Health::Progressing
     }

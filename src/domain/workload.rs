@@ -1,6 +1,6 @@
 //! What keeps tasks running: deployments and their kin, ECS services.
 
-use super::{Health, Kind, Labels, ObjectId, Text, Timestamp};
+use super::{EcsService, Health, Kind, Labels, ObjectId, Text, Timestamp};
 
 /// Replica counts, in the words kubectl uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -57,8 +57,11 @@ pub struct Workload {
     pub selector: Labels,
     /// Labels, shared.
     pub labels: Labels,
-    /// Revision annotation of a Deployment or `ReplicaSet`, empty otherwise.
+    /// Revision annotation of a Deployment or `ReplicaSet`, an ECS service's task
+    /// definition as `family:revision`; empty otherwise.
     pub revision: Text,
+    /// What only ECS says; `None` for a Kubernetes workload.
+    pub ecs: Option<Box<EcsService>>,
 }
 
 /// A `HorizontalPodAutoscaler` or a scalable target.

@@ -40,7 +40,7 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
             Effect::Refresh => backend.refresh(),
             Effect::Copy(text) => screen.copy(&text)?,
             Effect::Fetch { page, id, kind } => backend.fetch(page, id, kind, console.clock.clone(), &console.store),
-            Effect::Logs(request) => backend.logs(&request),
+            Effect::Logs(request) => backend.logs(&request, &console.store),
             Effect::StopLogs(page) => backend.stop_logs(page),
             Effect::SaveScreen => save(console),
         }

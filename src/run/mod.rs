@@ -122,6 +122,8 @@ pub async fn run(
         let now = console.clock.now();
         if dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= console.draw_interval) {
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
+            #[cfg(feature = "aws")]
+            backend.show(&console.app.shown(&console.store));
             (dirty, drawn, second) = (Dirty::No, instant(), now.timestamp());
         }
         let wait = console.wait(dirty, drawn.elapsed(), now);

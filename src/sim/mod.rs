@@ -1,6 +1,7 @@
 //! The embedded fleet: a pure model driven by scenario files, and a façade that
 //! speaks the real wire protocols. Nobody but `cli` and tests imports it.
 
+pub mod aws;
 pub mod backend;
 pub mod fault;
 pub mod kube;

@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::aws::schema::ClusterDef;
+use super::aws::{AwsAccess, AwsApi, AwsFaultControl, is_aws};
 use super::backend::Fleet;
 use super::fault::{FaultControl, Faults};
 use super::kube::Api;
@@ -64,6 +66,10 @@ pub struct ServerOptions {
     pub faults: Faults,
     /// Limits and paces.
     pub tuning: Tuning,
+    /// ECS clusters, beside the fleet.
+    pub ecs: Vec<ClusterDef>,
+    /// What everything random in them begins with.
+    pub seed: u64,
 }
 
 impl Default for ServerOptions {
@@ -73,6 +79,8 @@ impl Default for ServerOptions {
             name: "demo".to_owned(),
             faults: Faults::default(),
             tuning: Tuning::default(),
+            ecs: Vec::new(),
+            seed: 1,
         }
     }
 }
@@ -84,6 +92,7 @@ pub struct SimServer {
     name: String,
     token: String,
     faults: Arc<FaultControl>,
+    aws: Arc<AwsApi>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
 }
@@ -102,11 +111,12 @@ impl SimServer {
         let addr = listener.local_addr().map_err(failed)?;
         let token = random_token();
         let faults = Arc::new(FaultControl::new(options.faults));
+        let aws = Arc::new(AwsApi::new(&options.ecs, options.seed, clock.clone(), key_id(&token)));
         let api =
             Arc::new(Api::new(fleet, clock, Arc::clone(&faults), token.clone(), addr.to_string(), options.tuning));
         let (stop, stopped) = watch::channel(false);
-        let served = serve(listener, addr, api, Arc::clone(&faults), options.tuning.tick, stopped);
-        Ok(Self { addr, name: options.name, token, faults, stop, task: Some(spawn(served)) })
+        let served = serve(listener, addr, (api, Arc::clone(&aws)), Arc::clone(&faults), options.tuning.tick, stopped);
+        Ok(Self { addr, name: options.name, token, faults, aws, stop, task: Some(spawn(served)) })
     }
 
     /// Where it listens.
@@ -130,6 +140,26 @@ impl SimServer {
     /// The token that requests must bear.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// How the AWS façade is reached.
+    pub fn aws(&self) -> AwsAccess {
+        AwsAccess {
+            endpoint: format!("http://{}", self.addr),
+            key_id: key_id(&self.token),
+            secret: self.token.clone(),
+            clusters: self.aws.clusters(),
+        }
+    }
+
+    /// The AWS façade's faults.
+    pub fn aws_faults(&self) -> Arc<AwsFaultControl> {
+        self.aws.faults()
+    }
+
+    /// What the AWS façade was asked: requests by operation and bucket, metrics asked for.
+    pub fn aws_report(&self) -> serde_json::Value {
+        self.aws.report()
     }
 
     /// The faults' switches.
@@ -160,6 +190,12 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task)
 }
 
+/// How the ids of the access keys begin: as AWS's do, this server's alone.
+fn key_id(token: &str) -> String {
+    let part: String = token.chars().take(8).collect();
+    format!("AKIA{}", part.to_ascii_uppercase())
+}
+
 /// 128 bits from the standard library's random hash seeds, in hex.
 fn random_token() -> String {
     let half = || std::hash::RandomState::new().hash_one("token");
@@ -169,7 +205,7 @@ fn random_token() -> String {
 async fn serve(
     listener: TcpListener,
     addr: SocketAddr,
-    api: Arc<Api>,
+    (api, aws): (Arc<Api>, Arc<AwsApi>),
     faults: Arc<FaultControl>,
     tick: Duration,
     mut stopped: watch::Receiver<bool>,
@@ -190,11 +226,14 @@ async fn serve(
         tokio::select! {
             _ = stopped.changed() => break,
             _ = down.changed() => {}
-            _ = ticker.tick() => api.tick(),
+            _ = ticker.tick() => {
+                api.tick();
+                aws.tick();
+            }
             Some(_) = connections.join_next() => {}
             accepted = accept(listener.as_ref()) => {
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(stream, Arc::clone(&api)));
+                    connections.spawn(connection(stream, Arc::clone(&api), Arc::clone(&aws)));
                 }
             }
         }
@@ -211,12 +250,15 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::
     }
 }
 
-async fn connection(stream: tokio::net::TcpStream, api: Arc<Api>) {
+async fn connection(stream: tokio::net::TcpStream, api: Arc<Api>, aws: Arc<AwsApi>) {
     // Watch events are small and wanted at once; without this they may wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(api.handle(request).await) }
+        let (api, aws) = (Arc::clone(&api), Arc::clone(&aws));
+        async move {
+            let for_aws = is_aws(request.headers(), request.method(), request.uri().path());
+            Ok::<_, Infallible>(if for_aws { aws.handle(request).await } else { api.handle(request).await })
+        }
     });
     // A connection that breaks is the client's affair, or a fault that was asked for.
     let _ = http1::Builder::new()

@@ -56,7 +56,7 @@ pub enum SourceError {
     #[error("the server no longer keeps that resource version (410); listing again")]
     Expired,
     /// What was received is not what was asked for.
-    #[error("{what} is not what a Kubernetes API sends; check that the endpoint is an API server, not a proxy's page")]
+    #[error("{what} is not what this API sends; check that the endpoint is the API itself, not a proxy's page")]
     Garbage {
         /// What, and where it stops making sense.
         what: Text,
@@ -70,6 +70,12 @@ pub enum SourceError {
     /// The kubeconfig cannot be used.
     #[error("kubeconfig: {what}")]
     Config {
+        /// What is wrong, and what to do.
+        what: Text,
+    },
+    /// An AWS account cannot be used as it is set up here.
+    #[error("{what}")]
+    Account {
         /// What is wrong, and what to do.
         what: Text,
     },

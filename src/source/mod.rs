@@ -1,9 +1,15 @@
 //! Where observations come from. Each source runs in tasks of its own and
 //! pushes [`crate::store::observation::Observation`]s on one bounded channel.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
+pub mod ecs;
 pub mod error;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub mod log;
 pub mod supervise;
 
 pub use error::SourceError;
+pub use log::{LogStream, LogText};

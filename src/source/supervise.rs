@@ -263,6 +263,20 @@ impl Supervisor {
         }
     }
 
+    /// Says what failed, without waiting: for a feed that comes with another,
+    /// which waits for both.
+    pub async fn mark_failed(&mut self, error: &SourceError) {
+        let because = error.text();
+        let now = Instant::now();
+        let (at, was) = self.failing.take().map_or((now, None), |f| (f.at, Some((f.down, f.because))));
+        let down = self.complete.is_none() || now.duration_since(at) >= DOWN_AFTER;
+        let news = was.as_ref().is_none_or(|(d, b)| *d != down || *b != because);
+        self.failing = Some(Failing { at, down, because });
+        if news {
+            self.show_failure().await;
+        }
+    }
+
     /// Says what failed and waits until it is time to try again.
     pub async fn failed(&mut self, error: &SourceError) {
         if self.healthy.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
@@ -274,15 +288,8 @@ impl Supervisor {
             self.absent(because, true).await;
             return;
         }
-        let now = Instant::now();
         self.absent = false;
-        let (at, was) = self.failing.take().map_or((now, None), |f| (f.at, Some((f.down, f.because))));
-        let down = self.complete.is_none() || now.duration_since(at) >= DOWN_AFTER;
-        let news = was.as_ref().is_none_or(|(d, b)| *d != down || *b != because);
-        self.failing = Some(Failing { at, down, because });
-        if news {
-            self.show_failure().await;
-        }
+        self.mark_failed(error).await;
         let delay = self.backoff.after_failure();
         let delay = match error {
             SourceError::Throttled { retry_after: Some(asked) } => delay.max(*asked),

@@ -73,6 +73,10 @@ impl Store {
                 }
                 self.revision += u64::from(changed);
             }
+            Body::Spend(spend) => {
+                self.revision += u64::from(self.spend.get(&spend.account) != Some(&spend));
+                self.spend.insert(spend.account.clone(), spend);
+            }
             Body::Note(text) => {
                 self.note(source, at, text);
                 self.revision += 1;
@@ -104,13 +108,20 @@ impl Store {
             Rows::Events(rows) => replace(&mut self.events, rows, source, generation),
             Rows::Autoscalers(rows) => replace(&mut self.autoscalers, rows, source, generation),
             Rows::DisruptionBudgets(rows) => replace(&mut self.disruption_budgets, rows, source, generation),
+            Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
-                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
+                let kind = match source.feed {
+                    Feed::NodeMetrics => Kind::Node,
+                    Feed::ServiceMetrics => Kind::EcsService,
+                    _ => Kind::Task,
+                };
                 self.usage.begin();
                 for (id, usage) in rows {
                     self.usage.push(id, usage);
                 }
-                self.usage.finish(|id| id.kind == kind && id.cluster == source.cluster);
+                // CloudWatch is asked for what is on screen only; the rest has not ended.
+                let whole = source.feed != Feed::ServiceMetrics;
+                self.usage.finish(|id| whole && id.kind == kind && id.cluster == source.cluster);
             }
         }
     }
@@ -154,8 +165,15 @@ impl Store {
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
-            kind if kind.is_workload() => drop(self.workloads.remove(id)),
-            _ => drop(self.events.remove(id)),
+            kind if kind.is_workload() => {
+                self.workloads.remove(id);
+                self.usage.forget(id);
+            }
+            _ => {
+                if self.events.remove(id).is_none() {
+                    self.limits.remove(id);
+                }
+            }
         }
     }
 
@@ -167,13 +185,15 @@ impl Store {
             Feed::Events => self.events.unconfirmed(source, generation),
             Feed::Autoscalers => self.autoscalers.unconfirmed(source, generation),
             Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
-            Feed::NodeMetrics | Feed::TaskMetrics => Vec::new(),
+            Feed::Limits => self.limits.unconfirmed(source, generation),
+            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets
             | Feed::StatefulSets
             | Feed::DaemonSets
             | Feed::Jobs
-            | Feed::CronJobs => self.workloads.unconfirmed(source, generation),
+            | Feed::CronJobs
+            | Feed::Services => self.workloads.unconfirmed(source, generation),
         };
         for id in gone {
             self.remove(&id);

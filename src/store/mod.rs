@@ -10,11 +10,11 @@ pub mod problems;
 pub mod table;
 pub mod totals;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::{
-    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Node, ObjectId, Task, Text, Timestamp,
-    Workload,
+    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId, Orchestrator,
+    Spend, Task, Text, Timestamp, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -63,6 +63,8 @@ struct Restart {
 #[derive(Debug, Default)]
 pub struct Store {
     clusters: BTreeMap<ClusterId, Option<Cluster>>,
+    /// Those that were expected to be ECS clusters.
+    ecs: BTreeSet<ClusterId>,
     sources: BTreeMap<SourceId, SourceState>,
     /// Nodes.
     pub nodes: Table<Node>,
@@ -76,6 +78,10 @@ pub struct Store {
     pub autoscalers: Table<Autoscaler>,
     /// Disruption budgets.
     pub disruption_budgets: Table<DisruptionBudget>,
+    /// What runs out.
+    pub limits: Table<Limit>,
+    /// What reading each AWS account has cost.
+    pub spend: BTreeMap<Text, Spend>,
     /// Measured use.
     pub usage: History,
     /// Sums.
@@ -91,6 +97,26 @@ impl Store {
     #[must_use]
     pub fn expecting(clusters: impl IntoIterator<Item = ClusterId>) -> Self {
         Self { clusters: clusters.into_iter().map(|c| (c, None)).collect(), ..Self::default() }
+    }
+
+    /// Expects these ECS clusters as well.
+    #[must_use]
+    pub fn and_ecs(mut self, clusters: impl IntoIterator<Item = ClusterId>) -> Self {
+        for id in clusters {
+            self.ecs.insert(id.clone());
+            self.clusters.insert(id, None);
+        }
+        self
+    }
+
+    /// Who places a cluster's tasks: as it said itself, or as was expected of it.
+    #[must_use]
+    pub fn orchestrator(&self, cluster: &ClusterId) -> Orchestrator {
+        match self.clusters.get(cluster) {
+            Some(Some(known)) => known.orchestrator,
+            _ if self.ecs.contains(cluster) => Orchestrator::Ecs,
+            _ => Orchestrator::Kubernetes,
+        }
     }
 
     /// Grows with every observation that changed something on any screen.
@@ -121,7 +147,8 @@ impl Store {
     pub fn is_complete(&self, feeds: &[Feed]) -> bool {
         !self.clusters.is_empty()
             && self.clusters.keys().all(|c| {
-                feeds.iter().all(|f| {
+                let offered = Feed::of(self.orchestrator(c));
+                feeds.iter().filter(|f| offered.contains(f)).all(|f| {
                     self.source(c, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
                 })
             })

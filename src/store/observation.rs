@@ -1,8 +1,8 @@
 //! What sources push: the only way data enters the store.
 
 use crate::domain::{
-    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Node, ObjectId, Task, Text, Timestamp, Usage,
-    Workload,
+    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator, Spend,
+    Task, Text, Timestamp, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -26,9 +26,11 @@ pub enum Feed {
     Jobs,
     /// Cron jobs.
     CronJobs,
+    /// ECS services.
+    Services,
     /// Events.
     Events,
-    /// Horizontal pod autoscalers.
+    /// Horizontal pod autoscalers, or Application Auto Scaling's targets.
     Autoscalers,
     /// Pod disruption budgets.
     DisruptionBudgets,
@@ -36,6 +38,10 @@ pub enum Feed {
     NodeMetrics,
     /// metrics.k8s.io usage of pods.
     TaskMetrics,
+    /// CloudWatch's usage of what is on screen.
+    ServiceMetrics,
+    /// What bites when it runs out: free addresses of subnets, quotas.
+    Limits,
 }
 
 impl Feed {
@@ -56,6 +62,39 @@ impl Feed {
         Self::TaskMetrics,
     ];
 
+    /// Every feed of an ECS cluster, most wanted first. Services' events come with the services.
+    pub const ECS: [Self; 7] =
+        [Self::Tasks, Self::Services, Self::Nodes, Self::Events, Self::Autoscalers, Self::Limits, Self::ServiceMetrics];
+
+    /// Every feed there is.
+    pub const ALL: [Self; 16] = [
+        Self::Tasks,
+        Self::Nodes,
+        Self::Deployments,
+        Self::StatefulSets,
+        Self::DaemonSets,
+        Self::ReplicaSets,
+        Self::Jobs,
+        Self::CronJobs,
+        Self::Services,
+        Self::Events,
+        Self::Autoscalers,
+        Self::DisruptionBudgets,
+        Self::NodeMetrics,
+        Self::TaskMetrics,
+        Self::ServiceMetrics,
+        Self::Limits,
+    ];
+
+    /// The feeds that a cluster of this orchestrator has.
+    #[must_use]
+    pub fn of(orchestrator: Orchestrator) -> &'static [Self] {
+        match orchestrator {
+            Orchestrator::Kubernetes => &Self::KUBERNETES,
+            Orchestrator::Ecs => &Self::ECS,
+        }
+    }
+
     /// What people call it: `nodes`, `tasks`, `stateful sets`, ...
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -68,11 +107,14 @@ impl Feed {
             Self::DaemonSets => "daemon sets",
             Self::Jobs => "jobs",
             Self::CronJobs => "cron jobs",
+            Self::Services => "services",
             Self::Events => "events",
             Self::Autoscalers => "autoscalers",
             Self::DisruptionBudgets => "disruption budgets",
             Self::NodeMetrics => "node metrics",
             Self::TaskMetrics => "task metrics",
+            Self::ServiceMetrics => "service metrics",
+            Self::Limits => "limits",
         }
     }
 }
@@ -101,7 +143,9 @@ pub enum Rows {
     Autoscalers(Vec<Autoscaler>),
     /// Disruption budgets.
     DisruptionBudgets(Vec<DisruptionBudget>),
-    /// Use of nodes or tasks, by identity. A whole sample: what is not in it has none.
+    /// What runs out.
+    Limits(Vec<Limit>),
+    /// Use of nodes, tasks or services, by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
 
@@ -116,6 +160,7 @@ impl Rows {
             Self::Events(v) => v.len(),
             Self::Autoscalers(v) => v.len(),
             Self::DisruptionBudgets(v) => v.len(),
+            Self::Limits(v) => v.len(),
             Self::Usage(v) => v.len(),
         }
     }
@@ -146,6 +191,8 @@ pub enum Body {
     Alive,
     /// The source's freshness changed: it failed, was denied, is retried.
     Freshness(Freshness),
+    /// What reading this account has cost so far.
+    Spend(Spend),
     /// Something for the error log that does not change freshness (a retry, a
     /// malformed object that was skipped).
     Note(Text),

@@ -67,9 +67,21 @@ pub fn problems(store: &Store) -> Vec<Problem> {
         id: ObjectId { kind: a.target_kind, name: a.target.clone(), ..a.id.clone() },
         health: Health::Warning,
         what: format!("at its maximum of {}", a.max),
-        why: Text::new(&format!("hpa {} wants more: {}", a.id.name, a.targets)),
+        why: Text::new(&if a.target_kind == Kind::EcsService {
+            format!("autoscaling cannot add more; {}", a.targets)
+        } else {
+            format!("hpa {} wants more: {}", a.id.name, a.targets)
+        }),
         since: None,
         tasks: a.current,
+    }));
+    out.extend(store.limits.rows().filter(|l| l.health().is_problem()).map(|l| Problem {
+        id: l.id.clone(),
+        health: l.health(),
+        what: format!("{} short", l.kind.word()),
+        why: Text::new(&l.text()),
+        since: None,
+        tasks: 0,
     }));
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
     out

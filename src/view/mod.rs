@@ -7,6 +7,7 @@ pub mod describe;
 pub mod details;
 pub mod header;
 pub mod help;
+pub mod json;
 pub mod logs;
 pub mod map;
 pub mod spark;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::summary::{ClusterSummary, clusters};
-use crate::domain::{Freshness, Health, Timestamp};
+use crate::domain::{Freshness, Health, Orchestrator, Timestamp};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store};
 
@@ -30,6 +30,8 @@ pub struct Status {
 pub struct ClusterStatus {
     /// Its name.
     pub name: String,
+    /// Who places its tasks.
+    pub orchestrator: Orchestrator,
     /// Server version, or null.
     pub server_version: Option<String>,
     /// Marked as production.
@@ -176,6 +178,7 @@ fn cluster(s: ClusterSummary) -> ClusterStatus {
         |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
     ClusterStatus {
         name: s.id.to_string(),
+        orchestrator: s.orchestrator,
         server_version: (!s.version.is_empty()).then(|| s.version.to_string()),
         production: s.production,
         health: s.health,

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::domain::{ClusterId, Freshness, Health, Resources, Text, Timestamp, Usage};
+use crate::domain::{ClusterId, Freshness, Health, Orchestrator, Resources, Text, Timestamp, Usage};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store, TaskTotals};
 
@@ -11,6 +11,8 @@ use crate::store::{Feed, Store, TaskTotals};
 pub struct ClusterSummary {
     /// Which.
     pub id: ClusterId,
+    /// Who places its tasks.
+    pub orchestrator: Orchestrator,
     /// Server version, empty until known.
     pub version: Text,
     /// Marked as production.
@@ -108,6 +110,7 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
         |feed| store.source(id, feed).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }));
     ClusterSummary {
         id: id.clone(),
+        orchestrator: store.orchestrator(id),
         version: Text::empty(),
         production: false,
         worst: troubled.first().cloned(),

@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
 use crate::app::table::{TableState, ViewKind};
+use crate::domain::Orchestrator;
 use crate::store::Feed;
 
 /// A column on the screen.
@@ -57,12 +58,18 @@ pub struct TableModel {
 #[must_use]
 pub fn feeds(kind: ViewKind) -> &'static [Feed] {
     match kind {
-        ViewKind::Overview => &[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets],
+        ViewKind::Overview => &[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets, Feed::Services],
         ViewKind::Nodes | ViewKind::Map => &[Feed::Nodes],
         ViewKind::Tasks => &[Feed::Tasks],
-        ViewKind::Workloads => {
-            &[Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Jobs, Feed::CronJobs, Feed::ReplicaSets]
-        }
+        ViewKind::Workloads => &[
+            Feed::Deployments,
+            Feed::StatefulSets,
+            Feed::DaemonSets,
+            Feed::Jobs,
+            Feed::CronJobs,
+            Feed::ReplicaSets,
+            Feed::Services,
+        ],
         ViewKind::Events => &[Feed::Events],
     }
 }
@@ -131,8 +138,10 @@ fn build<T: super::arrange::Listed>(
     wide: bool,
 ) -> TableModel {
     let one_cluster = c.store.clusters().count() <= 1;
-    let wanted: Vec<&Column<T>> =
-        columns.iter().filter(|col| (wide || !col.wide) && !(one_cluster && col.key == "cluster")).collect();
+    // ECS has no namespaces: a column of dashes tells nobody anything.
+    let only_ecs = c.store.clusters().all(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
+    let says_nothing = |key: &str| (one_cluster && key == "cluster") || (only_ecs && key == "namespace");
+    let wanted: Vec<&Column<T>> = columns.iter().filter(|col| (wide || !col.wide) && !says_nothing(col.key)).collect();
     let cells: Vec<Vec<Cell>> = rows
         .iter()
         .map(|r| wanted.iter().map(|col| r.map(|r| (col.cell)(c, r)).unwrap_or_default()).collect())

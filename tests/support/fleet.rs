@@ -59,6 +59,7 @@ pub fn node(name: &str, condition: NodeCondition) -> Node {
         allocatable_tasks: 58,
         taints: Text::empty(),
         labels: labels(&[("zone", "a")]),
+        ecs: None,
     }
 }
 
@@ -91,6 +92,7 @@ pub fn task(name: &str, owner: &str, node: &str, status: &str, health: Health) -
             state: if bad { ContainerState::Waiting { reason: Text::new(status) } } else { ContainerState::Running },
         }]),
         labels: labels(&[("app", owner), ("tier", if owner == "web" { "web" } else { "api" })]),
+        ecs: None,
     }
 }
 
@@ -112,6 +114,7 @@ pub fn workload(name: &str, desired: u32, available: u32) -> Workload {
         selector: labels(&[("app", name)]),
         labels: labels(&[("app", name)]),
         revision: Text::new("3"),
+        ecs: None,
     }
 }
 

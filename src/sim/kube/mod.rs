@@ -11,7 +11,7 @@ mod metrics;
 mod patch;
 mod protobuf;
 mod read;
-mod reply;
+pub(crate) mod reply;
 mod resource;
 mod review;
 mod route;

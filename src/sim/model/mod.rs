@@ -53,7 +53,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub use scenario::{Parameters, Scenario, ScenarioError};
+pub(crate) use rng::{Rng, hash, hash2, unit};
+pub use scenario::{Parameters, Scenario, ScenarioError, Span};
 use world::{Due, World};
 
 use crate::domain::Timestamp;

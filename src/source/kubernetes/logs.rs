@@ -9,37 +9,11 @@ use kube::client::Body;
 use super::decode::Lines;
 use super::{Reader, client, paths};
 use crate::domain::{ObjectId, Text, Timestamp};
-use crate::source::SourceError;
 use crate::source::supervise::Backoff;
+use crate::source::{LogStream, LogText, SourceError};
 
 /// How often in a row a cut log is asked for again.
 const RESUMES: u32 = 8;
-
-/// Which log, and how much of it.
-#[derive(Debug, Clone)]
-pub struct LogStream {
-    /// The pod.
-    pub task: ObjectId,
-    /// The container in it; empty for the only one.
-    pub container: Text,
-    /// Go on with new lines as they come.
-    pub follow: bool,
-    /// Only what is newer than this many seconds.
-    pub since_secs: Option<u32>,
-    /// Only this many last lines.
-    pub tail: Option<u32>,
-    /// Of the container's last instance, not this one.
-    pub previous: bool,
-}
-
-/// One line of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogText {
-    /// When it was written.
-    pub at: Option<Timestamp>,
-    /// The line without its end, exactly as written: not cleaned.
-    pub raw: String,
-}
 
 /// Lines remembered for recognising repeats, at most.
 const REMEMBERED: usize = 1 << 16;

@@ -25,7 +25,6 @@ use tokio::sync::{Notify, mpsc, watch as signal};
 use tokio::task::JoinSet;
 
 use self::client::Link;
-pub use self::logs::{LogStream, LogText};
 pub use self::reader::Reader;
 pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, contexts, in_cluster};
 use super::SourceError;

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::client::{Connected, Link};
 use super::decode::{Page, garbage};
-use super::logs::{self, LogStream, LogText};
+use super::logs;
 use super::paths;
 use super::project::{Projector, Row};
 use super::redact::redact;
 use crate::domain::{Event, ObjectId, Text};
 use crate::source::SourceError;
+use crate::source::{LogStream, LogText};
 use crate::store::observation::Feed;
 
 /// Asks one cluster. Cloning shares the client, which the first question makes.

@@ -129,7 +129,11 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Count,
-        cell: |c, r| Cell::plain(format!("{}/{}", load(c, r).active, r.allocatable_tasks)),
+        cell: |c, r| match r.allocatable_tasks {
+            // A container instance is limited by what its tasks ask for, not by their number.
+            0 => Cell::plain(load(c, r).active.to_string()),
+            all => Cell::plain(format!("{}/{all}", load(c, r).active)),
+        },
         value: |c, r| number(u64::from(load(c, r).active)),
         percent: Some(|c, r| quantity::percent(u64::from(load(c, r).active), u64::from(r.allocatable_tasks))),
     },

@@ -52,7 +52,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, t| Cell::new(t.id.namespace.as_str(), Tone::Dim),
+        cell: |_, t| Cell::dim(&t.id.namespace),
         value: |_, t| Value::Text(t.id.namespace.clone()),
         percent: None,
     },

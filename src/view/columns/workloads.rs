@@ -44,7 +44,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, r| Cell::new(r.id.namespace.as_str(), Tone::Dim),
+        cell: |_, r| Cell::dim(&r.id.namespace),
         value: |_, r| Value::Text(r.id.namespace.clone()),
         percent: None,
     },

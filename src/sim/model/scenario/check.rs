@@ -71,6 +71,9 @@ type Fault = (usize, String);
 
 /// Checks the whole file and translates its timeline.
 pub fn check(file: &File) -> Result<Vec<Step>, Fault> {
+    for cluster in &file.ecs {
+        cluster.check().map_err(|m| (0, m))?;
+    }
     for w in &file.workloads {
         let ns = w.namespace.get_ref();
         if !file.namespaces.iter().any(|n| n.name == *ns) {

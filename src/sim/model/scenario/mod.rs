@@ -8,6 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 pub use check::{Action, Step};
+pub use schema::Span;
 pub use schema::{Capacity, ContainerDef, File, Kind, NodeGroup, TolerationDef, WorkloadDef};
 
 /// The embedded scenarios: name and text.
@@ -124,6 +125,18 @@ impl Scenario {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its ECS clusters.
+    #[must_use]
+    pub fn ecs(&self) -> &[crate::sim::aws::schema::ClusterDef] {
+        &self.file.ecs
+    }
+
+    /// What everything random in it begins with.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.file.seed
     }
 
     /// The Kubernetes version the fleet claims, `v1.33.5-eks-113cf36`.

@@ -59,6 +59,9 @@ pub struct File {
     #[serde(default)]
     pub at: Vec<StepDef>,
     pub generate: Option<Generate>,
+    /// ECS clusters, beside the Kubernetes one.
+    #[serde(default)]
+    pub ecs: Vec<crate::sim::aws::schema::ClusterDef>,
 }
 
 fn seed() -> u64 {

@@ -118,6 +118,7 @@ pub fn node(object: &NodeObject<'_>, p: &mut Projector) -> Node {
         allocatable_tasks: u32::try_from(pods.0).unwrap_or(u32::MAX),
         taints: p.interner.text(&taints.join(",")),
         labels: labels.labels(&mut p.interner),
+        ecs: None,
         id,
     }
 }

@@ -186,6 +186,7 @@ pub fn task(pod: &Pod<'_>, p: &mut Projector) -> Task {
         limits: limits(pod),
         containers: p.pods.share(list),
         labels: pod.metadata.labels.labels(&mut p.interner),
+        ecs: None,
         id,
     }
 }

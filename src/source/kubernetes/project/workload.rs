@@ -175,6 +175,7 @@ fn row(kind: Kind, o: &Object<'_>, replicas: Replicas, v: &Verdict, p: &mut Proj
         selector: if simple { &o.spec.selector.match_labels } else { &none }.labels(&mut p.interner),
         labels: o.metadata.labels.labels(&mut p.interner),
         revision: p.interner.text(&o.metadata.annotations.revision),
+        ecs: None,
     }
 }
 

@@ -1,0 +1,287 @@
+//! Which clusters are read, and the sources that read them.
+
+use color_eyre::eyre::eyre;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+use super::CliError;
+use super::args::Cli;
+#[cfg(feature = "aws")]
+use super::session::env;
+use super::session::{Reading, start_sim};
+use crate::clock::Clock;
+use crate::config::Config;
+#[cfg(feature = "aws")]
+use crate::config::{self, EcsName};
+use crate::domain::ClusterId;
+use crate::run::backend::Backend;
+use crate::sim::model::Parameters;
+use crate::sim::server::{ServerOptions, SimServer};
+#[cfg(feature = "aws")]
+use crate::source::aws::{AccountSpec, EcsSpec, Keys};
+#[cfg(feature = "kubernetes")]
+use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
+use crate::store::Store;
+
+/// What is to be read.
+#[derive(Default)]
+pub struct Wanted {
+    /// Kubernetes clusters.
+    #[cfg(feature = "kubernetes")]
+    pub kubernetes: Vec<ClusterSpec>,
+    /// ECS clusters.
+    #[cfg(feature = "aws")]
+    pub ecs: Vec<EcsSpec>,
+}
+
+impl Wanted {
+    #[cfg_attr(not(feature = "kubernetes"), expect(clippy::unused_self, reason = "the same call in every build"))]
+    fn kubernetes_ids(&self) -> Vec<ClusterId> {
+        #[cfg(feature = "kubernetes")]
+        return self.kubernetes.iter().map(|s| s.id.clone()).collect();
+        #[cfg(not(feature = "kubernetes"))]
+        Vec::new()
+    }
+}
+
+/// Starts reading: the demo's fleet, or the user's clusters.
+pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
+    let (wanted, sim) = if let Some(scenario) = &cli.common.demo {
+        let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
+        let sim = start_sim(scenario, Parameters::default(), options).await?;
+        (of_demo(cli, config, &sim), Some(sim))
+    } else {
+        (Box::pin(wanted(cli, config)).await?, None)
+    };
+    let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
+    let store = Store::expecting(wanted.kubernetes_ids());
+    let backend = Backend::default();
+    #[cfg(feature = "kubernetes")]
+    let backend = if wanted.kubernetes.is_empty() {
+        backend
+    } else {
+        backend.and_kubernetes(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()))
+    };
+    #[cfg(feature = "aws")]
+    let (store, backend) = if wanted.ecs.is_empty() {
+        (store, backend)
+    } else {
+        let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone()));
+        (store, backend.and_ecs(crate::source::ecs::Sources::spawn(wanted.ecs, tx.clone(), clock.clone())))
+    };
+    // The sources hold the channel: it closes when they end.
+    drop(tx);
+    Ok(Reading { store, observations, backend, sim })
+}
+
+/// The demo's clusters: one Kubernetes, and the ECS clusters of the scenario.
+fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
+    let _ = (cli, config, sim);
+    Wanted {
+        #[cfg(feature = "kubernetes")]
+        kubernetes: vec![ClusterSpec {
+            id: ClusterId::new("demo"),
+            context: None,
+            kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
+            namespace: cli.common.namespace.clone(),
+            production: false,
+            // A demo is looked at for minutes: sparklines should move.
+            metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
+        }],
+        #[cfg(feature = "aws")]
+        ecs: ecs_of_demo(config, sim),
+    }
+}
+
+#[cfg(feature = "aws")]
+fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
+    let access = sim.aws();
+    let spec = |(name, region, account): &(String, String, String)| EcsSpec {
+        id: ClusterId::new(name),
+        cluster: name.clone(),
+        account: AccountSpec {
+            profile: Some(format!("demo-{account}")),
+            region: Some(region.clone()),
+            endpoint: Some(access.endpoint.clone()),
+            keys: Some(Keys { id: access.key_for(account), secret: access.secret.clone() }),
+            ceiling: Some(config.aws_ceiling),
+        },
+        production: false,
+        // A demo is looked at for minutes: things should move.
+        interval: config.aws_interval.min(Duration::from_secs(3)),
+    };
+    access.clusters.iter().map(spec).collect()
+}
+
+/// The user's clusters: those named, those configured, or what the usual places offer.
+#[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "only AWS is asked what there is"))]
+pub async fn wanted(cli: &Cli, config: &Config) -> Result<Wanted, CliError> {
+    let mut wanted = Wanted::default();
+    let named = !cli.common.context.is_empty() || !cli.common.ecs_cluster.is_empty();
+    let configured = !config.clusters.is_empty();
+    #[cfg(feature = "aws")]
+    {
+        wanted.ecs = ecs_specs(cli, config)?;
+        if !named && !configured && aws_is_set_up() {
+            wanted.ecs = discover(config).await;
+        }
+    }
+    #[cfg(feature = "kubernetes")]
+    {
+        let only_ecs = (named && cli.common.context.is_empty())
+            || (!named && configured && config.clusters.iter().all(|c| c.ecs.is_some()));
+        if !only_ecs {
+            match specs(cli, config) {
+                Ok(specs) => wanted.kubernetes = specs,
+                // AWS's usual environment is enough to start with.
+                Err(error) => {
+                    if named || configured || !any_ecs(&wanted) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+    let _ = (named, configured, config);
+    Ok(wanted)
+}
+
+#[cfg(feature = "kubernetes")]
+fn any_ecs(wanted: &Wanted) -> bool {
+    #[cfg(feature = "aws")]
+    return !wanted.ecs.is_empty();
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = wanted;
+        false
+    }
+}
+
+/// The ECS clusters that were named or configured.
+#[cfg(feature = "aws")]
+fn ecs_specs(cli: &Cli, config: &Config) -> Result<Vec<EcsSpec>, CliError> {
+    let mut names: Vec<EcsName> = Vec::new();
+    for text in &cli.common.ecs_cluster {
+        let name = config::ecs::parse(text)
+            .ok_or_else(|| eyre!("`{text}` names no ECS cluster; allowed: {}", config::ecs::ALLOWED))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() && cli.common.context.is_empty() {
+        names = config.clusters.iter().filter_map(|c| c.ecs.clone()).collect();
+    }
+    Ok(ecs_of(&names, config))
+}
+
+/// A spec for each name; where two clusters have one name, profile and region
+/// tell them apart.
+#[cfg(feature = "aws")]
+fn ecs_of(names: &[EcsName], config: &Config) -> Vec<EcsSpec> {
+    let short = |n: &EcsName| config.ecs_cluster(n).map_or_else(|| n.name.clone(), |s| s.name.clone());
+    let long = |n: &EcsName| {
+        let profile = n.profile.as_ref().map_or_else(String::new, |p| format!("{p}@"));
+        let region = n.region.as_ref().map_or_else(String::new, |r| format!("{r}/"));
+        format!("{profile}{region}{}", n.name)
+    };
+    let all: Vec<String> = names.iter().map(&short).collect();
+    names
+        .iter()
+        .zip(&all)
+        .map(|(name, shown)| {
+            let twice = all.iter().filter(|other| *other == shown).count() > 1;
+            EcsSpec {
+                id: ClusterId::new(&if twice { long(name) } else { shown.clone() }),
+                cluster: name.name.clone(),
+                account: AccountSpec {
+                    profile: name.profile.clone(),
+                    region: name.region.clone(),
+                    ceiling: Some(config.aws_ceiling),
+                    ..AccountSpec::default()
+                },
+                production: config.ecs_cluster(name).is_some_and(|s| s.production),
+                interval: config.aws_interval,
+            }
+        })
+        .collect()
+}
+
+/// True where AWS's usual environment names credentials: nobody else's account is
+/// asked anything unasked.
+#[cfg(feature = "aws")]
+fn aws_is_set_up() -> bool {
+    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"]
+        .iter()
+        .any(|name| env(name).is_some())
+}
+
+/// The clusters that the usual environment can list; none if it cannot.
+#[cfg(feature = "aws")]
+async fn discover(config: &Config) -> Vec<EcsSpec> {
+    let account = AccountSpec { ceiling: Some(config.aws_ceiling), ..AccountSpec::default() };
+    match crate::source::ecs::clusters(account, &Clock::system()).await {
+        Ok(names) => {
+            let name = |name| EcsName { profile: None, region: None, name };
+            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), config)
+        }
+        Err(error) => {
+            super::output::fail(&format!("ECS clusters were not listed: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+/// The clusters to read: those named, those configured, or the current context.
+#[cfg(feature = "kubernetes")]
+pub fn specs(cli: &Cli, config: &Config) -> Result<Vec<ClusterSpec>, CliError> {
+    let kubeconfig = config.kubeconfig.clone().map_or(Kubeconfig::Default, Kubeconfig::File);
+    let known = contexts(&kubeconfig)?;
+    let configured: Vec<&str> =
+        config.clusters.iter().filter(|c| c.ecs.is_none()).map(|c| c.context.as_str()).collect();
+    let wanted: Vec<String> = if !cli.common.context.is_empty() {
+        cli.common.context.clone()
+    } else if !configured.is_empty() {
+        configured.iter().map(ToString::to_string).collect()
+    } else {
+        known.iter().filter(|c| c.current).map(|c| c.name.clone()).collect()
+    };
+    if wanted.is_empty() && in_cluster() {
+        return Ok(vec![spec(cli, config, "in-cluster", None, &Kubeconfig::Default)]);
+    }
+    if wanted.is_empty() {
+        return Err(eyre!(
+            "no cluster was found: there is no kubeconfig with a current context, and this is no pod\n\
+             - name one: quarterdeck --context NAME (or --kubeconfig FILE)\n\
+             - look around without a cluster: quarterdeck --demo\n\
+             - see what was looked at: quarterdeck doctor"
+        ));
+    }
+    for name in &wanted {
+        if !known.iter().any(|c| c.name == *name) {
+            let names: Vec<&str> = known.iter().map(|c| c.name.as_str()).collect();
+            let there_are = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(eyre!("there is no context `{name}` in the kubeconfig; there are: {there_are}"));
+        }
+    }
+    let mut out: Vec<ClusterSpec> = Vec::new();
+    for name in wanted {
+        let spec = spec(cli, config, &name, Some(name.clone()), &kubeconfig);
+        if !out.iter().any(|s| s.id == spec.id) {
+            out.push(spec);
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(feature = "kubernetes")]
+fn spec(cli: &Cli, config: &Config, name: &str, context: Option<String>, kubeconfig: &Kubeconfig) -> ClusterSpec {
+    let settings = config.cluster(name);
+    ClusterSpec {
+        id: ClusterId::new(settings.map_or(name, |s| s.name.as_str())),
+        context,
+        kubeconfig: kubeconfig.clone(),
+        namespace: cli.common.namespace.clone().or_else(|| settings.and_then(|s| s.namespace.clone())),
+        production: settings.is_some_and(|s| s.production),
+        metrics_interval: config.metrics_interval,
+    }
+}

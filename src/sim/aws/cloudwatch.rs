@@ -1,0 +1,252 @@
+//! CloudWatch: metrics that follow the fleet, late as they are in life, with
+//! points missing where nothing was measured.
+
+use serde_json::{Value, json};
+
+use super::fault::AwsFaults;
+use super::model::{Cluster, Ms, Service};
+use super::wire::{Refusal, time};
+use super::{Caller, World, tail};
+use crate::sim::model::{hash, hash2, unit};
+
+type Answer = Result<Option<Value>, Refusal>;
+
+/// CloudWatch takes so many queries at once.
+const QUERIES: usize = 500;
+/// Points come so late.
+const LATE: Ms = 90_000;
+
+/// What one minute of a metric was: the sum and count behind its statistics.
+struct Minute {
+    value: f64,
+    spread: f64,
+    samples: f64,
+}
+
+impl World {
+    pub(super) fn cloudwatch(
+        &mut self,
+        caller: &Caller,
+        operation: &str,
+        input: &Value,
+        faults: &AwsFaults,
+        now: Ms,
+    ) -> Answer {
+        match operation {
+            "GetMetricData" => self.metric_data(caller, input, faults, now).map(Some),
+            "ListMetrics" => Ok(Some(self.list_metrics(caller, input))),
+            "DescribeAlarms" => Ok(Some(json!({"MetricAlarms": [], "CompositeAlarms": []}))),
+            "PutMetricData" => Ok(Some(json!({}))),
+            _ => Ok(None),
+        }
+    }
+
+    fn metric_data(&mut self, caller: &Caller, input: &Value, faults: &AwsFaults, now: Ms) -> Result<Value, Refusal> {
+        let queries = input["MetricDataQueries"].as_array().cloned().unwrap_or_default();
+        let bad = |m: &str| Refusal::new("InvalidParameterValueException", m);
+        if queries.is_empty() || queries.len() > QUERIES {
+            return Err(bad("The collection MetricDataQueries must not have a size greater than 500."));
+        }
+        let (start, end) = (moment(&input["StartTime"]), moment(&input["EndTime"]));
+        if start >= end {
+            return Err(bad("The parameter StartTime must be less than the parameter EndTime."));
+        }
+        let ascending = input["ScanBy"].as_str() == Some("TimestampAscending");
+        self.limits.metrics += queries.iter().filter(|q| q["MetricStat"].is_object()).count() as u64;
+        let mut results = Vec::new();
+        for (n, query) in queries.iter().enumerate() {
+            let stat = &query["MetricStat"];
+            let metric = &stat["Metric"];
+            let name = metric["MetricName"].as_str().unwrap_or_default();
+            let period = stat["Period"].as_i64().unwrap_or(60);
+            if period < 60 || period % 60 != 0 {
+                return Err(bad(
+                    "The parameter MetricDataQueries.member.1.MetricStat.Period must be a multiple of 60.",
+                ));
+            }
+            let statistic = stat["Stat"].as_str().unwrap_or("Average");
+            let mut points = self.series(caller, metric, statistic, (start, end), period * 1000, now);
+            let partial = faults.partial && n % 2 == 0;
+            if partial {
+                points.truncate(points.len() / 2);
+            }
+            if !ascending {
+                points.reverse();
+            }
+            let (stamps, values): (Vec<Value>, Vec<f64>) = points.into_iter().map(|(t, v)| (time(t), v)).unzip();
+            results.push(json!({
+                "Id": query["Id"], "Label": query["Label"].as_str().unwrap_or(name), "Timestamps": stamps,
+                "Values": values, "StatusCode": if partial { "PartialData" } else { "Complete" },
+            }));
+        }
+        Ok(json!({"MetricDataResults": results, "Messages": []}))
+    }
+
+    /// A metric's points, oldest first.
+    fn series(
+        &self,
+        caller: &Caller,
+        metric: &Value,
+        statistic: &str,
+        (start, end): (Ms, Ms),
+        period: Ms,
+        now: Ms,
+    ) -> Vec<(Ms, f64)> {
+        let mut points = Vec::new();
+        let mut at = start.div_euclid(period) * period;
+        while at < end {
+            let minutes: Vec<Minute> = (0..period / 60_000)
+                .map(|m| at + m * 60_000)
+                .filter(|t| t + 60_000 + LATE <= now)
+                .filter_map(|t| self.minute(caller, metric, t, now))
+                .collect();
+            if !minutes.is_empty() && at >= start - period {
+                points.push((at, fold(&minutes, statistic)));
+            }
+            at += period;
+        }
+        points
+    }
+
+    fn minute(&self, caller: &Caller, metric: &Value, at: Ms, now: Ms) -> Option<Minute> {
+        let dimension = |name: &str| {
+            let all = metric["Dimensions"].as_array()?;
+            all.iter().find(|d| d["Name"] == name)?["Value"].as_str()
+        };
+        let namespace = metric["Namespace"].as_str().unwrap_or_default();
+        let name = metric["MetricName"].as_str().unwrap_or_default();
+        let mine = |c: &&Cluster| c.account == caller.account && c.region == caller.region;
+        if namespace == "AWS/Usage" {
+            let spot = dimension("Class") == Some("Standard/Spot");
+            let vcpu: u32 = self
+                .clusters
+                .iter()
+                .filter(mine)
+                .flat_map(|c| c.tasks.values())
+                .filter(|t| t.is_fargate() && t.stopped.is_none() && (t.provider == "FARGATE_SPOT") == spot)
+                .map(|t| t.cpu)
+                .sum();
+            // Published every five minutes.
+            return (at.rem_euclid(300_000) == 0).then(|| Minute {
+                value: f64::from(vcpu) / 1024.0,
+                spread: 0.0,
+                samples: 1.0,
+            });
+        }
+        if namespace == "AWS/ApplicationELB" {
+            let group = dimension("TargetGroup")?;
+            let service = group.split('/').nth(1)?;
+            let c = self.clusters.iter().filter(mine).find(|c| c.services.contains_key(service))?;
+            return balancer(c, c.services.get(service)?, name, at);
+        }
+        let cluster = dimension("ClusterName")?;
+        let c = self.clusters.iter().filter(mine).find(|c| c.name == cluster)?;
+        if namespace == "ECS/ContainerInsights" && !c.insights {
+            return None;
+        }
+        let s = c.services.get(dimension("ServiceName")?)?;
+        usage(c, s, name, at, now)
+    }
+
+    fn list_metrics(&self, caller: &Caller, input: &Value) -> Value {
+        let mut all = Vec::new();
+        let wanted = input["Namespace"].as_str();
+        for c in self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region) {
+            for s in c.services.values() {
+                for name in ["CPUUtilization", "MemoryUtilization"] {
+                    all.push(json!({"Namespace": "AWS/ECS", "MetricName": name, "Dimensions": [
+                        {"Name": "ClusterName", "Value": c.name}, {"Name": "ServiceName", "Value": s.name}]}));
+                }
+            }
+        }
+        all.retain(|m| wanted.is_none_or(|n| m["Namespace"] == n));
+        all.truncate(500);
+        json!({"Metrics": all})
+    }
+}
+
+/// A time in a request: seconds, or RFC 3339.
+fn moment(value: &Value) -> Ms {
+    match value.as_f64() {
+        Some(seconds) => (seconds * 1000.0) as Ms,
+        None => value
+            .as_str()
+            .and_then(|s| chrono::DateTime::parse_from_rfc3339(s).ok())
+            .map_or(0, |t| t.timestamp_millis()),
+    }
+}
+
+fn wave(key: &str, at: Ms) -> f64 {
+    let h = hash(key);
+    let phase = unit(h) * std::f64::consts::TAU;
+    let slow = ((at as f64 / 1_800_000.0) + phase).sin();
+    let noise = unit(hash2(h, (at / 60_000) as u64)) - 0.5;
+    1.0 + 0.25 * slow + 0.2 * noise
+}
+
+fn usage(c: &Cluster, s: &Service, name: &str, at: Ms, now: Ms) -> Option<Minute> {
+    let running = c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.running());
+    // Nothing runs, nothing is measured: a gap, not a zero.
+    let young = running.clone().filter(|t| t.started.is_some_and(|b| b <= at.min(now))).count();
+    if young == 0 {
+        return None;
+    }
+    let cpu = (s.load * wave(&s.name, at) * f64::from(s.desired.max(1)) / young as f64).clamp(0.5, 100.0);
+    let memory = (s.load * 0.8 + 25.0 + 4.0 * wave(&format!("{}m", s.name), at)).clamp(1.0, 100.0);
+    let tasks = young as f64;
+    let (value, spread) = match name {
+        "CPUUtilization" => (cpu, cpu * 0.3),
+        "MemoryUtilization" => (memory, memory * 0.05),
+        "CpuUtilized" => (cpu / 100.0 * f64::from(s.cpu) * tasks, 0.0),
+        "CpuReserved" => (f64::from(s.cpu) * tasks, 0.0),
+        "MemoryUtilized" => (memory / 100.0 * f64::from(s.memory) * tasks, 0.0),
+        "MemoryReserved" => (f64::from(s.memory) * tasks, 0.0),
+        "RunningTaskCount" => (tasks, 0.0),
+        "DesiredTaskCount" => (f64::from(s.desired), 0.0),
+        _ => return None,
+    };
+    Some(Minute { value, spread, samples: tasks })
+}
+
+fn balancer(c: &Cluster, s: &Service, name: &str, at: Ms) -> Option<Minute> {
+    let running = c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.running()).count() as f64;
+    let requests = (s.load * 40.0 * wave(&format!("{}r", s.name), at)).max(0.0).round();
+    let (value, samples) = match name {
+        "RequestCount" => (requests, 1.0),
+        "TargetResponseTime" if requests > 0.0 => (0.04 * wave(&format!("{}l", s.name), at), requests),
+        // Sparse: a minute without errors has no point.
+        "HTTPCode_Target_5XX_Count" if unit(hash2(hash(&s.name), (at / 60_000) as u64)) < 0.1 => {
+            (requests * 0.002, 1.0)
+        }
+        "HealthyHostCount" => (running, 1.0),
+        "UnHealthyHostCount" => (0.0, 1.0),
+        _ => return None,
+    };
+    Some(Minute { value, spread: value * 0.5, samples })
+}
+
+/// A statistic over minutes.
+fn fold(minutes: &[Minute], statistic: &str) -> f64 {
+    let samples: f64 = minutes.iter().map(|m| m.samples).sum();
+    let mean = minutes.iter().map(|m| m.value * m.samples).sum::<f64>() / samples.max(1.0);
+    let most = minutes.iter().map(|m| m.value + m.spread).fold(f64::MIN, f64::max);
+    let least = minutes.iter().map(|m| (m.value - m.spread).max(0.0)).fold(f64::MAX, f64::min);
+    let percentile = statistic.strip_prefix('p').and_then(|p| p.parse::<f64>().ok());
+    match (statistic, percentile) {
+        (_, Some(p)) => {
+            // A long tail, as latencies have it.
+            let share = (p / 100.0).clamp(0.0, 0.9999);
+            mean * (0.7 + 0.45 * (-(1.0 - share).ln()))
+        }
+        ("Sum", _) => minutes.iter().map(|m| m.value).sum(),
+        ("Minimum", _) => least,
+        ("Maximum", _) => most,
+        ("SampleCount", _) => samples,
+        _ => mean,
+    }
+}
+
+/// A target group's name for dimensions: the end of its ARN.
+pub(super) fn dimension_of(arn: &str) -> String {
+    arn.split_once(":targetgroup/").map_or_else(|| tail(arn).to_owned(), |(_, rest)| format!("targetgroup/{rest}"))
+}

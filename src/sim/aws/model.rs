@@ -1,0 +1,801 @@
+//! ECS in miniature: services that keep tasks, deployments that move, circuit
+//! breakers that trip, tasks that stop for every reason. Pure: time comes in.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::schema::{ActionDef, Breaker, ClusterDef, Outcome, StepDef};
+use crate::sim::model::{Rng, hash2};
+
+/// Milliseconds since 1970.
+pub type Ms = i64;
+
+/// Stopped tasks are kept so long.
+const KEPT: Ms = 3_600_000;
+/// What spot gives.
+const NOTICE: Ms = 120_000;
+/// The zones there are, by letter.
+const ZONES: [&str; 3] = ["a", "b", "c"];
+/// Events that ECS keeps of a service.
+const EVENTS: usize = 100;
+
+/// Where a task is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    Provisioning,
+    Pending,
+    Activating,
+    Running,
+    Deactivating,
+    Stopping,
+    Deprovisioning,
+    Stopped,
+}
+
+impl Phase {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Pending => "PENDING",
+            Self::Activating => "ACTIVATING",
+            Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
+            Self::Stopping => "STOPPING",
+            Self::Deprovisioning => "DEPROVISIONING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// Why a task stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    pub code: &'static str,
+    pub reason: String,
+    pub exit: Option<i32>,
+    pub container_reason: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub id: String,
+    pub service: Option<String>,
+    pub deployment: String,
+    pub definition: String,
+    pub launch: &'static str,
+    pub provider: String,
+    pub instance: Option<String>,
+    pub zone: usize,
+    pub ip: u32,
+    pub cpu: u32,
+    pub memory: u32,
+    pub created: Ms,
+    pub started: Option<Ms>,
+    pub stopping: Option<Ms>,
+    pub stopped: Option<Ms>,
+    pub phase: Phase,
+    /// When the next phase begins.
+    pub next: Option<Ms>,
+    pub outcome: Outcome,
+    pub stop: Option<Stop>,
+    pub version: u32,
+    pub seed: u64,
+}
+
+impl Task {
+    /// ECS wants it to run.
+    pub fn wanted(&self) -> bool {
+        self.stop.is_none()
+    }
+    pub fn running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+    pub fn is_fargate(&self) -> bool {
+        self.launch == "FARGATE"
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    pub id: String,
+    pub primary: bool,
+    pub definition: String,
+    pub created: Ms,
+    pub updated: Ms,
+    pub failed: u32,
+    pub state: &'static str,
+    pub reason: String,
+    /// No task is started before.
+    pub not_before: Ms,
+}
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub id: String,
+    pub at: Ms,
+    pub message: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub name: String,
+    pub desired: u32,
+    pub launch: String,
+    pub cpu: u32,
+    pub memory: u32,
+    pub breaker: Breaker,
+    pub balanced: bool,
+    pub scaling: Option<[u32; 2]>,
+    pub load: f64,
+    pub created: Ms,
+    pub deployments: Vec<Deployment>,
+    pub events: VecDeque<Event>,
+    pub family: String,
+    pub bounds: (u32, u32),
+    pub steady: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub id: String,
+    pub ec2: String,
+    pub provider: String,
+    pub kind: String,
+    pub spot: bool,
+    pub zone: usize,
+    pub cpu: u32,
+    pub memory: u32,
+    pub registered: Ms,
+    pub draining: bool,
+    pub connected: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub family: String,
+    pub revision: u32,
+    pub image: String,
+    pub cpu: u32,
+    pub memory: u32,
+    pub fargate: bool,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug)]
+struct Step {
+    due: Ms,
+    times: u32,
+    def: StepDef,
+}
+
+/// One cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    pub name: String,
+    pub region: String,
+    pub account: String,
+    pub insights: bool,
+    pub instances: Vec<Instance>,
+    pub services: BTreeMap<String, Service>,
+    pub tasks: BTreeMap<String, Task>,
+    /// By `family:revision`.
+    pub definitions: BTreeMap<String, Definition>,
+    pub zone_down: Option<usize>,
+    steps: Vec<Step>,
+    rng: Rng,
+    second: Ms,
+    next_ip: u32,
+}
+
+impl Cluster {
+    /// A cluster as its definition wants it, with all its tasks running.
+    pub fn new(def: &ClusterDef, seed: u64, now: Ms) -> Self {
+        let mut c = Self {
+            name: def.name.clone(),
+            region: def.region.clone(),
+            account: def.account.clone(),
+            insights: def.insights,
+            instances: Vec::new(),
+            services: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            zone_down: None,
+            steps: def.at.iter().map(|s| Step { due: now + s.t.0, times: 0, def: s.clone() }).collect(),
+            rng: Rng::new(hash2(seed, crate::sim::model::hash(&def.name))),
+            second: now,
+            next_ip: 10,
+        };
+        for group in &def.instances {
+            for n in 0..group.count {
+                let (id, ec2) = (c.hex(32), format!("i-0{}", c.hex(16)));
+                c.instances.push(Instance {
+                    id,
+                    ec2,
+                    provider: group.provider.clone(),
+                    kind: group.instance.clone(),
+                    spot: group.spot,
+                    zone: n as usize % ZONES.len(),
+                    cpu: group.cpu * 1024,
+                    // The agent and the system keep some for themselves.
+                    memory: group.memory * 1024 - 512,
+                    registered: now - 9 * 86_400_000 - i64::from(n) * 3_600_000,
+                    draining: false,
+                    connected: true,
+                });
+            }
+        }
+        for s in &def.services {
+            for n in 0..s.count {
+                let name = if s.count > 1 { format!("{}-{n:03}", s.name) } else { s.name.clone() };
+                c.add_service(s, &name, now);
+            }
+        }
+        c
+    }
+
+    fn add_service(&mut self, s: &super::schema::ServiceDef, name: &str, now: Ms) {
+        let age = self.rng.range(3, 40) * 86_400_000;
+        let revision = u32::try_from(self.rng.range(4, 60)).unwrap_or(4);
+        let definition = Definition {
+            family: name.to_owned(),
+            revision,
+            image: s.image.clone(),
+            cpu: s.cpu,
+            memory: s.memory,
+            fargate: s.launch.starts_with("fargate"),
+            outcome: Outcome::Healthy,
+        };
+        let key = format!("{name}:{revision}");
+        self.definitions.insert(key.clone(), definition);
+        let deployed = now - self.rng.range(2, 72) * 3_600_000;
+        let deployment = Deployment {
+            id: format!("ecs-svc/{}", self.digits()),
+            primary: true,
+            definition: key,
+            created: deployed,
+            updated: deployed + 90_000,
+            failed: 0,
+            state: "COMPLETED",
+            reason: String::new(),
+            not_before: 0,
+        };
+        let deployment = Deployment { reason: format!("ECS deployment {} completed.", deployment.id), ..deployment };
+        let service = Service {
+            name: name.to_owned(),
+            desired: s.desired,
+            launch: s.launch.clone(),
+            cpu: s.cpu,
+            memory: s.memory,
+            breaker: s.breaker,
+            balanced: s.balanced,
+            scaling: s.scaling,
+            load: s.load,
+            created: now - age,
+            deployments: vec![deployment.clone()],
+            events: VecDeque::new(),
+            family: name.to_owned(),
+            bounds: (100, 200),
+            steady: true,
+        };
+        self.services.insert(name.to_owned(), service);
+        for _ in 0..s.desired {
+            let born = deployed + self.rng.range(0, 60_000);
+            if let Some(id) = self.launch(name, &deployment.id, born)
+                && let Some(t) = self.tasks.get_mut(&id)
+            {
+                (t.phase, t.next, t.started) = (Phase::Running, None, Some(born + 21_000));
+            }
+        }
+        let at = now - self.rng.range(600_000, 20_000_000);
+        self.event(name, at, format!("(service {name}) has reached a steady state."));
+    }
+
+    fn hex(&mut self, n: usize) -> String {
+        let mut out = String::new();
+        while out.len() < n {
+            out.push_str(&format!("{:016x}", self.rng.next()));
+        }
+        out.truncate(n);
+        out
+    }
+
+    fn digits(&mut self) -> String {
+        format!("{:019}", self.rng.next() % 10_000_000_000_000_000_000)
+    }
+
+    fn event(&mut self, service: &str, at: Ms, message: String) {
+        let raw = self.hex(32);
+        let id = format!("{}-{}-{}-{}-{}", &raw[..8], &raw[8..12], &raw[12..16], &raw[16..20], &raw[20..32]);
+        if let Some(s) = self.services.get_mut(service) {
+            s.events.push_front(Event { id, at, message });
+            s.events.truncate(EVENTS);
+        }
+    }
+
+    pub fn zone_name(&self, zone: usize) -> String {
+        format!("{}{}", self.region, ZONES[zone % ZONES.len()])
+    }
+
+    /// What an instance has left, CPU units and MiB.
+    pub fn remaining(&self, instance: &Instance) -> (u32, u32) {
+        let on =
+            self.tasks.values().filter(|t| t.instance.as_deref() == Some(&instance.id) && t.phase < Phase::Stopped);
+        let (cpu, memory) = on.fold((0, 0), |(c, m), t| (c + t.cpu, m + t.memory));
+        (instance.cpu.saturating_sub(cpu), instance.memory.saturating_sub(memory))
+    }
+
+    /// Starts a task of a deployment; `None` if nothing has room for it.
+    fn launch(&mut self, service: &str, deployment: &str, now: Ms) -> Option<String> {
+        let s = self.services.get(service)?;
+        let definition = s.deployments.iter().find(|d| d.id == deployment)?.definition.clone();
+        let (launch, provider) = match s.launch.as_str() {
+            "fargate" => ("FARGATE", String::new()),
+            "fargate-spot" => ("FARGATE", "FARGATE_SPOT".to_owned()),
+            // One on demand for every three on spot.
+            "fargate-mixed" => {
+                let spot = self.rng.range(0, 3) > 0;
+                ("FARGATE", if spot { "FARGATE_SPOT" } else { "FARGATE" }.to_owned())
+            }
+            provider => ("EC2", provider.to_owned()),
+        };
+        let (cpu, memory) = (s.cpu, s.memory);
+        let outcome = self.definitions.get(&definition).map_or(Outcome::Healthy, |d| d.outcome);
+        let mut zone = usize::try_from(self.rng.range(0, 2)).unwrap_or(0);
+        if self.zone_down == Some(zone) {
+            zone = (zone + 1) % ZONES.len();
+        }
+        let mut instance = None;
+        if launch == "EC2" {
+            let roomy = self
+                .instances
+                .iter()
+                .filter(|i| i.provider == provider && !i.draining && i.connected && self.zone_down != Some(i.zone))
+                .map(|i| (self.remaining(i), i))
+                .filter(|((c, m), _)| *c >= cpu && *m >= memory)
+                .max_by_key(|(left, _)| *left);
+            let (_, found) = roomy?;
+            (instance, zone) = (Some(found.id.clone()), found.zone);
+        }
+        self.next_ip += 1;
+        let (id, seed) = (self.hex(32), self.rng.next());
+        let next = now + self.rng.range(2_000, 5_000);
+        self.tasks.insert(
+            id.clone(),
+            Task {
+                id: id.clone(),
+                service: Some(service.to_owned()),
+                deployment: deployment.to_owned(),
+                definition,
+                launch,
+                provider,
+                instance,
+                zone,
+                ip: self.next_ip,
+                cpu,
+                memory,
+                created: now,
+                started: None,
+                stopping: None,
+                stopped: None,
+                phase: Phase::Provisioning,
+                next: Some(next),
+                outcome,
+                stop: None,
+                version: 1,
+                seed,
+            },
+        );
+        Some(id)
+    }
+
+    /// Begins to stop a task; `after` is how long it still runs.
+    pub fn stop(&mut self, id: &str, stop: Stop, now: Ms, after: Ms) {
+        if let Some(t) = self.tasks.get_mut(id)
+            && t.stop.is_none()
+        {
+            t.stop = Some(stop);
+            t.stopping = Some(now);
+            t.next = Some(now + after);
+            t.version += 1;
+            // What never ran has nothing to be deactivated.
+            if t.phase < Phase::Running {
+                t.phase = Phase::Stopping;
+            }
+        }
+    }
+
+    /// A new deployment of a service. Without a definition it is the present one.
+    pub fn deploy(&mut self, service: &str, definition: Option<&str>, now: Ms) {
+        let id = format!("ecs-svc/{}", self.digits());
+        let Some(s) = self.services.get_mut(service) else { return };
+        let present = s.deployments.iter().find(|d| d.primary).map(|d| d.definition.clone()).unwrap_or_default();
+        for d in &mut s.deployments {
+            d.primary = false;
+        }
+        s.steady = false;
+        let definition = definition.map_or(present, str::to_owned);
+        s.deployments.insert(
+            0,
+            Deployment {
+                reason: format!("ECS deployment {id} in progress."),
+                id,
+                primary: true,
+                definition,
+                created: now,
+                updated: now,
+                failed: 0,
+                state: "IN_PROGRESS",
+                not_before: now,
+            },
+        );
+    }
+
+    /// The next revision of a service's task definition; its key.
+    pub fn register(&mut self, service: &str, image: Option<&str>, outcome: Outcome) -> Option<String> {
+        let s = self.services.get(service)?;
+        let last = self.definitions.values().filter(|d| d.family == s.family).max_by_key(|d| d.revision)?.clone();
+        let image = image.map_or_else(|| next_version(&last.image), str::to_owned);
+        let revision = last.revision + 1;
+        let key = format!("{}:{revision}", last.family);
+        self.definitions.insert(key.clone(), Definition { revision, image, outcome, ..last });
+        Some(key)
+    }
+
+    /// Lets time pass, second by second.
+    pub fn advance(&mut self, now: Ms) {
+        // What a machine slept away beyond a quarter of an hour is skipped.
+        self.second = self.second.max(now - 900_000);
+        while self.second + 1000 <= now {
+            self.second += 1000;
+            let at = self.second;
+            self.happen(at);
+            self.live(at);
+            let names: Vec<String> = self.services.keys().cloned().collect();
+            for name in names {
+                self.reconcile(&name, at);
+            }
+        }
+        self.tasks.retain(|_, t| t.stopped.is_none_or(|at| now - at < KEPT));
+    }
+
+    fn happen(&mut self, now: Ms) {
+        let mut due = Vec::new();
+        self.steps.retain_mut(|step| {
+            if step.due > now {
+                return true;
+            }
+            due.push(step.def.clone());
+            step.times += 1;
+            match step.def.every {
+                Some(every) if step.def.repeat.is_none_or(|n| step.times < n) => {
+                    step.due += every.0.max(1000);
+                    true
+                }
+                _ => false,
+            }
+        });
+        for step in due {
+            self.perform(&step, now);
+        }
+    }
+
+    fn some_tasks(&self, service: Option<&str>, keep: impl Fn(&Task) -> bool, n: u32) -> Vec<String> {
+        self.tasks
+            .values()
+            .filter(|t| t.running() && t.wanted() && service.is_none_or(|s| t.service.as_deref() == Some(s)) && keep(t))
+            .take(n as usize)
+            .map(|t| t.id.clone())
+            .collect()
+    }
+
+    fn perform(&mut self, step: &StepDef, now: Ms) {
+        let service = step.service.as_deref();
+        let tasks = step.tasks.unwrap_or(1);
+        match step.action {
+            ActionDef::Deploy => {
+                let Some(service) = service else { return };
+                if let Some(definition) = self.register(service, step.image.as_deref(), step.outcome) {
+                    self.deploy(service, Some(&definition), now);
+                }
+            }
+            ActionDef::Scale => {
+                if let Some(s) = service.and_then(|s| self.services.get_mut(s)) {
+                    (s.desired, s.steady) = (tasks, false);
+                }
+            }
+            ActionDef::Stop => {
+                for id in self.some_tasks(service, |_| true, tasks) {
+                    self.stop(&id, stop("UserInitiated", "Task stopped by user"), now, 0);
+                }
+            }
+            ActionDef::Interrupt => {
+                for id in self.some_tasks(service, |t| t.provider == "FARGATE_SPOT", tasks) {
+                    self.stop(&id, stop("SpotInterruption", "Your Spot Task was interrupted."), now, NOTICE);
+                }
+            }
+            ActionDef::Crash => {
+                for id in self.some_tasks(service, |_| true, tasks) {
+                    let why = Stop {
+                        exit: Some(1),
+                        ..stop("EssentialContainerExited", "Essential container in task exited")
+                    };
+                    self.stop(&id, why, now, 0);
+                }
+            }
+            ActionDef::Break => {
+                let reason = "The underlying infrastructure of the task was impaired.";
+                for id in self.some_tasks(service, |_| true, tasks) {
+                    self.stop(&id, stop("InfrastructureHealth", reason), now, 0);
+                }
+            }
+            ActionDef::Drain => {
+                if let Some(i) = step.instance.and_then(|n| self.instances.get_mut(n)) {
+                    i.draining = true;
+                }
+            }
+            ActionDef::Disconnect => {
+                if let Some(i) = step.instance.and_then(|n| self.instances.get_mut(n)) {
+                    i.connected = false;
+                }
+            }
+            ActionDef::ZoneDown => self.zone_down(step.zone.as_deref().unwrap_or_default(), now),
+        }
+    }
+
+    fn zone_down(&mut self, name: &str, now: Ms) {
+        let Some(zone) = (0..ZONES.len()).find(|z| self.zone_name(*z) == name) else { return };
+        self.zone_down = Some(zone);
+        for i in self.instances.iter_mut().filter(|i| i.zone == zone) {
+            i.connected = false;
+        }
+        let lost = self.some_tasks(None, |t| t.zone == zone && t.is_fargate(), u32::MAX);
+        for id in lost {
+            self.stop(&id, stop("TerminationNotice", "The task's host is going away."), now, 4_000);
+        }
+    }
+
+    /// Every task whose time has come goes one phase on.
+    fn live(&mut self, now: Ms) {
+        let due: Vec<String> =
+            self.tasks.values().filter(|t| t.next.is_some_and(|n| n <= now)).map(|t| t.id.clone()).collect();
+        for id in due {
+            self.next_phase(&id, now);
+        }
+    }
+
+    fn next_phase(&mut self, id: &str, now: Ms) {
+        let wait = self.rng.range(1_500, 5_000);
+        let Some(t) = self.tasks.get_mut(id) else { return };
+        t.version += 1;
+        let balanced = t.service.as_ref().and_then(|s| self.services.get(s)).is_some_and(|s| s.balanced);
+        let going = t.stop.is_some();
+        (t.phase, t.next) = match t.phase {
+            Phase::Provisioning => (Phase::Pending, Some(now + wait + 2_000)),
+            Phase::Pending if t.outcome == Outcome::NoImage => {
+                let image = self.definitions.get(&t.definition).map(|d| d.image.clone()).unwrap_or_default();
+                t.stopping = Some(now);
+                t.stop = Some(Stop {
+                    code: "TaskFailedToStart",
+                    reason: format!(
+                        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {image}: not found"
+                    ),
+                    exit: None,
+                    container_reason: String::new(),
+                });
+                (Phase::Deprovisioning, Some(now + wait))
+            }
+            Phase::Pending if balanced => (Phase::Activating, Some(now + wait)),
+            Phase::Pending | Phase::Activating => {
+                t.started = Some(now);
+                let end = match t.outcome {
+                    Outcome::Healthy => None,
+                    Outcome::Crash | Outcome::NoImage => Some(now + 4_000 + wait),
+                    Outcome::OutOfMemory => Some(now + 20_000 + wait),
+                    Outcome::Unhealthy => Some(now + 30_000 + wait),
+                };
+                (Phase::Running, end)
+            }
+            Phase::Running if going => (Phase::Deactivating, Some(now + if balanced { 5_000 } else { 1_000 })),
+            Phase::Running => {
+                t.stopping = Some(now);
+                t.stop = Some(ending(t.outcome, &self.name));
+                (Phase::Stopping, Some(now + 1_000))
+            }
+            Phase::Deactivating => (Phase::Stopping, Some(now + wait)),
+            Phase::Stopping => (Phase::Deprovisioning, Some(now + wait)),
+            Phase::Deprovisioning => {
+                t.stopped = Some(now);
+                if let Some(s) = &mut t.stop
+                    && s.exit.is_none()
+                    && t.started.is_some()
+                {
+                    // SIGTERM was obeyed.
+                    s.exit = Some(if s.code == "InfrastructureHealth" { 137 } else { 0 });
+                }
+                (Phase::Stopped, None)
+            }
+            Phase::Stopped => (Phase::Stopped, None),
+        };
+        if t.phase == Phase::Stopped {
+            let failed = t.stop.as_ref().is_some_and(|s| {
+                s.code == "TaskFailedToStart" || s.code == "EssentialContainerExited" || s.reason.contains("failed")
+            });
+            if let (true, Some(service), deployment) = (failed, t.service.clone(), t.deployment.clone()) {
+                self.count_failure(&service, &deployment, now);
+            }
+        }
+    }
+
+    fn count_failure(&mut self, service: &str, deployment: &str, now: Ms) {
+        let mut impaired = false;
+        if let Some(s) = self.services.get_mut(service)
+            && let Some(d) = s.deployments.iter_mut().find(|d| d.id == deployment && d.state == "IN_PROGRESS")
+        {
+            d.failed += 1;
+            d.updated = now;
+            // ECS slows down what keeps failing.
+            d.not_before = now + i64::from(d.failed.min(6)) * 3_000;
+            impaired = d.failed == 3;
+        }
+        if impaired {
+            let m = format!(
+                "(service {service}) is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+            );
+            self.event(service, now, m);
+        }
+    }
+
+    /// Brings a service's tasks towards what is wanted.
+    fn reconcile(&mut self, name: &str, now: Ms) {
+        self.trip(name, now);
+        let Some(s) = self.services.get(name) else { return };
+        let Some(primary) = s.deployments.iter().find(|d| d.primary).cloned() else { return };
+        let (desired, bounds) = (s.desired, s.bounds);
+        let (mut own, mut old, mut own_running, mut old_running) = (Vec::new(), Vec::new(), 0_u32, 0_u32);
+        for t in self.tasks.values().filter(|t| t.service.as_deref() == Some(name) && t.wanted()) {
+            let drained =
+                t.instance.as_ref().is_some_and(|id| self.instances.iter().any(|i| i.id == *id && i.draining));
+            if t.deployment == primary.id && !drained {
+                own_running += u32::from(t.running());
+                own.push((t.created, t.id.clone()));
+            } else {
+                old_running += u32::from(t.running());
+                old.push((t.created, t.id.clone()));
+            }
+        }
+        let count = |v: &[(Ms, String)]| u32::try_from(v.len()).unwrap_or(u32::MAX);
+        let most = (desired * bounds.1 / 100).max(desired);
+        let least = (desired * bounds.0).div_ceil(100);
+        let room = most.saturating_sub(count(&own) + count(&old));
+        let wanted = desired.saturating_sub(count(&own)).min(room);
+        if wanted > 0 && primary.state != "FAILED" && now >= primary.not_before {
+            self.start_tasks(name, &primary.id, wanted, now);
+        }
+        // Old ones go as far as enough others run, pending ones first.
+        let spare = (own_running + old_running).saturating_sub(least);
+        old.sort();
+        let gone: Vec<String> = old.iter().take(spare as usize).map(|(_, id)| id.clone()).collect();
+        self.stop_tasks(name, &primary.id, &gone, now);
+        if count(&own) > desired {
+            own.sort();
+            let gone: Vec<String> = own.iter().skip(desired as usize).map(|(_, id)| id.clone()).collect();
+            self.stop_tasks(name, &primary.id, &gone, now);
+        }
+        if old.is_empty() && own_running == desired && count(&own) == desired {
+            self.settle(name, now);
+        } else if let Some(s) = self.services.get_mut(name) {
+            s.steady = false;
+        }
+    }
+
+    fn start_tasks(&mut self, name: &str, deployment: &str, wanted: u32, now: Ms) {
+        let started: Vec<String> = (0..wanted).map_while(|_| self.launch(name, deployment, now)).collect();
+        if !started.is_empty() {
+            let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
+            let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
+            self.event(name, now, m);
+        } else if self.services.get(name).is_some_and(|s| {
+            s.events.front().is_none_or(|e| now - e.at > 60_000 || !e.message.contains("unable to place"))
+        }) {
+            let m = format!(
+                "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+            );
+            self.event(name, now, m);
+        }
+    }
+
+    fn stop_tasks(&mut self, name: &str, deployment: &str, ids: &[String], now: Ms) {
+        if ids.is_empty() {
+            return;
+        }
+        for id in ids {
+            let reason = format!("Scaling activity initiated by (deployment {deployment})");
+            self.stop(id, stop("ServiceSchedulerInitiated", &reason), now, 0);
+        }
+        let list: Vec<String> = ids.iter().map(|id| format!("(task {id})")).collect();
+        let m = format!("(service {name}) has stopped {} running tasks: {}.", ids.len(), list.join(" "));
+        self.event(name, now, m);
+    }
+
+    /// Everything is as wanted: the deployment is complete.
+    fn settle(&mut self, name: &str, now: Ms) {
+        let mut done = None;
+        let Some(s) = self.services.get_mut(name) else { return };
+        if let Some(d) = s.deployments.iter_mut().find(|d| d.primary && d.state == "IN_PROGRESS") {
+            d.state = "COMPLETED";
+            d.reason = format!("ECS deployment {} completed.", d.id);
+            d.updated = now;
+            done = Some(d.id.clone());
+        }
+        s.deployments.retain(|d| d.primary);
+        let news = !s.steady;
+        s.steady = true;
+        if let Some(id) = done {
+            self.event(name, now, format!("(service {name}) (deployment {id}) deployment completed."));
+        }
+        if news {
+            self.event(name, now, format!("(service {name}) has reached a steady state."));
+        }
+    }
+
+    /// Trips the circuit breaker when too many tasks failed.
+    fn trip(&mut self, name: &str, now: Ms) {
+        let Some(s) = self.services.get_mut(name) else { return };
+        if s.breaker == Breaker::Off {
+            return;
+        }
+        let threshold = s.desired.div_ceil(2).clamp(3, 200);
+        let previous = s.deployments.iter().find(|d| !d.primary && d.state != "FAILED").map(|d| d.definition.clone());
+        let Some(d) = s.deployments.iter_mut().find(|d| d.primary && d.state == "IN_PROGRESS" && d.failed >= threshold)
+        else {
+            return;
+        };
+        d.state = "FAILED";
+        "ECS deployment circuit breaker: tasks failed to start.".clone_into(&mut d.reason);
+        d.updated = now;
+        let (id, rollback) = (d.id.clone(), s.breaker == Breaker::Rollback);
+        self.event(name, now, format!("(service {name}) (deployment {id}) deployment failed: tasks failed to start."));
+        if let (true, Some(previous)) = (rollback, previous) {
+            self.deploy(name, Some(&previous), now);
+            let new = self.services.get(name).and_then(|s| s.deployments.first()).map(|d| d.id.clone());
+            let m = format!("(service {name}) rolling back to deployment {}.", new.unwrap_or_default());
+            self.event(name, now, m);
+        }
+    }
+}
+
+/// A stop with nothing special about it.
+pub fn stop(code: &'static str, reason: &str) -> Stop {
+    Stop { code, reason: reason.to_owned(), exit: None, container_reason: String::new() }
+}
+
+/// How a task ends that does not fare well.
+fn ending(outcome: Outcome, cluster: &str) -> Stop {
+    let exited = |exit, why: &str| Stop {
+        exit: Some(exit),
+        container_reason: why.to_owned(),
+        ..stop("EssentialContainerExited", "Essential container in task exited")
+    };
+    match outcome {
+        Outcome::OutOfMemory => exited(137, "OutOfMemoryError: Container killed due to memory usage"),
+        Outcome::Unhealthy => stop(
+            "ServiceSchedulerInitiated",
+            &format!(
+                "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{cluster}/0123456789abcdef)"
+            ),
+        ),
+        Outcome::Healthy | Outcome::Crash | Outcome::NoImage => exited(1, ""),
+    }
+}
+
+/// `web:1.4.3` after `web:1.4.2`.
+fn next_version(image: &str) -> String {
+    let Some((name, tag)) = image.rsplit_once(':') else { return format!("{image}:2") };
+    match tag.rsplit_once('.').and_then(|(head, last)| Some((head, last.parse::<u64>().ok()?))) {
+        Some((head, last)) => format!("{name}:{head}.{}", last + 1),
+        None => format!("{name}:{tag}-2"),
+    }
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

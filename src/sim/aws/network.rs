@@ -1,0 +1,141 @@
+//! The EC2 and load balancing reads: subnets, instances, target groups.
+
+use serde_json::{Value, json};
+
+use super::model::{Cluster, Phase};
+use super::wire::Refusal;
+use super::{Caller, World};
+
+type Answer = Result<Option<Value>, Refusal>;
+
+/// Addresses that a subnet has: a /24 less AWS's five.
+const ADDRESSES: usize = 251;
+
+/// The values of `Name.1`, `Name.2`, ... of a form.
+fn numbered<'v>(input: &'v Value, name: &str) -> Vec<&'v str> {
+    (1..=1000).map_while(|n| input.get(format!("{name}.{n}")).and_then(Value::as_str)).collect()
+}
+
+impl World {
+    pub(super) fn network(&mut self, caller: &Caller, operation: &str, input: &Value) -> Answer {
+        let mine: Vec<&Cluster> =
+            self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region).collect();
+        let answer = match operation {
+            "DescribeSubnets" => subnets(&mine, input)?,
+            "DescribeInstances" => instances(&mine, input),
+            "DescribeInstanceStatus" => json!({"instanceStatusSet": []}),
+            "DescribeSpotInstanceRequests" => spot_requests(&mine),
+            "DescribeSpotPriceHistory" => json!({"spotPriceHistorySet": [], "nextToken": ""}),
+            "DescribeTargetGroups" => target_groups(&mine, input),
+            "DescribeTargetHealth" => target_health(&mine, input)?,
+            "DescribeLoadBalancers" => json!({"LoadBalancers": []}),
+            _ => return Ok(None),
+        };
+        Ok(Some(answer))
+    }
+}
+
+fn subnets(mine: &[&Cluster], input: &Value) -> Result<Value, Refusal> {
+    let wanted = numbered(input, "SubnetId");
+    let mut out = Vec::new();
+    let Some(first) = mine.first() else { return Ok(json!({"subnetSet": []})) };
+    for zone in 0..3 {
+        let id = first.subnet(zone);
+        if !wanted.is_empty() && !wanted.contains(&id.as_str()) {
+            continue;
+        }
+        let used = mine
+            .iter()
+            .flat_map(|c| c.tasks.values())
+            .filter(|t| t.is_fargate() && t.zone == zone && t.phase < Phase::Stopped)
+            .count();
+        out.push(json!({"subnetId": id, "state": "available", "vpcId": "vpc-0a1b2c3d",
+            "cidrBlock": format!("10.{}.0.0/24", 20 + zone), "availableIpAddressCount": ADDRESSES.saturating_sub(used),
+            "availabilityZone": first.zone_name(zone)}));
+    }
+    if let Some(missing) = wanted.iter().find(|w| !out.iter().any(|s| s["subnetId"] == **w)) {
+        return Err(Refusal::new("InvalidSubnetID.NotFound", format!("The subnet ID '{missing}' does not exist")));
+    }
+    Ok(json!({"subnetSet": out}))
+}
+
+fn instances(mine: &[&Cluster], input: &Value) -> Value {
+    let wanted = numbered(input, "InstanceId");
+    let found: Vec<Value> = mine
+        .iter()
+        .flat_map(|c| c.instances.iter().map(move |i| (c, i)))
+        .filter(|(_, i)| wanted.is_empty() || wanted.contains(&i.ec2.as_str()))
+        .map(|(c, i)| {
+            let mut item = json!({"instanceId": i.ec2, "instanceType": i.kind, "instanceState": {"code": 16, "name": "running"},
+                "placement": {"availabilityZone": c.zone_name(i.zone)}});
+            if i.spot {
+                item["instanceLifecycle"] = "spot".into();
+                item["spotInstanceRequestId"] = format!("sir-{}", &i.ec2[2..10]).into();
+            }
+            json!({"reservationId": "r-0a1b2c3d", "instancesSet": [item]})
+        })
+        .collect();
+    json!({"reservationSet": found})
+}
+
+fn spot_requests(mine: &[&Cluster]) -> Value {
+    let found: Vec<Value> = mine
+        .iter()
+        .flat_map(|c| c.instances.iter())
+        .filter(|i| i.spot)
+        .map(|i| {
+            json!({"spotInstanceRequestId": format!("sir-{}", &i.ec2[2..10]), "state": "active", "instanceId": i.ec2,
+                "status": {"code": "fulfilled", "message": "Your spot request is fulfilled."}})
+        })
+        .collect();
+    json!({"spotInstanceRequestSet": found})
+}
+
+fn target_groups(mine: &[&Cluster], input: &Value) -> Value {
+    let wanted = numbered(input, "TargetGroupArns.member");
+    let found: Vec<Value> = mine
+        .iter()
+        .flat_map(|c| c.services.values().filter(|s| s.balanced).map(move |s| (c, s)))
+        .map(|(c, s)| (c.target_group(&s.name), c, s))
+        .filter(|(arn, ..)| wanted.is_empty() || wanted.contains(&arn.as_str()))
+        .map(|(arn, c, s)| {
+            let balancer = format!(
+                "arn:aws:elasticloadbalancing:{}:{}:loadbalancer/app/{}/50dc6c495c0c9188",
+                c.region, c.account, c.name
+            );
+            json!({"TargetGroupArn": arn, "TargetGroupName": s.name, "Protocol": "HTTP", "Port": 8080,
+                "TargetType": "ip", "HealthCheckPath": "/healthz", "LoadBalancerArns": [balancer],
+                "Dimension": super::cloudwatch::dimension_of(&arn)})
+        })
+        .collect();
+    json!({"TargetGroups": found})
+}
+
+fn target_health(mine: &[&Cluster], input: &Value) -> Result<Value, Refusal> {
+    let arn = input["TargetGroupArn"].as_str().unwrap_or_default();
+    let found = mine
+        .iter()
+        .find_map(|c| c.services.values().find(|s| s.balanced && c.target_group(&s.name) == arn).map(|s| (c, s)))
+        .ok_or_else(|| Refusal::new("TargetGroupNotFound", "One or more target groups not found"))?;
+    let (c, s) = found;
+    let targets: Vec<Value> = c
+        .tasks
+        .values()
+        .filter(|t| t.service.as_deref() == Some(&s.name))
+        .filter_map(|t| {
+            let (state, reason) = match (t.phase, t.outcome) {
+                (Phase::Activating, _) => ("initial", "Elb.RegistrationInProgress"),
+                (Phase::Running, super::schema::Outcome::Unhealthy) => ("unhealthy", "Target.FailedHealthChecks"),
+                (Phase::Running, _) => ("healthy", ""),
+                (Phase::Deactivating, _) => ("draining", "Target.DeregistrationInProgress"),
+                _ => return None,
+            };
+            let mut health = json!({"State": state});
+            if !reason.is_empty() {
+                health["Reason"] = reason.into();
+            }
+            Some(json!({"Target": {"Id": Cluster::ip(t), "Port": 8080}, "TargetHealth": health}))
+        })
+        .collect();
+    Ok(json!({"TargetHealthDescriptions": targets}))
+}

@@ -1,0 +1,244 @@
+//! The `[[ecs]]` sections of a scenario file.
+
+use serde::Deserialize;
+
+use crate::sim::model::Span;
+
+/// One ECS cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterDef {
+    /// Its name.
+    pub name: String,
+    /// The region it is in.
+    #[serde(default = "region")]
+    pub region: String,
+    /// The account it is in.
+    #[serde(default = "account")]
+    pub account: String,
+    /// Container Insights on.
+    #[serde(default)]
+    pub insights: bool,
+    /// Groups of container instances.
+    #[serde(default)]
+    pub instances: Vec<InstanceDef>,
+    /// Its services.
+    #[serde(default)]
+    pub services: Vec<ServiceDef>,
+    /// What happens.
+    #[serde(default)]
+    pub at: Vec<StepDef>,
+}
+
+fn region() -> String {
+    "eu-west-1".to_owned()
+}
+fn account() -> String {
+    "123456789012".to_owned()
+}
+
+/// A group of container instances, with its capacity provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceDef {
+    /// Capacity provider's name.
+    pub provider: String,
+    /// How many.
+    pub count: u32,
+    /// EC2 instance type.
+    pub instance: String,
+    /// vCPUs.
+    pub cpu: u32,
+    /// Gibibytes.
+    pub memory: u32,
+    /// Bought as spot.
+    #[serde(default)]
+    pub spot: bool,
+}
+
+/// A service, or several alike.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceDef {
+    /// Its name; with `count`, a number is added.
+    pub name: String,
+    /// How many such services.
+    #[serde(default = "one")]
+    pub count: u32,
+    /// Tasks wanted.
+    pub desired: u32,
+    /// `fargate`, `fargate-spot`, `fargate-mixed`, or a capacity provider's name.
+    #[serde(default = "fargate")]
+    pub launch: String,
+    /// Its image.
+    pub image: String,
+    /// CPU units a task asks for.
+    #[serde(default = "cpu")]
+    pub cpu: u32,
+    /// MiB a task asks for.
+    #[serde(default = "memory")]
+    pub memory: u32,
+    /// Deployment circuit breaker.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Behind a load balancer.
+    #[serde(default)]
+    pub balanced: bool,
+    /// Bounds that Application Auto Scaling keeps to.
+    pub scaling: Option<[u32; 2]>,
+    /// Share of its reserved CPU that it uses, in per cent.
+    #[serde(default = "load")]
+    pub load: f64,
+}
+
+fn one() -> u32 {
+    1
+}
+fn fargate() -> String {
+    "fargate".to_owned()
+}
+fn cpu() -> u32 {
+    256
+}
+fn memory() -> u32 {
+    512
+}
+fn load() -> f64 {
+    35.0
+}
+
+/// What a deployment does that keeps failing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breaker {
+    /// Goes on trying.
+    #[default]
+    Off,
+    /// Stops.
+    On,
+    /// Stops, and goes back to what was before.
+    Rollback,
+}
+
+/// How the tasks of a deployment fare.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// They run.
+    #[default]
+    Healthy,
+    /// Their main container exits with 1 soon after it started.
+    Crash,
+    /// Their image is not there.
+    NoImage,
+    /// The load balancer finds them unhealthy.
+    Unhealthy,
+    /// They use more memory than they have.
+    OutOfMemory,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepDef {
+    /// When, from the start.
+    pub t: Span,
+    /// Again and again after so long.
+    pub every: Option<Span>,
+    /// So often in all.
+    pub repeat: Option<u32>,
+    /// What.
+    #[serde(rename = "do")]
+    pub action: ActionDef,
+    /// The service it happens to.
+    pub service: Option<String>,
+    /// For `deploy`: the image; the next version without it.
+    pub image: Option<String>,
+    /// For `deploy`: how its tasks fare.
+    #[serde(default)]
+    pub outcome: Outcome,
+    /// For `scale`: tasks wanted; for `stop`, `interrupt`: how many tasks.
+    pub tasks: Option<u32>,
+    /// For `zone-down`: the zone; for `drain` and `disconnect`: the instance's number.
+    pub zone: Option<String>,
+    /// For `drain` and `disconnect`: the instance's number, from 0.
+    pub instance: Option<usize>,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionDef {
+    /// A new revision of the task definition.
+    Deploy,
+    /// Another desired count.
+    Scale,
+    /// Somebody stops tasks.
+    Stop,
+    /// Fargate Spot takes tasks back: two minutes.
+    Interrupt,
+    /// Tasks' main containers exit.
+    Crash,
+    /// The infrastructure under some tasks fails.
+    Break,
+    /// An instance drains.
+    Drain,
+    /// An instance's agent falls silent.
+    Disconnect,
+    /// A zone is gone, with the tasks in it.
+    ZoneDown,
+}
+
+impl ClusterDef {
+    /// What the schema cannot say: names that must exist.
+    ///
+    /// # Errors
+    /// What is wrong, and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        let providers: Vec<&str> = self.instances.iter().map(|i| i.provider.as_str()).collect();
+        for s in &self.services {
+            if !matches!(s.launch.as_str(), "fargate" | "fargate-spot" | "fargate-mixed")
+                && !providers.contains(&s.launch.as_str())
+            {
+                return Err(format!(
+                    "service {:?} of ECS cluster {:?} has launch {:?}; allowed: fargate, fargate-spot, fargate-mixed, or a provider of [[ecs.instances]]: {}",
+                    s.name,
+                    self.name,
+                    s.launch,
+                    providers.join(", ")
+                ));
+            }
+        }
+        for step in &self.at {
+            if let Some(name) = &step.service
+                && !self.services.iter().any(|s| s.name == *name)
+            {
+                let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
+                return Err(format!(
+                    "there is no service {name:?} in ECS cluster {:?}; it has {}",
+                    self.name,
+                    names.join(", ")
+                ));
+            }
+            let needs_service =
+                matches!(step.action, ActionDef::Deploy | ActionDef::Scale | ActionDef::Stop | ActionDef::Crash);
+            if needs_service && step.service.is_none() {
+                return Err(format!("a step of ECS cluster {:?} at {} ms needs `service`", self.name, step.t.0));
+            }
+            if step.action == ActionDef::ZoneDown && step.zone.is_none() {
+                return Err(format!("the zone-down of ECS cluster {:?} needs `zone`", self.name));
+            }
+            if matches!(step.action, ActionDef::Drain | ActionDef::Disconnect) {
+                let all: u32 = self.instances.iter().map(|i| i.count).sum();
+                if step.instance.is_none_or(|i| i >= all as usize) {
+                    return Err(format!(
+                        "a step of ECS cluster {:?} needs `instance`, from 0 to {}",
+                        self.name,
+                        i64::from(all) - 1
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! One account and region: its clients, made when they are first wanted and anew
+//! when credentials were refused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use super::error::{Asked, explain};
+use super::limits::{Bucket, Limits};
+use super::spec::AccountSpec;
+use crate::clock::Clock;
+use crate::domain::Text;
+use crate::source::SourceError;
+
+/// How long an answer may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The clients of one account and region.
+#[derive(Debug)]
+pub struct Clients {
+    /// What they are made from.
+    pub config: SdkConfig,
+    /// ECS.
+    pub ecs: aws_sdk_ecs::Client,
+    /// CloudWatch.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
+    /// CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Application Auto Scaling.
+    pub scaling: aws_sdk_applicationautoscaling::Client,
+    /// The region.
+    pub region: String,
+}
+
+/// One account and region.
+#[derive(Debug)]
+pub struct Account {
+    /// Whose, where.
+    pub spec: AccountSpec,
+    /// How often it is asked.
+    pub limits: Limits,
+    clock: Clock,
+    /// For what has no SDK here.
+    pub(super) connector: Connector,
+    clients: tokio::sync::Mutex<Option<Arc<Clients>>>,
+    endpoint: Mutex<String>,
+}
+
+impl Account {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(spec: AccountSpec, clock: Clock) -> Self {
+        let name = match &spec.region {
+            Some(region) => format!("{} {region}", spec.profile_name()),
+            None => spec.profile_name().to_owned(),
+        };
+        let limits = Limits::new(Text::new(&name), clock.now(), spec.ceiling);
+        let endpoint = Mutex::new(spec.endpoint.clone().unwrap_or_else(|| "AWS".to_owned()));
+        let connector = connector(spec.keys.is_none());
+        Self { spec, limits, clock, connector, clients: tokio::sync::Mutex::default(), endpoint }
+    }
+
+    /// The clients, made now if there are none.
+    ///
+    /// # Errors
+    /// [`SourceError::Account`] without a region.
+    pub async fn clients(&self) -> Result<Arc<Clients>, SourceError> {
+        let mut kept = self.clients.lock().await;
+        if let Some(clients) = kept.as_ref() {
+            return Ok(Arc::clone(clients));
+        }
+        let config = self.load().await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            let name = self.spec.profile_name();
+            let what = format!(
+                "no AWS region for {name}: set AWS_REGION, add `region` to the profile, or write REGION/NAME for the cluster"
+            );
+            return Err(SourceError::Account { what: Text::new(&what) });
+        };
+        if self.spec.endpoint.is_none() {
+            let host = config.endpoint_url().map_or_else(|| format!("AWS in {region}"), str::to_owned);
+            *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = host;
+        }
+        let clients = Arc::new(Clients {
+            ecs: aws_sdk_ecs::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            scaling: aws_sdk_applicationautoscaling::Client::new(&config),
+            region,
+            config,
+        });
+        *kept = Some(Arc::clone(&clients));
+        Ok(clients)
+    }
+
+    async fn load(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(PATIENCE)
+            .operation_timeout(PATIENCE);
+        let spec = &self.spec;
+        if let Some(keys) = &spec.keys {
+            // The embedded fleet: nothing of the user's own is looked at, not even a proxy.
+            let credentials = Credentials::new(&keys.id, &keys.secret, None, None, "embedded fleet");
+            let mut builder = SdkConfig::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .http_client(http_client(false))
+                .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+                .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+                .identity_cache(IdentityCache::lazy().build())
+                .credentials_provider(SharedCredentialsProvider::new(credentials))
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(timeouts.build());
+            builder.set_region(spec.region.clone().map(Region::new));
+            builder.set_endpoint_url(spec.endpoint.clone());
+            return builder.build();
+        }
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client(true))
+            // The supervisor retries, in sight; a client that does so in secret upsets every count.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts.build());
+        if let Some(profile) = &spec.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &spec.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &spec.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        loader.load().await
+    }
+
+    /// Waits for the bucket's turn, asks, and takes stock of the answer. Refused
+    /// credentials are read anew before the next question.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn ask<T, E>(
+        &self,
+        bucket: Bucket,
+        what: &str,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, SourceError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.limits.turn(bucket).await;
+        let outcome = request.await.map_err(|error| self.explain(error, what));
+        self.judge(bucket, outcome).await
+    }
+
+    /// Takes stock of an answer.
+    pub(in crate::source) async fn judge<T>(
+        &self,
+        bucket: Bucket,
+        outcome: Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        match &outcome {
+            Ok(_) => self.limits.went_well(bucket),
+            Err(SourceError::Throttled { .. }) => self.limits.throttled(bucket),
+            Err(SourceError::Credentials { .. } | SourceError::Account { .. }) => *self.clients.lock().await = None,
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn explain<E>(&self, error: SdkError<E, HttpResponse>, what: &str) -> SourceError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let endpoint = self.endpoint();
+        explain(error, self.asked(what, &endpoint))
+    }
+
+    /// Where questions go, for messages.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(in crate::source) fn asked<'a>(&'a self, what: &'a str, endpoint: &'a str) -> Asked<'a> {
+        Asked { what, endpoint, profile: self.spec.profile_name(), now: self.clock.now(), patience: PATIENCE }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> crate::domain::Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A connector of its own, as [`http_client`] makes them.
+fn connector(proxied: bool) -> Connector {
+    let proxy = if proxied { ProxyConfig::from_env() } else { ProxyConfig::disabled() };
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(PATIENCE).build();
+    Connector::builder()
+        .proxy_config(proxy)
+        .connector_settings(settings)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build()
+}
+
+/// One crypto library for the whole program, and the proxy that the environment names.
+fn http_client(proxied: bool) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let proxy = if proxied { ProxyConfig::from_env() } else { ProxyConfig::disabled() };
+        let mut builder = Connector::builder().proxy_config(proxy);
+        if let Some(settings) = settings {
+            builder = builder.connector_settings(settings.clone());
+        }
+        builder.set_sleep_impl(
+            components.and_then(aws_smithy_runtime_api::client::runtime_components::RuntimeComponents::sleep_impl),
+        );
+        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+    })
+}

@@ -1,0 +1,278 @@
+//! How often each API of an account is asked, and what that costs.
+//!
+//! AWS limits callers by buckets of operations, shared by everybody in an account
+//! and region. One console takes at most two requests a second from any of them,
+//! and less as soon as AWS says that it is too much.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::{Spend, Text, Timestamp};
+
+/// Between two requests to one bucket, when all is well.
+const SPACING: Duration = Duration::from_millis(510);
+/// The longest spacing that throttling leads to.
+const SLOWEST: Duration = Duration::from_secs(8);
+/// Good answers after which the spacing is halved again.
+const RECOVER_AFTER: u32 = 8;
+/// What the meter calls an hour.
+const HOUR: Duration = Duration::from_hours(1);
+
+/// The buckets that AWS counts by, of what is asked here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bucket {
+    /// `ListClusters`, `DescribeClusters`.
+    ClusterRead,
+    /// `ListServices`, `DescribeServices`.
+    ServiceRead,
+    /// `ListTasks`, `DescribeTasks`, `ListContainerInstances`, `DescribeContainerInstances`.
+    ResourceRead,
+    /// `DescribeTaskDefinition`.
+    DefinitionRead,
+    /// CloudWatch `GetMetricData`.
+    Metrics,
+    /// CloudWatch Logs reads.
+    Logs,
+    /// Application Auto Scaling reads.
+    AutoScaling,
+    /// EC2 reads.
+    Ec2,
+    /// Elastic Load Balancing reads.
+    LoadBalancing,
+    /// Service Quotas reads.
+    Quotas,
+}
+
+impl Bucket {
+    const ALL: [Self; 10] = [
+        Self::ClusterRead,
+        Self::ServiceRead,
+        Self::ResourceRead,
+        Self::DefinitionRead,
+        Self::Metrics,
+        Self::Logs,
+        Self::AutoScaling,
+        Self::Ec2,
+        Self::LoadBalancing,
+        Self::Quotas,
+    ];
+
+    /// As the meter names it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClusterRead => "ecs clusters",
+            Self::ServiceRead => "ecs services",
+            Self::ResourceRead => "ecs tasks and instances",
+            Self::DefinitionRead => "ecs task definitions",
+            Self::Metrics => "cloudwatch metrics",
+            Self::Logs => "cloudwatch logs",
+            Self::AutoScaling => "application autoscaling",
+            Self::Ec2 => "ec2",
+            Self::LoadBalancing => "load balancing",
+            Self::Quotas => "service quotas",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// When the next request may go.
+    next: Option<Instant>,
+    spacing: Duration,
+    good: u32,
+    requests: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    paces: [Pace; Bucket::ALL.len()],
+    throttled: u64,
+    metrics: u64,
+    /// Metrics asked for, by the minute, for the last hour.
+    recent: VecDeque<(Instant, u64)>,
+}
+
+/// The paces and counters of one account and region. Thread-safe.
+#[derive(Debug)]
+pub struct Limits {
+    account: Text,
+    since: Timestamp,
+    ceiling: Option<u32>,
+    state: Mutex<State>,
+}
+
+impl Limits {
+    /// Nothing asked yet. `ceiling` is in dollars a month.
+    #[must_use]
+    pub fn new(account: Text, since: Timestamp, ceiling: Option<u32>) -> Self {
+        let pace = Pace { next: None, spacing: SPACING, good: 0, requests: 0 };
+        let state = State { paces: [pace; Bucket::ALL.len()], throttled: 0, metrics: 0, recent: VecDeque::new() };
+        Self { account, since, ceiling, state: Mutex::new(state) }
+    }
+
+    fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits for the next turn of a bucket, and counts the request.
+    pub async fn turn(&self, bucket: Bucket) {
+        let at = self.change(|s| {
+            let pace = &mut s.paces[bucket as usize];
+            let now = Instant::now();
+            let at = pace.next.map_or(now, |next| next.max(now));
+            pace.next = Some(at + pace.spacing);
+            pace.requests += 1;
+            at
+        });
+        tokio::time::sleep_until(at).await;
+    }
+
+    /// An answer that was no refusal: after some of them the pace quickens again.
+    pub fn went_well(&self, bucket: Bucket) {
+        self.change(|s| {
+            let pace = &mut s.paces[bucket as usize];
+            pace.good += 1;
+            if pace.good >= RECOVER_AFTER && pace.spacing > SPACING {
+                pace.spacing = (pace.spacing / 2).max(SPACING);
+                pace.good = 0;
+            }
+        });
+    }
+
+    /// AWS said that it is too much: half the pace.
+    pub fn throttled(&self, bucket: Bucket) {
+        self.change(|s| {
+            s.throttled += 1;
+            let pace = &mut s.paces[bucket as usize];
+            pace.spacing = (pace.spacing * 2).min(SLOWEST);
+            pace.good = 0;
+            pace.next = Some(pace.next.unwrap_or_else(Instant::now).max(Instant::now() + pace.spacing));
+        });
+    }
+
+    /// Counts metrics that were asked for: they are what costs.
+    pub fn metrics(&self, count: u64) {
+        self.change(|s| {
+            s.metrics += count;
+            let now = Instant::now();
+            match s.recent.back_mut() {
+                Some((at, n)) if now.duration_since(*at) < Duration::from_mins(1) => *n += count,
+                _ => s.recent.push_back((now, count)),
+            }
+            while s.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > HOUR) {
+                s.recent.pop_front();
+            }
+        });
+    }
+
+    /// How much slower metrics are to be asked for, to stay below the ceiling:
+    /// 1 without one, or below it.
+    #[must_use]
+    pub fn metrics_slowdown(&self, now: Timestamp) -> u32 {
+        let spend = self.spend(now);
+        let (Some(ceiling), Some(month)) = (spend.ceiling, spend.month_micro_usd(now)) else { return 1 };
+        let ceiling = u64::from(ceiling).max(1) * 1_000_000;
+        u32::try_from(month.div_ceil(ceiling)).unwrap_or(u32::MAX).clamp(1, 60)
+    }
+
+    /// What was asked and what it cost.
+    #[must_use]
+    pub fn spend(&self, now: Timestamp) -> Spend {
+        let mut spend = self.change(|s| {
+            let at = Instant::now();
+            let hour = s.recent.iter().filter(|(t, _)| at.duration_since(*t) <= HOUR).map(|(_, n)| n).sum();
+            let mut requests: Vec<_> =
+                Bucket::ALL.iter().map(|b| (b.word(), s.paces[*b as usize].requests)).filter(|(_, n)| *n > 0).collect();
+            requests.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+            Spend {
+                account: self.account.clone(),
+                since: self.since,
+                requests,
+                throttled: s.throttled,
+                metrics: s.metrics,
+                // GetMetricData is paid by the metric; nothing else of CloudWatch's own is asked yet.
+                calls: 0,
+                last_hour: (hour, 0),
+                ceiling: self.ceiling,
+                slowed: false,
+                backing_off: s.paces.iter().any(|p| p.spacing > SPACING),
+            }
+        });
+        if let (Some(ceiling), Some(month)) = (spend.ceiling, spend.month_micro_usd(now)) {
+            spend.slowed = month > u64::from(ceiling) * 1_000_000;
+        }
+        spend
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::{TimeDelta, TimeZone, Utc};
+
+    fn start() -> Timestamp {
+        Utc.with_ymd_and_hms(2026, 11, 20, 3, 14, 0).unwrap()
+    }
+
+    fn limits(ceiling: Option<u32>) -> Limits {
+        Limits::new(Text::new("default eu-west-1"), start(), ceiling)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_more_than_two_a_second_in_a_bucket() {
+        let limits = limits(None);
+        let began = Instant::now();
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            limits.turn(Bucket::ResourceRead).await;
+            times.push(began.elapsed());
+        }
+        for pair in times.windows(3) {
+            assert!(pair[2] > pair[0] + Duration::from_secs(1), "{times:?}");
+        }
+        let before = began.elapsed();
+        limits.turn(Bucket::ServiceRead).await;
+        assert_eq!(began.elapsed(), before, "another bucket does not wait");
+        assert_eq!(limits.spend(start()).all_requests(), 21);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_slows_down_and_good_answers_recover() {
+        let limits = limits(None);
+        for _ in 0..3 {
+            limits.throttled(Bucket::ServiceRead);
+        }
+        assert!(limits.spend(start()).backing_off);
+        let began = Instant::now();
+        limits.turn(Bucket::ServiceRead).await;
+        limits.turn(Bucket::ServiceRead).await;
+        assert!(began.elapsed() > Duration::from_secs(8), "{:?}", began.elapsed());
+        for _ in 0..40 {
+            limits.went_well(Bucket::ServiceRead);
+        }
+        let spend = limits.spend(start());
+        assert!(!spend.backing_off);
+        assert_eq!(spend.throttled, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ceiling_slows_metrics_down() {
+        let limits = limits(Some(20));
+        for _ in 0..60 {
+            limits.metrics(400);
+            tokio::time::advance(Duration::from_secs(59)).await;
+        }
+        let now = start() + TimeDelta::hours(1);
+        let spend = limits.spend(now);
+        assert_eq!(spend.metrics, 24_000);
+        assert_eq!(spend.hour_micro_usd(), 240_000);
+        assert!(spend.slowed);
+        // 175 dollars a month against 20.
+        assert_eq!(limits.metrics_slowdown(now), 9);
+        assert_eq!(super::tests::limits(None).metrics_slowdown(now), 1);
+    }
+}

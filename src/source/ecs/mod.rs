@@ -1,0 +1,316 @@
+//! Reads ECS clusters: a few tasks for each, polling at a pace that AWS does not notice.
+//!
+//! [`Sources::spawn`] returns at once; connecting happens in the tasks, and no
+//! cluster waits for another.
+
+mod limits;
+mod list;
+mod logs;
+mod metrics;
+mod project;
+mod reader;
+mod scaling;
+mod services;
+mod tasks;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+pub use self::logs::{Chunk, Wanted};
+pub use self::project::tail;
+pub use self::reader::Reader;
+use super::SourceError;
+use super::aws::{Account, AccountSpec, Bucket, EcsSpec, Tokens};
+use super::supervise::{Jitter, Supervisor, guarded};
+use crate::clock::Clock;
+use crate::domain::{Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
+use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
+
+/// What one task does until it is stopped.
+type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// How long tasks wait for the names of the instances they run on.
+const NAMES_FIRST: Duration = Duration::from_secs(5);
+
+/// One cluster, and what its feeds know of each other.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) spec: EcsSpec,
+    pub(super) account: Arc<Account>,
+    projector: Mutex<project::Projector>,
+    /// Names of container instances by ARN.
+    names: Mutex<HashMap<String, Text>>,
+    /// What one running task of each service asks for, and how many there are.
+    sizes: Mutex<HashMap<Text, (Resources, u32)>>,
+    /// What rollouts take on top of what runs.
+    surges: Mutex<Vec<limits::Surge>>,
+    /// True once the services were read.
+    services_known: watch::Sender<bool>,
+    /// Service quotas by code: they change by the month.
+    quotas: Mutex<HashMap<String, f64>>,
+    /// Services' desired counts, for what scales them.
+    desired: Mutex<HashMap<Text, u32>>,
+}
+
+impl Link {
+    fn new(spec: EcsSpec, account: Arc<Account>) -> Self {
+        let projector = Mutex::new(project::Projector::new(spec.id.clone()));
+        Self {
+            spec,
+            account,
+            projector,
+            names: Mutex::default(),
+            sizes: Mutex::default(),
+            surges: Mutex::default(),
+            services_known: watch::Sender::default(),
+            quotas: Mutex::default(),
+            desired: Mutex::default(),
+        }
+    }
+
+    /// A Fargate quota, asked for once.
+    async fn quota(&self, code: &str) -> Result<f64, SourceError> {
+        let known = lock(&self.quotas).get(code).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let value = self.account.quota("fargate", code).await?;
+        lock(&self.quotas).insert(code.to_owned(), value);
+        Ok(value)
+    }
+
+    fn project<T>(&self, f: impl FnOnce(&mut project::Projector) -> T) -> T {
+        f(&mut self.projector.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The interval, a little longer each time, so that consoles do not act in step.
+    fn interval(&self, times: u32, jitter: &mut Jitter) -> Duration {
+        let base = self.spec.interval * times;
+        base + jitter.up_to(base / 10)
+    }
+}
+
+/// Locks what cannot be left half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The running sources of some clusters. Dropping it stops them.
+pub struct Sources {
+    links: BTreeMap<ClusterId, Arc<Link>>,
+    wake: Arc<Notify>,
+    shown: watch::Sender<Vec<ObjectId>>,
+    tasks: JoinSet<()>,
+}
+
+impl Sources {
+    /// Starts reading `specs`, pushing what is found to `tx`. Returns at once;
+    /// must be called within a tokio runtime. When `tx` closes, reading ends.
+    #[expect(clippy::needless_pass_by_value, reason = "the sources own the channel: it closes when they end")]
+    pub fn spawn(specs: Vec<EcsSpec>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
+        let mut sources = Self {
+            links: BTreeMap::new(),
+            wake: Arc::new(Notify::new()),
+            shown: watch::Sender::default(),
+            tasks: JoinSet::new(),
+        };
+        let mut accounts: BTreeMap<AccountSpec, Arc<Account>> = BTreeMap::new();
+        for spec in specs {
+            let account = accounts
+                .entry(spec.account.clone())
+                .or_insert_with(|| Arc::new(Account::new(spec.account.clone(), clock.clone())));
+            let link = Arc::new(Link::new(spec, Arc::clone(account)));
+            sources.links.insert(link.spec.id.clone(), Arc::clone(&link));
+            sources.start(&link, &tx, &clock);
+        }
+        sources
+    }
+
+    fn start(&mut self, link: &Arc<Link>, tx: &mpsc::Sender<Observation>, clock: &Clock) {
+        let supervisor = |feed| {
+            let source = SourceId { cluster: link.spec.id.clone(), feed };
+            Supervisor::new(source, tx.clone(), clock.clone(), Arc::clone(&self.wake))
+        };
+        let (named, names) = watch::channel(false);
+        let work: Vec<(Feed, Work)> = vec![
+            (Feed::Nodes, Box::pin(instances(Arc::clone(link), supervisor(Feed::Nodes), named))),
+            (Feed::Tasks, {
+                let (link, supervisor, mut names) = (Arc::clone(link), supervisor(Feed::Tasks), names);
+                Box::pin(async move {
+                    // Whichever comes first: the names, a failure to get them, or the end of patience.
+                    let _ = tokio::time::timeout(NAMES_FIRST, names.wait_for(|named| *named)).await;
+                    tasks::run(link, supervisor).await;
+                })
+            }),
+            (
+                Feed::Services,
+                Box::pin(services::run(Arc::clone(link), supervisor(Feed::Services), supervisor(Feed::Events))),
+            ),
+            (Feed::Autoscalers, Box::pin(scaling::run(Arc::clone(link), supervisor(Feed::Autoscalers)))),
+            (Feed::Limits, Box::pin(limits::run(Arc::clone(link), supervisor(Feed::Limits)))),
+            (
+                Feed::ServiceMetrics,
+                Box::pin(metrics::run(Arc::clone(link), supervisor(Feed::ServiceMetrics), self.shown.subscribe())),
+            ),
+            (Feed::Nodes, Box::pin(introduce(Arc::clone(link), supervisor(Feed::Nodes)))),
+        ];
+        for (feed, future) in work {
+            let (tx, clock, cluster) = (tx.clone(), clock.clone(), link.spec.id.clone());
+            self.tasks.spawn(async move {
+                let said = tokio::select! {
+                    () = tx.closed() => None,
+                    said = guarded(feed.word(), future) => said,
+                };
+                let Some(because) = said else { return };
+                let at = clock.now();
+                let body = Body::Freshness(Freshness::Down { since: at, because });
+                if tx.send(Observation { source: SourceId { cluster, feed }, at, body }).await.is_err() {
+                    tracing::debug!("nobody listens any more");
+                }
+            });
+        }
+    }
+
+    /// Ends every wait between attempts, so that what failed is asked again now.
+    pub fn refresh(&self) {
+        self.wake.notify_waiters();
+    }
+
+    /// Says what is on screen: only that is worth paying for.
+    pub fn show(&self, ids: &[ObjectId]) {
+        self.shown.send_if_modified(|shown| {
+            let changed = shown != ids;
+            if changed {
+                ids.clone_into(shown);
+            }
+            changed
+        });
+    }
+
+    /// For asking `cluster` about one object; `None` for a cluster that is not read.
+    pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
+        self.links.get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// Stops reading. Requests under way are cut.
+    pub fn stop(mut self) {
+        self.tasks.abort_all();
+    }
+}
+
+/// Says who the cluster is, as soon as that is known.
+async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
+    let cluster = |endpoint: &str| Cluster {
+        id: link.spec.id.clone(),
+        orchestrator: Orchestrator::Ecs,
+        version: Text::empty(),
+        endpoint: Text::new(endpoint),
+        production: link.spec.production,
+    };
+    supervisor.emit(Body::Cluster(cluster(""))).await;
+    loop {
+        match link.account.clients().await {
+            Ok(clients) => return supervisor.emit(Body::Cluster(cluster(&clients.region))).await,
+            // The feeds say what is wrong; saying it twice helps nobody.
+            Err(_) => supervisor.breathe().await,
+        }
+    }
+}
+
+/// The names of the clusters that an account has in its region.
+///
+/// # Errors
+/// As [`SourceError`].
+pub async fn clusters(account: AccountSpec, clock: &Clock) -> Result<Vec<String>, SourceError> {
+    const WHAT: &str = "ecs:ListClusters";
+    let account = Account::new(account, clock.clone());
+    let clients = account.clients().await?;
+    let (mut names, mut tokens) = (Vec::new(), Tokens::default());
+    loop {
+        let request = clients.ecs.list_clusters().max_results(100).set_next_token(tokens.next());
+        let page = account.ask(Bucket::ClusterRead, WHAT, request.send()).await?;
+        names.extend(page.cluster_arns().iter().map(|arn| tail(arn).to_owned()));
+        if !tokens.advance(page.next_token(), WHAT)? {
+            return Ok(names);
+        }
+    }
+}
+
+/// Container instances, round after round.
+async fn instances(link: Arc<Link>, mut supervisor: Supervisor, named: watch::Sender<bool>) {
+    supervisor.loading().await;
+    let mut rounds = Rounds::<Node>::default();
+    let mut jitter = Jitter::default();
+    loop {
+        // A cluster that is not there is said once, by name, before anything else fails on it.
+        let outcome = async {
+            link.cluster().await?;
+            link.instances().await
+        };
+        match outcome.await {
+            Ok(found) => {
+                let nodes: Vec<Node> = link.project(|p| found.iter().filter_map(|i| p.instance(i)).collect());
+                *lock(&link.names) = nodes.iter().map(|n| (n.uid.to_string(), n.id.name.clone())).collect();
+                rounds.send(&mut supervisor, nodes, |n| &n.id, Rows::Nodes).await;
+                named.send_replace(true);
+                supervisor.pause(link.interval(2, &mut jitter)).await;
+            }
+            Err(error) => {
+                named.send_replace(true);
+                supervisor.failed(&error).await;
+            }
+        }
+    }
+}
+
+/// What was sent of a feed that is read round after round: only differences go on.
+#[derive(Debug)]
+pub(super) struct Rounds<T> {
+    sent: HashMap<ObjectId, T>,
+    complete: bool,
+}
+
+impl<T> Default for Rounds<T> {
+    fn default() -> Self {
+        Self { sent: HashMap::new(), complete: false }
+    }
+}
+
+impl<T: Clone + PartialEq> Rounds<T> {
+    /// A whole round: sends what is new or different, and what is gone.
+    pub(super) async fn send(
+        &mut self,
+        supervisor: &mut Supervisor,
+        rows: Vec<T>,
+        id: impl Fn(&T) -> &ObjectId,
+        body: impl Fn(Vec<T>) -> Rows,
+    ) {
+        let now: std::collections::HashSet<&ObjectId> = rows.iter().map(&id).collect();
+        let gone: Vec<ObjectId> = self.sent.keys().filter(|known| !now.contains(known)).cloned().collect();
+        let news: Vec<T> = rows.into_iter().filter(|row| self.sent.get(id(row)) != Some(row)).collect();
+        for row in &news {
+            self.sent.insert(id(row).clone(), row.clone());
+        }
+        self.sent.retain(|known, _| !gone.contains(known));
+        if !self.complete {
+            supervisor.emit(Body::Begin).await;
+        }
+        if !news.is_empty() {
+            supervisor.emit(Body::Upsert(body(news))).await;
+        }
+        if !gone.is_empty() {
+            supervisor.emit(Body::Remove(gone)).await;
+        }
+        if self.complete {
+            supervisor.alive();
+            supervisor.emit(Body::Alive).await;
+            supervisor.resumed().await;
+        } else {
+            self.complete = true;
+            supervisor.synced().await;
+        }
+    }
+}

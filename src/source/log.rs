@@ -1,0 +1,29 @@
+//! What is asked for of a log, and what comes back, wherever it is kept.
+
+use crate::domain::{ObjectId, Text, Timestamp};
+
+/// Which log, and how much of it.
+#[derive(Debug, Clone)]
+pub struct LogStream {
+    /// The task.
+    pub task: ObjectId,
+    /// The container in it; empty for the only one.
+    pub container: Text,
+    /// Go on with new lines as they come.
+    pub follow: bool,
+    /// Only what is newer than this many seconds.
+    pub since_secs: Option<u32>,
+    /// Only this many last lines.
+    pub tail: Option<u32>,
+    /// Of the container's last instance, not this one.
+    pub previous: bool,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogText {
+    /// When it was written.
+    pub at: Option<Timestamp>,
+    /// The line without its end, exactly as written: not cleaned.
+    pub raw: String,
+}

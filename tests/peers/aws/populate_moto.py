@@ -1,0 +1,68 @@
+"""Fills a moto server with an ECS cluster: 2 instances, 120 services, 250 tasks, metrics, logs.
+
+usage: populate_moto.py ENDPOINT
+"""
+import datetime
+import json
+import sys
+import time
+import urllib.request
+
+import boto3
+
+ENDPOINT = sys.argv[1]
+SERVICES, TASKS = 120, 250
+KW = dict(endpoint_url=ENDPOINT, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+
+
+def post(path, body=b""):
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(ENDPOINT + path, data=body, headers=headers, method="POST"), timeout=20).read()
+
+
+post("/moto-api/reset")
+# Without this every DescribeTasks moves the tasks on until they stop.
+transition = {"model_name": "ecs::task", "transition": {"progression": "manual", "times": 1000000000}}
+post("/moto-api/state-manager/set-transition", json.dumps(transition).encode())
+
+ecs, ec2 = boto3.client("ecs", **KW), boto3.client("ec2", **KW)
+logs, cloudwatch = boto3.client("logs", **KW), boto3.client("cloudwatch", **KW)
+vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+group = ec2.create_security_group(GroupName="shop", Description="shop", VpcId=vpc)["GroupId"]
+ecs.create_cluster(clusterName="shop")
+definition = ecs.register_task_definition(
+    family="web", requiresCompatibilities=["FARGATE"], cpu="256", memory="512", networkMode="awsvpc",
+    containerDefinitions=[{
+        "name": "app", "image": "registry.example/web:1", "essential": True, "cpu": 256, "memory": 512,
+        "logConfiguration": {"logDriver": "awslogs", "options": {
+            "awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "web"}}}],
+)["taskDefinition"]["taskDefinitionArn"]
+network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
+image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+for _ in range(2):
+    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType="m5.large")["Instances"][0]
+    document = {"instanceId": instance["InstanceId"], "region": "eu-west-1", "accountId": "123456789012"}
+    ecs.register_container_instance(
+        cluster="shop", instanceIdentityDocument=json.dumps(document), instanceIdentityDocumentSignature="x")
+for n in range(SERVICES):
+    ecs.create_service(cluster="shop", serviceName=f"svc-{n:03}", taskDefinition=definition, desiredCount=2,
+                       launchType="FARGATE", networkConfiguration=network)
+arns = []
+for n in range(0, TASKS, 10):
+    started = ecs.run_task(cluster="shop", taskDefinition=definition, count=10, launchType="FARGATE",
+                           group=f"service:svc-{n // 10:03}", networkConfiguration=network)
+    arns += [t["taskArn"] for t in started["tasks"]]
+logs.create_log_group(logGroupName="/ecs/web")
+stream = "web/app/" + arns[0].rsplit("/", 1)[-1]
+logs.create_log_stream(logGroupName="/ecs/web", logStreamName=stream)
+now = int(time.time() * 1000)
+logs.put_log_events(logGroupName="/ecs/web", logStreamName=stream, logEvents=[
+    {"timestamp": now - (10 - n) * 1000, "message": f"line {n}"} for n in range(10)])
+moment = datetime.datetime.now(datetime.timezone.utc)
+for name, value in [("CPUUtilization", 37.5), ("MemoryUtilization", 62.5)]:
+    cloudwatch.put_metric_data(Namespace="AWS/ECS", MetricData=[
+        {"MetricName": name, "Timestamp": moment - datetime.timedelta(minutes=m), "Value": value, "Unit": "Percent",
+         "Dimensions": [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "svc-000"}]}
+        for m in range(1, 10)])
+print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1]}))
