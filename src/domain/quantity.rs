@@ -199,6 +199,24 @@ pub struct Usage {
     pub memory: Bytes,
 }
 
+impl Usage {
+    /// Use that is only known as a share: per cent of what is reserved, kept to a
+    /// hundredth. What CloudWatch says of an ECS service is such.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    pub fn of_shares(cpu_percent: f64, memory_percent: f64) -> Self {
+        let hundredths = |p: f64| (p.clamp(0.0, 1e6) * 100.0).round() as u64;
+        Self { cpu: Millicores(hundredths(cpu_percent)), memory: Bytes(hundredths(memory_percent)) }
+    }
+
+    /// CPU and memory in per cent, of what [`Usage::of_shares`] made.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "hundredths of a per cent are small")]
+    pub fn shares(self) -> (f64, f64) {
+        (self.cpu.0 as f64 / 100.0, self.memory.0 as f64 / 100.0)
+    }
+}
+
 /// `part` of `whole` in per cent, `None` when there is no whole.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> Option<f64> {

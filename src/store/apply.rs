@@ -60,6 +60,8 @@ impl Store {
                 // from where it was cut, so nothing was missed.
                 if state.complete {
                     let was_live = matches!(state.freshness, Freshness::Live { .. });
+                    // Nothing new is an answer, too.
+                    state.last_data = Some(at);
                     state.freshness = Freshness::Live { at };
                     self.revision += u64::from(!was_live);
                 }

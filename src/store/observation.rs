@@ -145,7 +145,7 @@ pub enum Rows {
     DisruptionBudgets(Vec<DisruptionBudget>),
     /// What runs out.
     Limits(Vec<Limit>),
-    /// Use of nodes, tasks or services, by identity. A whole sample: what is not in it has none.
+    /// Use of nodes and tasks, and of services as shares ([`Usage::of_shares`]), by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
 

@@ -1,6 +1,7 @@
 //! The details pane: what is known of the selected row, without a request.
 
 use super::columns::{Context, clock_time};
+use super::details_ecs as ecs;
 use crate::domain::{
     ContainerRole, ContainerState, Health, Kind, Line, ObjectId, Task, Timestamp, Tone, age::age, quantity::percent,
 };
@@ -24,24 +25,24 @@ pub fn details(c: Context<'_>, id: &ObjectId) -> Vec<Line> {
     out
 }
 
-struct Lines<'a, 'c> {
-    out: &'a mut Vec<Line>,
-    c: Context<'c>,
+pub(super) struct Lines<'a, 'c> {
+    pub(super) out: &'a mut Vec<Line>,
+    pub(super) c: Context<'c>,
 }
 
 impl Lines<'_, '_> {
-    fn row(&mut self, key: &str, value: &str, tone: Tone) {
+    pub(super) fn row(&mut self, key: &str, value: &str, tone: Tone) {
         if !value.is_empty() {
             self.out.push(Line::new().with(format!("{key:<11} "), Tone::Key).with(value, tone));
         }
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         self.out.push(Line::new());
         self.out.push(Line::new().with(text, Tone::Title));
     }
 
-    fn time(&mut self, key: &str, at: Option<Timestamp>) {
+    pub(super) fn time(&mut self, key: &str, at: Option<Timestamp>) {
         if let Some(at) = at {
             let text = format!("{} ago, {}", age(Some(at), self.c.now), clock_time(at, self.c.now));
             self.row(key, &text, Tone::Plain);
@@ -66,13 +67,18 @@ fn node(d: &mut Lines<'_, '_>, id: &ObjectId) {
     d.row("capacity", n.capacity_type.word(), Tone::Plain);
     d.row("roles", &n.roles, Tone::Plain);
     d.row("address", &n.address, Tone::Plain);
-    d.row("kubelet", &n.version, Tone::Plain);
+    if n.ecs.is_none() {
+        d.row("kubelet", &n.version, Tone::Plain);
+    }
     d.row("os", &n.os_image, Tone::Plain);
     d.row("taints", &n.taints, Tone::Plain);
     d.time("created", n.created);
     let load = d.c.store.totals.node(&id.cluster, &id.name);
     d.heading("capacity");
-    d.row("tasks", &format!("{} of {}", load.active, n.allocatable_tasks), Tone::Plain);
+    match &n.ecs {
+        Some(e) => ecs::instance(d, n, e),
+        None => d.row("tasks", &format!("{} of {}", load.active, n.allocatable_tasks), Tone::Plain),
+    }
     let share = |part, whole| percent(part, whole).map_or_else(String::new, |p| format!(" ({p:.0}%)"));
     let (a, r) = (n.allocatable, load.requests);
     d.row("cpu asked", &format!("{} of {}{}", r.cpu, a.cpu, share(r.cpu.0, a.cpu.0)), Tone::Plain);
@@ -91,11 +97,16 @@ fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {
     d.row("status", &t.status, Tone::Health(t.health));
     d.message(&t.message);
     d.row("ready", &t.ready_text(), Tone::Plain);
-    d.row("restarts", &t.restarts_text(d.c.now), Tone::Plain);
+    if t.ecs.is_none() {
+        d.row("restarts", &t.restarts_text(d.c.now), Tone::Plain);
+    }
     if let Some(w) = d.c.store.workload_id_of(t) {
         d.row("owner", &format!("{} {}", w.kind.short(), w.name), Tone::Plain);
     }
     d.row("node", &t.node, Tone::Plain);
+    if let Some(e) = &t.ecs {
+        ecs::task(d, e);
+    }
     d.row("address", &t.address, Tone::Plain);
     d.row("qos", &t.qos, Tone::Plain);
     d.time("created", t.created);
@@ -165,9 +176,14 @@ fn workload(d: &mut Lines<'_, '_>, id: &ObjectId) {
     if r.unavailable() > 0 && !matches!(id.kind, Kind::Job | Kind::CronJob) {
         d.row("short", &r.unavailable().to_string(), Tone::Health(w.health));
     }
+    if let Some(e) = &w.ecs {
+        ecs::service(d, w, e);
+    }
     d.row("schedule", &w.schedule, Tone::Plain);
     d.time("last run", w.last_run);
-    d.row("revision", &w.revision, Tone::Plain);
+    if w.ecs.is_none() {
+        d.row("revision", &w.revision, Tone::Plain);
+    }
     if let Some(a) = d.c.store.autoscaler_of(id) {
         d.row("autoscaler", &format!("{} to {}, wants {}; {}", a.min, a.max, a.desired, a.targets), Tone::Plain);
     }
@@ -181,7 +197,9 @@ fn workload(d: &mut Lines<'_, '_>, id: &ObjectId) {
         d.row("budget", &format!("{} more may be disrupted ({}/{} healthy)", b.allowed, b.healthy, b.expected), tone);
     }
     d.time("created", w.created);
-    for image in w.images.split(',') {
+    // A service's images are those of its tasks.
+    let images = if w.images.is_empty() { ecs::images(d.c.store, id) } else { w.images.to_string() };
+    for image in images.split(',') {
         d.row("image", image, Tone::Dim);
     }
     let mut tasks: Vec<_> = d.c.store.tasks.rows().filter(|t| d.c.store.belongs(t, id)).collect();

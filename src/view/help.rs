@@ -1,8 +1,10 @@
 //! The help overlay, the hint bar and the which-key popup: all from the command
 //! table and the keymap in force.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::command::{COMMANDS, Command, Danger};
-use crate::domain::{Line, Timestamp, Tone};
+use crate::domain::{Line, Timestamp, Tone, spend::dollars};
 use crate::key::{Context, Key};
 use crate::keymap::{Continuation, Keymap};
 use crate::store::Store;
@@ -115,7 +117,42 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
 /// Every source with its freshness, then the error log, newest first.
 #[must_use]
 pub fn errors(store: &Store, now: Timestamp) -> Vec<Line> {
+    let mut out = sources(store, now);
+    out.extend(spend(store, now));
+    out
+}
+
+/// What reading AWS has cost, account by account.
+fn spend(store: &Store, now: Timestamp) -> Vec<Line> {
+    let mut out = Vec::new();
+    for s in store.spend.values() {
+        out.push(Line::new());
+        out.push(Line::new().with(format!("WHAT READING {} COSTS", s.account), Tone::Title));
+        let mut line = Line::new().with("cloudwatch  ", Tone::Key);
+        line.push(format!("{} in the last hour", dollars(s.hour_micro_usd())), Tone::Plain);
+        match s.month_micro_usd(now) {
+            Some(month) => line.push(format!(", {} a month at this pace", dollars(month)), Tone::Plain),
+            None => line.push(", too early to say what a month costs", Tone::Dim),
+        }
+        if let Some(ceiling) = s.ceiling {
+            line.push(format!(" (ceiling ${ceiling})"), Tone::Dim);
+        }
+        if s.slowed {
+            line.push(", slowed down to stay below it", Tone::Warning);
+        }
+        out.push(line);
+        let text = format!("{} in all, {} throttled", s.all_requests(), s.throttled);
+        out.push(Line::new().with("requests    ", Tone::Key).with(text, Tone::Plain));
+        for (bucket, count) in &s.requests {
+            out.push(Line::new().with(format!("            {count:>6} {bucket}"), Tone::Dim));
+        }
+    }
+    out
+}
+
+fn sources(store: &Store, now: Timestamp) -> Vec<Line> {
     let mut out = vec![Line::new().with("SOURCES", Tone::Title)];
+    let width = store.clusters().map(|(id, _)| id.as_str().width()).max().unwrap_or(0);
     for (id, state) in store.sources() {
         let word = state.freshness.word();
         let tone = match word {
@@ -125,7 +162,7 @@ pub fn errors(store: &Store, now: Timestamp) -> Vec<Line> {
             _ => Tone::Dim,
         };
         let mut line = Line::new()
-            .with(format!("{} ", id.cluster), Tone::Cluster)
+            .with(format!("{:<width$} ", id.cluster), Tone::Cluster)
             .with(format!("{:<20} ", id.feed.word()), Tone::Plain)
             .with(format!("{word:<8} "), tone);
         let last = state.last_data.map_or_else(|| "never".to_owned(), |t| crate::domain::age::age(Some(t), now));

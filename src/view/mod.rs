@@ -5,6 +5,7 @@ pub mod arrange;
 pub mod columns;
 pub mod describe;
 pub mod details;
+mod details_ecs;
 pub mod header;
 pub mod help;
 pub mod json;

@@ -140,7 +140,13 @@ fn build<T: super::arrange::Listed>(
     let one_cluster = c.store.clusters().count() <= 1;
     // ECS has no namespaces: a column of dashes tells nobody anything.
     let only_ecs = c.store.clusters().all(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
-    let says_nothing = |key: &str| (one_cluster && key == "cluster") || (only_ecs && key == "namespace");
+    let any_ecs = c.store.clusters().any(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
+    let says_nothing = |key: &str| match key {
+        "cluster" => one_cluster,
+        "namespace" => only_ecs,
+        "placement" | "scpu%" | "smem%" => !any_ecs,
+        _ => false,
+    };
     let wanted: Vec<&Column<T>> = columns.iter().filter(|col| (wide || !col.wide) && !says_nothing(col.key)).collect();
     let cells: Vec<Vec<Cell>> = rows
         .iter()

@@ -35,7 +35,7 @@ pub struct Queues {
 }
 
 fn gone() -> Refusal {
-    Refusal::new("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
+    Refusal::new("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
 impl Queues {

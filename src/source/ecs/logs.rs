@@ -189,20 +189,22 @@ impl Follow {
     /// The first lines of every stream; from when on to go on, in milliseconds.
     async fn begin(&mut self) -> Result<i64, SourceError> {
         let now = self.reader.link.account.now().timestamp_millis();
-        let mut first = Vec::new();
-        for (index, s) in self.streams.iter().enumerate() {
+        let mut latest: Option<i64> = None;
+        for index in 0..self.streams.len() {
+            let Some(s) = self.streams.get(index) else { break };
             let since = s.wanted.since_secs.map(|secs| now - i64::from(secs) * 1000);
             let limit = s.wanted.tail.unwrap_or(PAGE).clamp(1, PAGE);
-            match self.last_lines(&s.place.stream, since, limit).await {
-                Ok(lines) => first.extend(lines.into_iter().map(|(at, text)| (index, at, text))),
+            let lines = match self.last_lines(&s.place.stream, since, limit).await {
+                Ok(lines) => lines,
                 // The stream comes with the container's first line.
-                Err(SourceError::NotFound { .. }) => {}
+                Err(SourceError::NotFound { .. }) => Vec::new(),
                 Err(error) => return Err(error),
-            }
+            };
+            latest = latest.max(lines.last().map(|(at, _)| *at));
+            // Stream by stream: who reads does not wait for the last of twenty.
+            self.give(lines.into_iter().map(|(at, text)| (index, at, text)).collect(), index..index + 1).await;
         }
-        let latest = first.iter().map(|(_, at, _)| *at).max();
-        self.give(first).await;
-        Ok(latest.map_or(now - LATE_MS, |at| at - LATE_MS))
+        Ok(latest.map_or(now, |at| at.min(now)) - LATE_MS)
     }
 
     async fn last_lines(
@@ -274,18 +276,19 @@ impl Follow {
                 break;
             }
         }
-        self.give(lines).await;
+        let all = 0..self.streams.len();
+        self.give(lines, all).await;
         Ok(latest)
     }
 
-    async fn give(&mut self, lines: Vec<(usize, i64, String)>) {
+    async fn give(&mut self, lines: Vec<(usize, i64, String)>, streams: std::ops::Range<usize>) {
         let mut by_stream: BTreeMap<usize, Vec<LogText>> = BTreeMap::new();
         for (stream, at, text) in self.seen.news(lines) {
             let at = Timestamp::from_timestamp_millis(at);
             let raw = text.trim_end_matches(['\n', '\r']).to_owned();
             by_stream.entry(stream).or_default().push(LogText { at, raw });
         }
-        for (index, s) in self.streams.iter().enumerate() {
+        for (index, s) in self.streams.iter().enumerate().filter(|(index, _)| streams.contains(index)) {
             // An empty answer is an answer: the page says "no lines", not "loading".
             let lines = by_stream.remove(&index).unwrap_or_default();
             if self.out.send(Chunk { source: s.source, lines: Ok(lines) }).await.is_err() {

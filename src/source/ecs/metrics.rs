@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::types as cw;
 use tokio::sync::watch;
 
-use super::{Link, lock};
-use crate::domain::{Bytes, Kind, Millicores, ObjectId, Resources, Text, Usage};
+use super::Link;
+use crate::domain::{Kind, ObjectId, Text, Usage};
 use crate::source::SourceError;
 use crate::source::aws::{Bucket, Tokens};
 use crate::source::supervise::{Jitter, Supervisor};
@@ -57,7 +57,7 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
         match read(&link, &wanted, &sent).await {
             Ok(points) => {
                 for (at, services) in points {
-                    let rows = amounts(&link, at, services, &mut sent);
+                    let rows = rows(&link, at, services, &mut sent);
                     if !rows.is_empty() {
                         supervisor.emit(Body::Upsert(Rows::Usage(rows))).await;
                     }
@@ -160,35 +160,23 @@ fn take(result: &cw::MetricDataResult, batch: &[Text], sent: &HashMap<Text, i64>
     }
 }
 
-/// Percentages of what one task reserves, as amounts; a point without CPU or
-/// without memory waits for the other.
-fn amounts(
+/// The services' shares as rows; a point without CPU or without memory waits for
+/// the other.
+fn rows(
     link: &Link,
     at: i64,
     services: HashMap<Text, (Option<f64>, Option<f64>)>,
     sent: &mut HashMap<Text, i64>,
 ) -> Vec<(ObjectId, Usage)> {
-    let sizes = lock(&link.sizes);
     let mut rows = Vec::new();
     for (service, point) in services {
-        let ((Some(cpu), Some(memory)), Some((size, _))) = (point, sizes.get(&service)) else { continue };
+        let (Some(cpu), Some(memory)) = point else { continue };
         sent.insert(service.clone(), at);
         let id =
             ObjectId { cluster: link.spec.id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: service };
-        rows.push((id, share(*size, cpu, memory)));
+        rows.push((id, Usage::of_shares(cpu, memory)));
     }
     rows
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "shares of what a task reserves, clamped"
-)]
-fn share(size: Resources, cpu: f64, memory: f64) -> Usage {
-    let part = |whole: u64, percent: f64| (whole as f64 * percent.clamp(0.0, 10_000.0) / 100.0).round() as u64;
-    Usage { cpu: Millicores(part(size.cpu.0, cpu)), memory: Bytes(part(size.memory.0, memory)) }
 }
 
 #[cfg(test)]
@@ -218,11 +206,5 @@ mod tests {
         let bad = cw::MetricDataResult::builder().id("x9").timestamps(time(1)).values(1.0).build();
         take(&bad, &batch, &HashMap::new(), &mut points);
         assert_eq!(points.len(), 1);
-    }
-
-    #[test]
-    fn shares_become_amounts() {
-        let size = Resources { cpu: Millicores(500), memory: Bytes(1 << 30) };
-        assert_eq!(share(size, 37.5, 50.0), Usage { cpu: Millicores(188), memory: Bytes(1 << 29) });
     }
 }

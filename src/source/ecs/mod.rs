@@ -176,6 +176,7 @@ impl Sources {
 
     /// Ends every wait between attempts, so that what failed is asked again now.
     pub fn refresh(&self) {
+        self.links.values().for_each(|link| link.account.limits.relax());
         self.wake.notify_waiters();
     }
 

@@ -102,7 +102,15 @@ impl Projector {
         let stop = self.stop(t);
         let (status, health) = standing(t, stop.as_ref(), &containers, now);
         let message = message(stop.as_ref(), &containers, health);
-        let size = Resources { cpu: cpu(t.cpu()), memory: memory(t.memory()) };
+        // On EC2 a task need not have a size of its own: then its containers' count.
+        let sum = |own: Option<&str>, each: fn(&ecs::Container) -> Option<&str>| match own {
+            Some(own) => vec![own.to_owned()],
+            None => t.containers().iter().filter_map(each).map(str::to_owned).collect(),
+        };
+        let size = Resources {
+            cpu: sum(t.cpu(), ecs::Container::cpu).iter().map(|c| cpu(Some(c))).sum(),
+            memory: sum(t.memory(), ecs::Container::memory).iter().map(|m| memory(Some(m))).sum(),
+        };
         let launch = t.launch_type().map(ecs::LaunchType::as_str).unwrap_or_default();
         let provider = t.capacity_provider_name().unwrap_or_default();
         let address = t

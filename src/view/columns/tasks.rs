@@ -1,7 +1,7 @@
 //! Columns of the tasks view; READY, STATUS, RESTARTS and AGE as kubectl prints them.
 
 use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
-use crate::domain::{Task, Tone, Usage, quantity};
+use crate::domain::{CapacityType, Task, Text, Tone, Usage, quantity};
 use crate::view::spark::sparkline;
 
 fn usage(c: Context<'_>, t: &Task) -> Option<Usage> {
@@ -26,6 +26,14 @@ fn optional_percent(p: Option<f64>) -> Cell {
 
 fn amount(n: u64, text: String) -> Cell {
     if n == 0 { Cell::dim("") } else { Cell::plain(text) }
+}
+
+/// Launch type or capacity provider; spot is marked. Blank for a pod, whose node says it.
+fn placed(t: &Task) -> Cell {
+    t.ecs.as_ref().map_or_else(
+        || Cell::dim(""),
+        |e| Cell::new(e.placement(), if e.capacity_type == CapacityType::Spot { Tone::Spot } else { Tone::Dim }),
+    )
 }
 
 /// The columns.
@@ -201,6 +209,19 @@ pub static TASKS: &[Column<Task>] = &[
         percent: None,
     },
     Column {
+        key: "placement",
+        title: "PLACED ON",
+        align: Align::Left,
+        width: (9, 16),
+        priority: 8,
+        wide: false,
+        descending: false,
+        unit: Unit::Text,
+        cell: |_, t| placed(t),
+        value: |_, t| Value::Text(Text::new(&placed(t).text)),
+        percent: None,
+    },
+    Column {
         key: "age",
         title: "AGE",
         align: Align::Right,
@@ -211,6 +232,19 @@ pub static TASKS: &[Column<Task>] = &[
         unit: Unit::Secs,
         cell: |c, t| time_cell(c, t.created),
         value: |c, t| age_value(c, t.created),
+        percent: None,
+    },
+    Column {
+        key: "why",
+        title: "WHY",
+        align: Align::Left,
+        width: (12, 80),
+        priority: 10,
+        wide: true,
+        descending: false,
+        unit: Unit::Text,
+        cell: |_, t| Cell::dim(&t.message),
+        value: |_, t| Value::Text(t.message.clone()),
         percent: None,
     },
     Column {

@@ -1,7 +1,7 @@
 //! Columns of the workloads view.
 
-use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, time_cell};
-use crate::domain::{Kind, Tone, Workload};
+use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
+use crate::domain::{CapacityType, Kind, Text, Tone, Workload};
 
 /// `ready/desired`, as kubectl's READY and COMPLETIONS.
 fn ready(r: &Workload) -> String {
@@ -17,6 +17,32 @@ fn bounds(c: Context<'_>, r: &Workload) -> Cell {
     c.store.autoscaler_of(&r.id).map_or_else(
         || Cell::dim(""),
         |a| Cell::new(format!("{}-{}", a.min, a.max), if a.limited { Tone::Warning } else { Tone::Plain }),
+    )
+}
+
+/// CloudWatch's average over a service's tasks, of what they reserve.
+fn cpu_share(c: Context<'_>, r: &Workload) -> Option<f64> {
+    r.ecs.as_ref()?;
+    Some(c.store.usage.get(&r.id)?.latest().shares().0)
+}
+
+fn memory_share(c: Context<'_>, r: &Workload) -> Option<f64> {
+    r.ecs.as_ref()?;
+    Some(c.store.usage.get(&r.id)?.latest().shares().1)
+}
+
+fn share_cell(p: Option<f64>) -> Cell {
+    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
+}
+
+/// Where a service's tasks run; spot is marked.
+fn placed(r: &Workload) -> Cell {
+    r.ecs.as_ref().map_or_else(
+        || Cell::dim(""),
+        |e| {
+            let tone = if e.capacity_type == CapacityType::Spot { Tone::Spot } else { Tone::Dim };
+            Cell::new(e.placement.as_str(), tone)
+        },
     )
 }
 
@@ -58,7 +84,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         descending: false,
         unit: Unit::Text,
         cell: |_, r| Cell::new(r.id.kind.short(), Tone::Dim),
-        value: |_, r| Value::Text(crate::domain::Text::new(r.id.kind.short())),
+        value: |_, r| Value::Text(Text::new(r.id.kind.short())),
         percent: None,
     },
     Column {
@@ -152,6 +178,32 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         percent: None,
     },
     Column {
+        key: "scpu%",
+        title: "%CPU",
+        align: Align::Right,
+        width: (4, 5),
+        priority: 6,
+        wide: false,
+        descending: true,
+        unit: Unit::Percent,
+        cell: |c, r| share_cell(cpu_share(c, r)),
+        value: |c, r| cpu_share(c, r).map_or(Value::Missing, Value::Number),
+        percent: Some(cpu_share),
+    },
+    Column {
+        key: "smem%",
+        title: "%MEM",
+        align: Align::Right,
+        width: (4, 5),
+        priority: 6,
+        wide: false,
+        descending: true,
+        unit: Unit::Percent,
+        cell: |c, r| share_cell(memory_share(c, r)),
+        value: |c, r| memory_share(c, r).map_or(Value::Missing, Value::Number),
+        percent: Some(memory_share),
+    },
+    Column {
         key: "hpa",
         title: "HPA",
         align: Align::Right,
@@ -175,6 +227,19 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         unit: Unit::Text,
         cell: |c, r| Cell::dim(c.store.autoscaler_of(&r.id).map_or("", |a| a.targets.as_str())),
         value: |c, r| c.store.autoscaler_of(&r.id).map_or(Value::Missing, |a| Value::Text(a.targets.clone())),
+        percent: None,
+    },
+    Column {
+        key: "placement",
+        title: "PLACED ON",
+        align: Align::Left,
+        width: (9, 28),
+        priority: 8,
+        wide: false,
+        descending: false,
+        unit: Unit::Text,
+        cell: |_, r| placed(r),
+        value: |_, r| Value::Text(Text::new(&placed(r).text)),
         percent: None,
     },
     Column {

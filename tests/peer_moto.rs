@@ -1,0 +1,147 @@
+//! Our ECS, CloudWatch and logs sources against moto, which nobody here wrote, with
+//! a small translator in front of it for CloudWatch's CBOR. Python is found as
+//! in `peer_boto3.rs`; without it the test says so and passes, except where `CI=true`.
+
+#![cfg(feature = "aws")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
+)]
+
+#[path = "support/python.rs"]
+mod python;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use quarterdeck::clock::{Clock, instant};
+use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
+use quarterdeck::source::LogStream;
+use quarterdeck::source::aws::{AccountSpec, EcsSpec, Keys};
+use quarterdeck::source::ecs::{Sources, Wanted};
+use quarterdeck::store::{Feed, Observation, Store};
+use tokio::sync::mpsc;
+
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+fn start(program: &Path, arguments: &[String]) -> Server {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Server(command.spawn().expect("it starts"))
+}
+
+fn wait_for(port: u16) {
+    let start = instant();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < Duration::from_mins(1), "nothing listens on {port}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Applies what comes until `done`, or fails with what was said.
+async fn until(what: &str, store: &mut Store, rx: &mut mpsc::Receiver<Observation>, done: impl Fn(&Store) -> bool) {
+    let end = instant();
+    while !done(store) {
+        let left = Duration::from_mins(1).checked_sub(end.elapsed());
+        let Some(left) = left else {
+            let said: Vec<String> = store.log().map(|l| format!("{}: {}", l.source.feed.word(), l.text)).collect();
+            panic!("waited in vain for {what}: {said:#?}");
+        };
+        if let Ok(Some(observation)) = tokio::time::timeout(left, rx.recv()).await {
+            store.apply(observation);
+        }
+    }
+}
+
+#[test]
+fn our_sources_read_moto_whole() {
+    let Some(python) = python::find("the ECS sources against moto") else { return };
+    let (moto_port, shim_port) = (free_port(), free_port());
+    let moto = python.with_file_name("moto_server");
+    let _moto = start(&moto, &["-H".into(), "127.0.0.1".into(), "-p".into(), moto_port.to_string()]);
+    let shim = python::folder().join("cw_cbor_shim.py").display().to_string();
+    let _shim = start(&python, &[shim, shim_port.to_string(), moto_port.to_string()]);
+    wait_for(moto_port);
+    wait_for(shim_port);
+    let endpoint = format!("http://127.0.0.1:{shim_port}");
+    let said =
+        python::run(&python, "populate_moto.py", &[&format!("http://127.0.0.1:{moto_port}")], Duration::from_mins(2));
+    let filled: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(read(endpoint, filled["first_task"].as_str().expect("an ARN")));
+}
+
+async fn read(endpoint: String, first_task: &str) {
+    let id = ClusterId::new("shop");
+    let account = AccountSpec {
+        profile: Some("moto".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        endpoint: Some(endpoint),
+        keys: Some(Keys { id: "test".to_owned(), secret: "test".to_owned() }),
+        ceiling: Some(100),
+    };
+    let spec = EcsSpec {
+        id: id.clone(),
+        cluster: "shop".to_owned(),
+        account,
+        production: false,
+        interval: Duration::from_secs(2),
+    };
+    let (tx, mut rx) = mpsc::channel(256);
+    let sources = Sources::spawn(vec![spec], tx, Clock::system());
+    let mut store = Store::expecting([]).and_ecs([id.clone()]);
+    until("a whole picture", &mut store, &mut rx, |s| {
+        s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers])
+    })
+    .await;
+    // 120 services are two pages and twelve batches, 250 tasks three: none is lost.
+    assert_eq!((store.tasks.len(), store.workloads.len(), store.nodes.len()), (250, 120, 2));
+    assert!(store.nodes.rows().all(|n| n.id.name.starts_with("i-") && n.instance_type == "m5.large"));
+    let of_first = store.tasks.rows().filter(|t| t.owner == "svc-000").count();
+    assert_eq!(of_first, 10, "a task's group is its service");
+
+    let service =
+        ObjectId { cluster: id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: Text::new("svc-000") };
+    sources.show(std::slice::from_ref(&service));
+    until("metrics", &mut store, &mut rx, |s| s.usage.get(&service).is_some()).await;
+    let used = store.usage.get(&service).expect("a sample").latest();
+    assert_eq!(used.shares(), (37.5, 62.5));
+
+    let task = store.tasks.rows().find(|t| t.uid == first_task).expect("the first task");
+    let definition = task.ecs.as_ref().expect("an ECS task").definition_arn.clone();
+    let stream = LogStream {
+        task: task.id.clone(),
+        container: Text::new("app"),
+        follow: false,
+        since_secs: None,
+        tail: Some(5),
+        previous: false,
+    };
+    let (out, mut chunks) = mpsc::channel(16);
+    let reader = sources.reader(&id).expect("a reader");
+    reader.clone().logs(vec![Wanted { source: 0, definition, stream }], out).await;
+    let lines = chunks.recv().await.expect("an answer").lines.expect("lines");
+    let lines: Vec<&str> = lines.iter().map(|l| l.raw.as_str()).collect();
+    assert_eq!(lines, ["line 5", "line 6", "line 7", "line 8", "line 9"]);
+
+    let object = reader.object(&task.id, first_task).await.expect("a description");
+    assert_eq!(object["taskArn"], first_task);
+    assert_eq!(object["launchType"], "FARGATE");
+    sources.stop();
+}
