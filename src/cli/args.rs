@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// One terminal console for the person on call: what is wrong, since when, and
-/// why, over every Kubernetes cluster the team runs.
+/// why, over every Kubernetes and ECS cluster the team runs.
 #[derive(Debug, Parser)]
 #[command(name = "quarterdeck", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -73,7 +73,11 @@ pub enum Verb {
     /// Print one settled frame of a view; needs no terminal.
     Snapshot(Snapshot),
     /// Say what was found: terminal, colours, kubeconfig, reachability, permissions; with advice.
-    Doctor,
+    Doctor {
+        /// Print the IAM policy that the console needs in AWS, and nothing else.
+        #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "read", value_name = "POLICY")]
+        iam: Option<super::iam::Policy>,
+    },
     /// Look at, check or write the configuration.
     Config {
         /// What.
@@ -95,7 +99,7 @@ pub enum Verb {
         #[arg(long)]
         preview: bool,
     },
-    /// Serve the embedded fleet to other programs, until stopped; prints a kubeconfig.
+    /// Serve the embedded fleet to other programs, until stopped; prints how to reach it.
     Sim(Sim),
     /// Print the completion script of a shell.
     Completions {
@@ -149,12 +153,24 @@ pub struct Snapshot {
     pub after: u64,
 }
 
+/// How another program reaches the embedded fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Access {
+    /// A kubeconfig.
+    Kubeconfig,
+    /// Lines to `eval` in a shell.
+    Aws,
+}
+
 /// Options of `sim`.
 #[derive(Debug, Args)]
 pub struct Sim {
     /// Where to listen; loopback only. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// What to print: a kubeconfig, or what a shell exports for the AWS CLI and boto3.
+    #[arg(long, value_enum, default_value_t = Access::Kubeconfig)]
+    pub print: Access,
     /// A scenario's name, or a scenario file.
     #[arg(long, value_name = "SCENARIO", default_value = "calm")]
     pub scenario: String,

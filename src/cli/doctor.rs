@@ -116,7 +116,13 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
     crate::run::gather::settle(&mut reading.store, &mut reading.observations, patience).await;
     for (id, known) in reading.store.clusters() {
         match known {
-            Some(c) => f.good(id.as_str(), &format!("answers at {}, {}", c.endpoint, c.version)),
+            Some(c) if c.endpoint.is_empty() => {
+                f.bad(id.as_str(), "is not reached", "the reasons follow, feed by feed");
+            }
+            Some(c) => {
+                let version = if c.version.is_empty() { String::new() } else { format!(", {}", c.version) };
+                f.good(id.as_str(), &format!("answers at {}{version}", c.endpoint));
+            }
             None => f.bad(id.as_str(), "does not answer", "the reasons follow, feed by feed"),
         }
         let mut live = Vec::new();

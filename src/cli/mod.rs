@@ -5,6 +5,7 @@ mod args;
 mod console;
 mod doctor;
 pub mod export;
+pub mod iam;
 mod output;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod reading;
@@ -67,7 +68,11 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
                     None => console::run(cli).await,
                     Some(Verb::Status { format }) => status::run(cli, *format).await,
                     Some(Verb::Snapshot(options)) => snapshot::run(cli, options).await,
-                    Some(Verb::Doctor) => doctor::run(cli).await,
+                    Some(Verb::Doctor { iam: Some(which) }) => {
+                        output::say(&format!("{:#}\n", iam::policy(*which)));
+                        Ok(ExitCode::SUCCESS)
+                    }
+                    Some(Verb::Doctor { iam: None }) => doctor::run(cli).await,
                     Some(Verb::Sim(options)) => sim::run(options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }

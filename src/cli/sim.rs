@@ -4,19 +4,35 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::Sim;
+use super::args::{Access, Sim};
 use super::output::{fail, say};
 use super::{CliError, session};
 use crate::sim::model::Parameters;
-use crate::sim::server::ServerOptions;
+use crate::sim::server::{ServerOptions, SimServer};
 
-/// Serves until it is stopped; the kubeconfig goes to standard output.
+/// What a shell exports to reach the fleet's first ECS cluster.
+fn exports(sim: &SimServer) -> String {
+    let access = sim.aws();
+    let (_, region, account) = access.clusters.first().cloned().unwrap_or_default();
+    format!(
+        "export AWS_ENDPOINT_URL={}\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\nexport AWS_REGION={region}\n\
+         export AWS_DEFAULT_REGION={region}\nunset AWS_PROFILE AWS_SESSION_TOKEN\n",
+        access.endpoint,
+        access.key_for(&account),
+        access.secret
+    )
+}
+
+/// Serves until it is stopped; how to reach it goes to standard output.
 pub async fn run(options: &Sim) -> Result<ExitCode, CliError> {
     let parameters = Parameters { nodes: options.nodes, pods: options.pods, changes_per_second: options.changes };
     let server =
         ServerOptions { listen: options.listen, name: "quarterdeck-sim".to_owned(), ..ServerOptions::default() };
     let sim = session::start_sim(&options.scenario, parameters, server).await?;
-    say(&sim.kubeconfig());
+    match options.print {
+        Access::Kubeconfig => say(&sim.kubeconfig()),
+        Access::Aws => say(&exports(&sim)),
+    }
     fail(&format!("scenario {} on {}; ctrl-c stops it", options.scenario, sim.addr()));
     let (mut term, mut int, mut hup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);

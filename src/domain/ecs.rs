@@ -119,6 +119,39 @@ impl EcsService {
     }
 }
 
+/// The load balancer's targets behind a service, by state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// In service.
+    pub healthy: u32,
+    /// Failing their health checks.
+    pub unhealthy: u32,
+    /// On their way out.
+    pub draining: u32,
+    /// Registering, unused, or not known.
+    pub other: u32,
+    /// Why those that are unhealthy are so (`Target.FailedHealthChecks`).
+    pub reasons: Text,
+}
+
+impl TargetHealth {
+    /// `3 healthy, 1 unhealthy (Target.Timeout)`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut parts = vec![format!("{} healthy", self.healthy)];
+        if self.unhealthy > 0 {
+            let why = if self.reasons.is_empty() { String::new() } else { format!(" ({})", self.reasons) };
+            parts.push(format!("{} unhealthy{why}", self.unhealthy));
+        }
+        for (n, word) in [(self.draining, "draining"), (self.other, "registering")] {
+            if n > 0 {
+                parts.push(format!("{n} {word}"));
+            }
+        }
+        parts.join(", ")
+    }
+}
+
 /// What only a container instance has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EcsInstance {

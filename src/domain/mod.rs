@@ -19,7 +19,7 @@ pub mod text;
 pub mod workload;
 
 pub use cluster::{Cluster, ClusterId, Orchestrator};
-pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop};
+pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};
 pub use freshness::Freshness;
 pub use health::Health;

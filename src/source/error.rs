@@ -27,19 +27,19 @@ pub enum SourceError {
     #[error("credentials were refused (401); log in again or renew the token, they are read again before each retry")]
     Unauthorized,
     /// 403.
-    #[error("not allowed (403): {what}; ask for a role that may get, list and watch it")]
+    #[error("not allowed: {what}; ask for a role that may read it")]
     Forbidden {
         /// The server's own words.
         what: Text,
     },
     /// 404.
-    #[error("not found (404): {what}; it may be gone, or this server does not offer it")]
+    #[error("not found: {what}; it may be gone, or this server does not offer it")]
     NotFound {
         /// What was asked for.
         what: Text,
     },
     /// 429.
-    #[error("throttled by the server (429){}; requests are slowed down, nothing needs doing", wait(*.retry_after))]
+    #[error("throttled by the server{}; requests are slowed down, nothing needs doing", wait(*.retry_after))]
     Throttled {
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
@@ -111,7 +111,7 @@ mod tests {
         let throttled = SourceError::Throttled { retry_after: Some(Duration::from_secs(3)) };
         assert_eq!(
             throttled.to_string(),
-            "throttled by the server (429) and asks to wait 3 s; requests are slowed down, nothing needs doing"
+            "throttled by the server and asks to wait 3 s; requests are slowed down, nothing needs doing"
         );
         let late = SourceError::TimedOut { what: Text::new("10.0.0.1:6443"), after: Duration::from_secs(10) };
         assert!(late.to_string().starts_with("10.0.0.1:6443 did not answer within 10 s"));

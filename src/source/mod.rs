@@ -9,6 +9,8 @@ pub mod error;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod log;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+mod redact;
 pub mod supervise;
 
 pub use error::SourceError;

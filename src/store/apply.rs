@@ -110,6 +110,11 @@ impl Store {
             Rows::Events(rows) => replace(&mut self.events, rows, source, generation),
             Rows::Autoscalers(rows) => replace(&mut self.autoscalers, rows, source, generation),
             Rows::DisruptionBudgets(rows) => replace(&mut self.disruption_budgets, rows, source, generation),
+            Rows::Targets(rows) => {
+                for (id, health) in rows {
+                    self.targets.insert(id, health);
+                }
+            }
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
                 let kind = match source.feed {
@@ -170,6 +175,7 @@ impl Store {
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
                 self.usage.forget(id);
+                self.targets.remove(id);
             }
             _ => {
                 if self.events.remove(id).is_none() {
@@ -188,7 +194,7 @@ impl Store {
             Feed::Autoscalers => self.autoscalers.unconfirmed(source, generation),
             Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
             Feed::Limits => self.limits.unconfirmed(source, generation),
-            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics => Vec::new(),
+            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets
             | Feed::StatefulSets

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator, Spend,
-    Task, Text, Timestamp, Usage, Workload,
+    TargetHealth, Task, Text, Timestamp, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -40,6 +40,8 @@ pub enum Feed {
     TaskMetrics,
     /// CloudWatch's usage of what is on screen.
     ServiceMetrics,
+    /// Health of load balancers' targets behind what is on screen.
+    Targets,
     /// What bites when it runs out: free addresses of subnets, quotas.
     Limits,
 }
@@ -63,11 +65,19 @@ impl Feed {
     ];
 
     /// Every feed of an ECS cluster, most wanted first. Services' events come with the services.
-    pub const ECS: [Self; 7] =
-        [Self::Tasks, Self::Services, Self::Nodes, Self::Events, Self::Autoscalers, Self::Limits, Self::ServiceMetrics];
+    pub const ECS: [Self; 8] = [
+        Self::Tasks,
+        Self::Services,
+        Self::Nodes,
+        Self::Events,
+        Self::Autoscalers,
+        Self::Limits,
+        Self::ServiceMetrics,
+        Self::Targets,
+    ];
 
     /// Every feed there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Tasks,
         Self::Nodes,
         Self::Deployments,
@@ -83,8 +93,15 @@ impl Feed {
         Self::NodeMetrics,
         Self::TaskMetrics,
         Self::ServiceMetrics,
+        Self::Targets,
         Self::Limits,
     ];
+
+    /// True for what is asked for only while it is on screen.
+    #[must_use]
+    pub fn is_on_demand(self) -> bool {
+        matches!(self, Self::ServiceMetrics | Self::Targets)
+    }
 
     /// The feeds that a cluster of this orchestrator has.
     #[must_use]
@@ -114,6 +131,7 @@ impl Feed {
             Self::NodeMetrics => "node metrics",
             Self::TaskMetrics => "task metrics",
             Self::ServiceMetrics => "service metrics",
+            Self::Targets => "targets",
             Self::Limits => "limits",
         }
     }
@@ -145,6 +163,8 @@ pub enum Rows {
     DisruptionBudgets(Vec<DisruptionBudget>),
     /// What runs out.
     Limits(Vec<Limit>),
+    /// Targets behind services.
+    Targets(Vec<(ObjectId, TargetHealth)>),
     /// Use of nodes and tasks, and of services as shares ([`Usage::of_shares`]), by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
@@ -161,6 +181,7 @@ impl Rows {
             Self::Autoscalers(v) => v.len(),
             Self::DisruptionBudgets(v) => v.len(),
             Self::Limits(v) => v.len(),
+            Self::Targets(v) => v.len(),
             Self::Usage(v) => v.len(),
         }
     }

@@ -53,6 +53,10 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
         let text = format!("cpu {cpu:.0}%, memory {memory:.0}% of what its tasks reserve");
         d.row("used", &text, Tone::Number);
     }
+    if let Some(targets) = d.c.store.targets.get(&w.id) {
+        let tone = if targets.unhealthy > 0 { Tone::Health(Health::Warning) } else { Tone::Plain };
+        d.row("targets", &targets.text(), tone);
+    }
     d.heading("deployments");
     for x in &e.deployments {
         let state = if x.rollout.is_empty() { &x.status } else { &x.rollout };

@@ -11,7 +11,7 @@ fn cluster(text: &str) -> Cluster {
 fn service(breaker: &str, outcome: &str) -> Cluster {
     cluster(&format!(
         "name = 'shop'\n[[services]]\nname = 'web'\ndesired = 4\nimage = 'r/web:1.4.2'\nbreaker = '{breaker}'\n\
-         [[at]]\nt = '5s'\ndo = 'deploy'\nservice = 'web'\noutcome = '{outcome}'\n"
+         [[at]]\nt = '5s'\naction = 'deploy'\nservice = 'web'\noutcome = '{outcome}'\n"
     ))
 }
 
@@ -73,7 +73,7 @@ fn a_breaker_without_rollback_stays_failed() {
 fn spot_gives_two_minutes_and_evidence_goes_after_an_hour() {
     let mut c = cluster(
         "name = 'shop'\n[[services]]\nname = 'web'\ndesired = 2\nimage = 'r/web:1'\nlaunch = 'fargate-spot'\n\
-         [[at]]\nt = '1s'\ndo = 'interrupt'\nservice = 'web'\n",
+         [[at]]\nt = '1s'\naction = 'interrupt'\nservice = 'web'\n",
     );
     c.advance(START + 60_000);
     let taken = c.tasks.values().find(|t| !t.wanted()).unwrap();
@@ -93,7 +93,7 @@ fn a_draining_instance_empties_and_what_has_no_room_says_so() {
     let mut c = cluster(
         "name = 'shop'\n[[instances]]\nprovider = 'asg'\ncount = 2\ninstance = 'm6i.large'\ncpu = 2\nmemory = 8\n\
          [[services]]\nname = 'web'\ndesired = 4\nimage = 'r/web:1'\nlaunch = 'asg'\ncpu = 512\n\
-         [[at]]\nt = '1s'\ndo = 'drain'\ninstance = 0\n",
+         [[at]]\nt = '1s'\naction = 'drain'\ninstance = 0\n",
     );
     c.advance(START + 120_000);
     let first = c.instances[0].id.clone();
@@ -117,6 +117,6 @@ fn names_that_are_not_there_are_said() {
     let check = |text: &str| toml::from_str::<ClusterDef>(text).unwrap().check().unwrap_err();
     let text = check("name='c'\n[[services]]\nname='web'\ndesired=1\nimage='x'\nlaunch='asg'\n");
     assert!(text.contains("allowed: fargate, fargate-spot"), "{text}");
-    let text = check("name='c'\n[[at]]\nt='1s'\ndo='deploy'\nservice='api'\n");
+    let text = check("name='c'\n[[at]]\nt='1s'\naction='deploy'\nservice='api'\n");
     assert!(text.contains("no service \"api\""), "{text}");
 }

@@ -148,7 +148,6 @@ pub struct StepDef {
     /// So often in all.
     pub repeat: Option<u32>,
     /// What.
-    #[serde(rename = "do")]
     pub action: ActionDef,
     /// The service it happens to.
     pub service: Option<String>,

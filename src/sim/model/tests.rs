@@ -555,3 +555,11 @@ fn a_slept_away_day_is_skipped_not_simulated() {
     assert!(young.count() <= 4);
     assert!(w.all(K::Pod).filter(|p| p["status"]["phase"] == "Running" && !ready(p)).count() < 5);
 }
+
+#[test]
+fn the_documented_example_is_a_scenario() {
+    let page = include_str!("../../../docs/scenarios.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let scenario = Scenario::parse(example, "example.toml").unwrap();
+    assert_eq!((scenario.steps.len(), scenario.ecs().len()), (1, 1));
+}

@@ -11,6 +11,7 @@ mod project;
 mod reader;
 mod scaling;
 mod services;
+mod targets;
 mod tasks;
 
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +48,8 @@ pub struct Link {
     sizes: Mutex<HashMap<Text, (Resources, u32)>>,
     /// What rollouts take on top of what runs.
     surges: Mutex<Vec<limits::Surge>>,
+    /// Services' target groups.
+    target_groups: Mutex<HashMap<Text, Vec<Text>>>,
     /// True once the services were read.
     services_known: watch::Sender<bool>,
     /// Service quotas by code: they change by the month.
@@ -65,6 +68,7 @@ impl Link {
             names: Mutex::default(),
             sizes: Mutex::default(),
             surges: Mutex::default(),
+            target_groups: Mutex::default(),
             services_known: watch::Sender::default(),
             quotas: Mutex::default(),
             desired: Mutex::default(),
@@ -154,6 +158,10 @@ impl Sources {
             (
                 Feed::ServiceMetrics,
                 Box::pin(metrics::run(Arc::clone(link), supervisor(Feed::ServiceMetrics), self.shown.subscribe())),
+            ),
+            (
+                Feed::Targets,
+                Box::pin(targets::run(Arc::clone(link), supervisor(Feed::Targets), self.shown.subscribe())),
             ),
             (Feed::Nodes, Box::pin(introduce(Arc::clone(link), supervisor(Feed::Nodes)))),
         ];

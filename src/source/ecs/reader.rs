@@ -11,6 +11,7 @@ use crate::domain::{Kind, ObjectId, Text};
 use crate::source::SourceError;
 use crate::source::aws::Bucket;
 use crate::source::aws::capture::Capture;
+use crate::source::redact::redact;
 
 /// What comes first when an object is described, in this order: what one looks for.
 const FIRST: [&str; 34] = [
@@ -72,9 +73,8 @@ impl Reader {
         Self { link }
     }
 
-    /// The object as ECS has it, what matters first. Values of variables that are
-    /// secrets by their name never come in a description: those are in the task
-    /// definition, which is not asked for here.
+    /// The object as ECS has it, what matters first, with the values of variables
+    /// that are secrets by their name hidden: a task's overrides may have some.
     ///
     /// # Errors
     /// As [`SourceError`].
@@ -110,7 +110,10 @@ impl Reader {
             capture.json().ok_or_else(|| crate::source::aws::error::garbage(link.account.asked(what, &endpoint)))?;
         let found = json.get_mut(list).and_then(Value::as_array_mut).filter(|l| !l.is_empty()).map(|l| l.remove(0));
         found
-            .map(|object| ordered(object, 0))
+            .map(|mut object| {
+                redact(&mut object);
+                ordered(object, 0)
+            })
             .ok_or_else(|| SourceError::NotFound { what: Text::new(&format!("{} {}", id.kind.short(), id.name)) })
     }
 

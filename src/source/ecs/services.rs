@@ -43,6 +43,10 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut events: Superv
                         }
                     }
                 }
+                *lock(&link.target_groups) = workloads
+                    .iter()
+                    .filter_map(|w| Some((w.id.name.clone(), w.ecs.as_ref()?.target_groups.clone())))
+                    .collect();
                 *lock(&link.surges) = workloads.iter().filter_map(surge).collect();
                 rounds.send(&mut supervisor, workloads, |w| &w.id, Rows::Workloads).await;
                 event_rounds.send(&mut events, news, |e| &e.id, Rows::Events).await;

@@ -13,7 +13,6 @@ mod paths;
 pub mod project;
 mod protobuf;
 mod reader;
-mod redact;
 mod spec;
 mod watch;
 

@@ -10,9 +10,9 @@ use super::decode::{Page, garbage};
 use super::logs;
 use super::paths;
 use super::project::{Projector, Row};
-use super::redact::redact;
 use crate::domain::{Event, ObjectId, Text};
 use crate::source::SourceError;
+use crate::source::redact::redact;
 use crate::source::{LogStream, LogText};
 use crate::store::observation::Feed;
 

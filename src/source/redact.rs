@@ -1,4 +1,4 @@
-//! What of an object is not to be held: values that are secrets by their name,
+//! What of an object, of Kubernetes or ECS, is not to be held: values that are secrets by their name,
 //! and the annotation that repeats the whole object.
 
 use serde_json::Value;
@@ -33,7 +33,9 @@ fn environments(value: &mut Value) {
         Value::Object(fields) => {
             for (key, value) in fields {
                 match value {
-                    Value::Array(variables) if key == "env" => variables.iter_mut().for_each(variable),
+                    Value::Array(variables) if key == "env" || key == "environment" => {
+                        variables.iter_mut().for_each(variable);
+                    }
                     _ => environments(value),
                 }
             }
@@ -65,6 +67,7 @@ mod tests {
         let mut object = json!({
             "metadata": {"annotations": {LAST_APPLIED: "{\"password\":\"hunter2\"}", "team": "shop"}},
             "spec": {"template": {"spec": {"containers": [{"name": "app", "env": env}]}}},
+            "overrides": {"containerOverrides": [{"environment": [{"name": "API_KEY", "value": "ghp"}]}]},
         });
         redact(&mut object);
         let text = object.to_string();

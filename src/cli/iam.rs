@@ -1,0 +1,113 @@
+//! The IAM policies that the console needs: to read, and to act.
+
+use serde_json::{Value, json};
+
+/// What reading asks for: statement, actions.
+const READ: &[(&str, &[&str])] = &[
+    (
+        "Ecs",
+        &[
+            "ecs:ListClusters",
+            "ecs:DescribeClusters",
+            "ecs:ListServices",
+            "ecs:DescribeServices",
+            "ecs:ListTasks",
+            "ecs:DescribeTasks",
+            "ecs:ListContainerInstances",
+            "ecs:DescribeContainerInstances",
+            "ecs:DescribeTaskDefinition",
+        ],
+    ),
+    ("Metrics", &["cloudwatch:GetMetricData"]),
+    ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents"]),
+    (
+        "AutoScaling",
+        &[
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+            "application-autoscaling:DescribeScalingActivities",
+        ],
+    ),
+    (
+        "Surroundings",
+        &["ec2:DescribeSubnets", "elasticloadbalancing:DescribeTargetHealth", "servicequotas:GetServiceQuota"],
+    ),
+];
+
+/// What acting asks for on top.
+const ACT: &[(&str, &[&str])] = &[(
+    "Act",
+    &[
+        "ecs:UpdateService",
+        "ecs:StopTask",
+        "ecs:UpdateContainerInstancesState",
+        "ecs:ExecuteCommand",
+        "ecs:UpdateTaskProtection",
+        "ecs:StopServiceDeployment",
+    ],
+)];
+
+/// Which policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Policy {
+    /// For looking.
+    Read,
+    /// For looking and for acting.
+    Act,
+}
+
+/// The policy as JSON, ready for IAM.
+#[must_use]
+pub fn policy(which: Policy) -> Value {
+    let statements = READ.iter().chain(if which == Policy::Act { ACT } else { &[] });
+    let statements: Vec<Value> = statements
+        .map(|(sid, actions)| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"}))
+        .collect();
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn literals(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                literals(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                for part in code.split('"').skip(1).step_by(2) {
+                    let action = part.split_once(':').is_some_and(|(service, name)| {
+                        !service.is_empty()
+                            && service.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '2')
+                            && name.starts_with(|c: char| c.is_ascii_uppercase())
+                            && name.chars().all(char::is_alphanumeric)
+                    });
+                    if action {
+                        found.insert(part.to_owned());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_policy_has_what_is_asked_and_nothing_else() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/source");
+        let mut asked = BTreeSet::new();
+        literals(&source.join("ecs"), &mut asked);
+        literals(&source.join("aws"), &mut asked);
+        // The query client is told its service and its action apart.
+        asked.insert("ec2:DescribeSubnets".to_owned());
+        asked.insert("elasticloadbalancing:DescribeTargetHealth".to_owned());
+        let allowed: BTreeSet<String> =
+            READ.iter().flat_map(|(_, actions)| actions.iter().map(ToString::to_string)).collect();
+        assert_eq!(asked, allowed);
+        assert!(policy(Policy::Act).to_string().contains("ecs:UpdateService"));
+        assert!(!policy(Policy::Read).to_string().contains("Update"));
+    }
+}
