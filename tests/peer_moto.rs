@@ -104,7 +104,7 @@ async fn read(endpoint: String, first_task: &str) {
         interval: Duration::from_secs(2),
     };
     let (tx, mut rx) = mpsc::channel(256);
-    let sources = Sources::spawn(vec![spec], tx, Clock::system());
+    let sources = Sources::spawn(vec![spec], None, tx, Clock::system());
     let mut store = Store::expecting([]).and_ecs([id.clone()]);
     until("a whole picture", &mut store, &mut rx, |s| {
         s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers])

@@ -32,6 +32,9 @@ pub struct Wanted {
     /// ECS clusters.
     #[cfg(feature = "aws")]
     pub ecs: Vec<EcsSpec>,
+    /// ECS clusters that are found while the console runs already.
+    #[cfg(feature = "aws")]
+    pub ecs_later: Option<crate::source::ecs::Later>,
 }
 
 impl Wanted {
@@ -51,7 +54,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         let sim = start_sim(scenario, Parameters::default(), options).await?;
         (of_demo(cli, config, &sim), Some(sim))
     } else {
-        (Box::pin(wanted(cli, config)).await?, None)
+        (Box::pin(wanted(cli, config, cli.verb.is_none())).await?, None)
     };
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let store = Store::expecting(wanted.kubernetes_ids());
@@ -63,11 +66,12 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         backend.and_kubernetes(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()))
     };
     #[cfg(feature = "aws")]
-    let (store, backend) = if wanted.ecs.is_empty() {
+    let (store, backend) = if wanted.ecs.is_empty() && wanted.ecs_later.is_none() {
         (store, backend)
     } else {
         let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone()));
-        (store, backend.and_ecs(crate::source::ecs::Sources::spawn(wanted.ecs, tx.clone(), clock.clone())))
+        let sources = crate::source::ecs::Sources::spawn(wanted.ecs, wanted.ecs_later, tx.clone(), clock.clone());
+        (store, backend.and_ecs(sources))
     };
     // The sources hold the channel: it closes when they end.
     drop(tx);
@@ -90,6 +94,8 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
         }],
         #[cfg(feature = "aws")]
         ecs: ecs_of_demo(config, sim),
+        #[cfg(feature = "aws")]
+        ecs_later: None,
     }
 }
 
@@ -115,16 +121,13 @@ fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
 
 /// The user's clusters: those named, those configured, or what the usual places offer.
 #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "only AWS is asked what there is"))]
-pub async fn wanted(cli: &Cli, config: &Config) -> Result<Wanted, CliError> {
+pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted, CliError> {
     let mut wanted = Wanted::default();
     let named = !cli.common.context.is_empty() || !cli.common.ecs_cluster.is_empty();
     let configured = !config.clusters.is_empty();
     #[cfg(feature = "aws")]
     {
         wanted.ecs = ecs_specs(cli, config)?;
-        if !named && !configured && aws_is_set_up() {
-            wanted.ecs = discover(config).await;
-        }
     }
     #[cfg(feature = "kubernetes")]
     {
@@ -135,26 +138,33 @@ pub async fn wanted(cli: &Cli, config: &Config) -> Result<Wanted, CliError> {
                 Ok(specs) => wanted.kubernetes = specs,
                 // AWS's usual environment is enough to start with.
                 Err(error) => {
-                    if named || configured || !any_ecs(&wanted) {
+                    if named || configured || !aws_is_set_up() {
                         return Err(error);
                     }
                 }
             }
         }
     }
-    let _ = (named, configured, config);
+    #[cfg(feature = "aws")]
+    if !named && !configured && aws_is_set_up() {
+        // Who has a kubeconfig does not wait for AWS, which many have for EKS's sake only.
+        if console && !wanted.kubernetes_ids().is_empty() {
+            wanted.ecs_later = Some(Box::pin(discover(config.clone())));
+        } else {
+            wanted.ecs = discover(config.clone()).await;
+            if wanted.ecs.is_empty() && wanted.kubernetes_ids().is_empty() {
+                return Err(eyre!("AWS's usual environment lists no ECS cluster; name one: --ecs-cluster REGION/NAME"));
+            }
+        }
+    }
+    let _ = (named, configured, config, console);
     Ok(wanted)
 }
 
-#[cfg(feature = "kubernetes")]
-fn any_ecs(wanted: &Wanted) -> bool {
-    #[cfg(feature = "aws")]
-    return !wanted.ecs.is_empty();
-    #[cfg(not(feature = "aws"))]
-    {
-        let _ = wanted;
-        false
-    }
+/// AWS's usual environment: not without the adapter.
+#[cfg(not(feature = "aws"))]
+fn aws_is_set_up() -> bool {
+    false
 }
 
 /// The ECS clusters that were named or configured.
@@ -217,15 +227,16 @@ fn aws_is_set_up() -> bool {
 
 /// The clusters that the usual environment can list; none if it cannot.
 #[cfg(feature = "aws")]
-async fn discover(config: &Config) -> Vec<EcsSpec> {
+async fn discover(config: Config) -> Vec<EcsSpec> {
     let account = AccountSpec { ceiling: Some(config.aws_ceiling), ..AccountSpec::default() };
     match crate::source::ecs::clusters(account, &Clock::system()).await {
         Ok(names) => {
             let name = |name| EcsName { profile: None, region: None, name };
-            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), config)
+            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), &config)
         }
         Err(error) => {
-            super::output::fail(&format!("ECS clusters were not listed: {error}"));
+            // Not everybody with AWS credentials has or may see ECS: `doctor` and the log say it.
+            tracing::warn!(%error, "ECS clusters were not listed");
             Vec::new()
         }
     }

@@ -67,7 +67,7 @@ impl Bench {
     pub fn reading(sim: SimServer, specs: Vec<EcsSpec>) -> Self {
         let (tx, rx) = mpsc::channel(1024);
         let store = Store::expecting([]).and_ecs(specs.iter().map(|s| s.id.clone()));
-        let sources = Sources::spawn(specs, tx, Clock::system());
+        let sources = Sources::spawn(specs, None, tx, Clock::system());
         Self { faults: sim.aws_faults(), sim, sources, store, rx }
     }
 

@@ -102,41 +102,42 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The running sources of some clusters. Dropping it stops them.
-pub struct Sources {
-    links: BTreeMap<ClusterId, Arc<Link>>,
+/// What is found out while the console runs already: more clusters.
+pub type Later = std::pin::Pin<Box<dyn Future<Output = Vec<EcsSpec>> + Send>>;
+
+/// What all sources share.
+struct Shared {
+    links: Mutex<BTreeMap<ClusterId, Arc<Link>>>,
+    accounts: Mutex<BTreeMap<AccountSpec, Arc<Account>>>,
     wake: Arc<Notify>,
     shown: watch::Sender<Vec<ObjectId>>,
+    tx: mpsc::Sender<Observation>,
+    clock: Clock,
+}
+
+/// The running sources of some clusters. Dropping it stops them.
+pub struct Sources {
+    shared: Arc<Shared>,
     tasks: JoinSet<()>,
 }
 
-impl Sources {
-    /// Starts reading `specs`, pushing what is found to `tx`. Returns at once;
-    /// must be called within a tokio runtime. When `tx` closes, reading ends.
-    #[expect(clippy::needless_pass_by_value, reason = "the sources own the channel: it closes when they end")]
-    pub fn spawn(specs: Vec<EcsSpec>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
-        let mut sources = Self {
-            links: BTreeMap::new(),
-            wake: Arc::new(Notify::new()),
-            shown: watch::Sender::default(),
-            tasks: JoinSet::new(),
-        };
-        let mut accounts: BTreeMap<AccountSpec, Arc<Account>> = BTreeMap::new();
-        for spec in specs {
-            let account = accounts
+impl Shared {
+    /// Everything that reads a cluster, ready to run.
+    fn begin(&self, spec: EcsSpec) -> Vec<Work> {
+        let account = Arc::clone(
+            lock(&self.accounts)
                 .entry(spec.account.clone())
-                .or_insert_with(|| Arc::new(Account::new(spec.account.clone(), clock.clone())));
-            let link = Arc::new(Link::new(spec, Arc::clone(account)));
-            sources.links.insert(link.spec.id.clone(), Arc::clone(&link));
-            sources.start(&link, &tx, &clock);
-        }
-        sources
+                .or_insert_with(|| Arc::new(Account::new(spec.account.clone(), self.clock.clone()))),
+        );
+        let link = &Arc::new(Link::new(spec, account));
+        lock(&self.links).insert(link.spec.id.clone(), Arc::clone(link));
+        self.works(link)
     }
 
-    fn start(&mut self, link: &Arc<Link>, tx: &mpsc::Sender<Observation>, clock: &Clock) {
+    fn works(&self, link: &Arc<Link>) -> Vec<Work> {
         let supervisor = |feed| {
             let source = SourceId { cluster: link.spec.id.clone(), feed };
-            Supervisor::new(source, tx.clone(), clock.clone(), Arc::clone(&self.wake))
+            Supervisor::new(source, self.tx.clone(), self.clock.clone(), Arc::clone(&self.wake))
         };
         let (named, names) = watch::channel(false);
         let work: Vec<(Feed, Work)> = vec![
@@ -165,9 +166,10 @@ impl Sources {
             ),
             (Feed::Nodes, Box::pin(introduce(Arc::clone(link), supervisor(Feed::Nodes)))),
         ];
+        let mut out: Vec<Work> = Vec::with_capacity(work.len());
         for (feed, future) in work {
-            let (tx, clock, cluster) = (tx.clone(), clock.clone(), link.spec.id.clone());
-            self.tasks.spawn(async move {
+            let (tx, clock, cluster) = (self.tx.clone(), self.clock.clone(), link.spec.id.clone());
+            out.push(Box::pin(async move {
                 let said = tokio::select! {
                     () = tx.closed() => None,
                     said = guarded(feed.word(), future) => said,
@@ -178,19 +180,48 @@ impl Sources {
                 if tx.send(Observation { source: SourceId { cluster, feed }, at, body }).await.is_err() {
                     tracing::debug!("nobody listens any more");
                 }
+            }));
+        }
+        out
+    }
+}
+
+impl Sources {
+    /// Starts reading `specs`, and what `later` finds, pushing what is found to
+    /// `tx`. Returns at once; must be called within a tokio runtime. When `tx`
+    /// closes, reading ends.
+    pub fn spawn(specs: Vec<EcsSpec>, later: Option<Later>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
+        let shared = Arc::new(Shared {
+            links: Mutex::default(),
+            accounts: Mutex::default(),
+            wake: Arc::new(Notify::new()),
+            shown: watch::Sender::default(),
+            tx,
+            clock,
+        });
+        let mut tasks = JoinSet::new();
+        for work in specs.into_iter().flat_map(|spec| shared.begin(spec)) {
+            tasks.spawn(work);
+        }
+        if let Some(later) = later {
+            let shared = Arc::clone(&shared);
+            tasks.spawn(async move {
+                let works: Vec<Work> = later.await.into_iter().flat_map(|spec| shared.begin(spec)).collect();
+                futures::future::join_all(works).await;
             });
         }
+        Self { shared, tasks }
     }
 
     /// Ends every wait between attempts, so that what failed is asked again now.
     pub fn refresh(&self) {
-        self.links.values().for_each(|link| link.account.limits.relax());
-        self.wake.notify_waiters();
+        lock(&self.shared.links).values().for_each(|link| link.account.limits.relax());
+        self.shared.wake.notify_waiters();
     }
 
     /// Says what is on screen: only that is worth paying for.
     pub fn show(&self, ids: &[ObjectId]) {
-        self.shown.send_if_modified(|shown| {
+        self.shared.shown.send_if_modified(|shown| {
             let changed = shown != ids;
             if changed {
                 ids.clone_into(shown);
@@ -201,7 +232,7 @@ impl Sources {
 
     /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
-        self.links.get(cluster).map(|link| Reader::new(Arc::clone(link)))
+        lock(&self.shared.links).get(cluster).map(|link| Reader::new(Arc::clone(link)))
     }
 
     /// Stops reading. Requests under way are cut.
