@@ -378,7 +378,7 @@ fn log_sources(id: &ObjectId, store: &Store) -> (Vec<logs::LogSource>, usize) {
             t.containers.iter().map(move |c| logs::LogSource {
                 task: t.id.clone(),
                 container: c.name.clone(),
-                label: if single { c.name.clone() } else { Text::new(&format!("{}/{}", t.id.name, c.name)) },
+                label: if single { c.name.clone() } else { Text::new(&format!("{}/{}", t.short_name(), c.name)) },
             })
         })
         .collect();

@@ -101,6 +101,17 @@ pub struct Task {
 }
 
 impl Task {
+    /// Its name among the tasks of its workload: an ECS task's id is 32 digits, of
+    /// which eight tell it from the others.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        let name = self.id.name.as_str();
+        match (&self.ecs, name.rsplit_once('/')) {
+            (Some(_), Some((_, id))) => id.get(..8).unwrap_or(id),
+            _ => name,
+        }
+    }
+
     /// kubectl's RESTARTS: `4`, or `4 (3m ago)`.
     #[must_use]
     pub fn restarts_text(&self, now: Timestamp) -> String {

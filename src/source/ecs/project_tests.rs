@@ -53,6 +53,7 @@ fn a_running_task() {
     );
     assert!(t.is_active());
     assert_eq!(t.restarts_text(now()), "-");
+    assert_eq!(t.short_name(), "01234567");
 }
 
 #[test]
