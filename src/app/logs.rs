@@ -184,6 +184,8 @@ pub struct LogState {
     pub follow: bool,
     /// `seq` of the lowest visible line when not following.
     pub anchor: Option<u64>,
+    /// Without an anchor, the first page is shown and stays.
+    pub from_head: bool,
     /// Long lines go on in the next row.
     pub wrap: bool,
     /// Each line's time is shown.
@@ -222,6 +224,10 @@ impl LogState {
                 // exact, from the end is simple, and fast where people look.
                 Some((0..=last).rev().find(|i| lines.get(*i).is_some_and(|l| l.seq <= seq)).unwrap_or(0))
             }
+            None if self.from_head && !self.follow => {
+                let kept = lines.iter().enumerate().filter(|(_, l)| self.keeps(l));
+                kept.take(self.height.max(1)).last().map(|(i, _)| i).or(Some(last))
+            }
             _ => Some(last),
         }
     }
@@ -247,6 +253,7 @@ impl LogState {
             self.hold_a_page();
         } else if left > 0 {
             self.follow = true;
+            self.from_head = false;
             self.anchor = None;
         }
     }

@@ -347,6 +347,7 @@ impl App {
             ended,
             follow: !previous,
             anchor: None,
+            from_head: false,
             wrap: self.settings.log_wrap,
             timestamps: self.settings.log_timestamps,
             full_screen: false,

@@ -317,7 +317,9 @@ impl App {
         logs.answered = false;
         logs.ended.fill(None);
         logs.follow = !logs.request.previous && range != Range::Head;
-        logs.anchor = if range == Range::Head { Some(0) } else { None };
+        logs.anchor = None;
+        // From the start: the first page stays, whatever comes after it.
+        logs.from_head = range == Range::Head;
         vec![Effect::Logs(logs.request.clone())]
     }
 
@@ -328,6 +330,10 @@ impl App {
             Some(Page::Logs(l)) => {
                 l.request.round += 1;
                 l.buffer.clear();
+                l.answered = false;
+                l.anchor = None;
+                l.from_head = l.request.range == Range::Head;
+                l.follow = !l.request.previous && !l.from_head;
                 l.ended.fill(None);
                 effects.push(Effect::Logs(l.request.clone()));
             }
@@ -451,6 +457,7 @@ impl App {
                 isize::MIN => l.to_top(),
                 isize::MAX => {
                     l.follow = true;
+                    l.from_head = false;
                     l.anchor = None;
                 }
                 by => l.scroll_by(by),

@@ -143,7 +143,7 @@ pub struct Snapshot {
     #[arg(long, value_enum, default_value_t = Picture::Text)]
     pub format: Picture,
     /// Show only rows that fit, as `/` does.
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// Keys to press before the picture is taken, such as "j j d".
     #[arg(long, value_name = "KEYS")]

@@ -37,7 +37,8 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     let place = session::place(cli)?;
     match session::load(cli, &place) {
         Ok(config) => {
-            let file = place.paths.config_file();
+            let named = cli.common.config.clone().or_else(|| session::env("QUARTERDECK_CONFIG").map(Into::into));
+            let file = named.unwrap_or_else(|| place.paths.config_file());
             f.good(
                 "config",
                 &if file.exists() {
@@ -116,7 +117,7 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
     crate::run::gather::settle(&mut reading.store, &mut reading.observations, patience).await;
     for (id, known) in reading.store.clusters() {
         match known {
-            Some(c) if c.endpoint.is_empty() => {
+            Some(c) if c.endpoint.is_empty() || !answers(&reading.store, id) => {
                 f.bad(id.as_str(), "is not reached", "the reasons follow, feed by feed");
             }
             Some(c) => {
@@ -149,6 +150,12 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
         }
     }
     reading.stop().await;
+}
+
+/// True if any feed of a cluster has been answered.
+#[cfg(feature = "kubernetes")]
+fn answers(store: &crate::store::Store, id: &crate::domain::ClusterId) -> bool {
+    store.sources().any(|(s, state)| s.cluster == *id && (state.complete || state.freshness.word() == "denied"))
 }
 
 /// What the console asks for only when a key is pressed: group, resource, verb, and what it is for.

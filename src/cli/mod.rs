@@ -45,6 +45,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
+    if let Some(name) = cli.common.demo.as_deref().filter(|n| Cli::command().find_subcommand(n).is_some()) {
+        return Err(color_eyre::eyre::eyre!(
+            "`--demo {name}` asks for a scenario of that name; write `{name} --demo`, or `--demo=calm {name}`"
+        ));
+    }
     match &cli.verb {
         Some(Verb::Completions { shell }) => {
             let mut out = Vec::new();
@@ -73,7 +78,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
                         Ok(ExitCode::SUCCESS)
                     }
                     Some(Verb::Doctor { iam: None }) => doctor::run(cli).await,
-                    Some(Verb::Sim(options)) => sim::run(options).await,
+                    Some(Verb::Sim(options)) => sim::run(cli.common.demo.as_deref(), options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }
             });

@@ -24,16 +24,18 @@ fn exports(sim: &SimServer) -> String {
 }
 
 /// Serves until it is stopped; how to reach it goes to standard output.
-pub async fn run(options: &Sim) -> Result<ExitCode, CliError> {
+pub async fn run(demo: Option<&str>, options: &Sim) -> Result<ExitCode, CliError> {
+    // `--demo S` means the same here.
+    let scenario = demo.unwrap_or(&options.scenario);
     let parameters = Parameters { nodes: options.nodes, pods: options.pods, changes_per_second: options.changes };
     let server =
         ServerOptions { listen: options.listen, name: "quarterdeck-sim".to_owned(), ..ServerOptions::default() };
-    let sim = session::start_sim(&options.scenario, parameters, server).await?;
+    let sim = session::start_sim(scenario, parameters, server).await?;
     match options.print {
         Access::Kubeconfig => say(&sim.kubeconfig()),
         Access::Aws => say(&exports(&sim)),
     }
-    fail(&format!("scenario {} on {}; ctrl-c stops it", options.scenario, sim.addr()));
+    fail(&format!("scenario {} on {}; ctrl-c stops it", scenario, sim.addr()));
     let (mut term, mut int, mut hup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     tokio::select! {

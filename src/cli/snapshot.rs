@@ -73,12 +73,18 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
         Picture::Ansi => export::ansi(&buf),
         Picture::Svg => export::svg(&buf, &taking.theme),
     });
+    let now = taking.clock.now();
+    let failed = crate::view::summary::clusters(&taking.store, now).iter().any(crate::view::status::has_failed);
     drop(backend);
     if let Some(sim) = reading.sim {
         sim.stop().await;
     }
     if !complete {
         fail("not every source answered in time; `quarterdeck doctor` says why");
+        return Ok(ExitCode::from(2));
+    }
+    if failed {
+        fail("a source failed, so the picture is not whole; `quarterdeck doctor` says why");
         return Ok(ExitCode::from(2));
     }
     Ok(ExitCode::SUCCESS)

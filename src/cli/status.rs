@@ -7,6 +7,7 @@ use super::args::{Cli, Format};
 use super::output::say;
 use super::{CliError, session};
 use crate::clock::Clock;
+use crate::domain::Freshness;
 use crate::run::gather::settle;
 use crate::store::problems::problems;
 use crate::view::columns::Context;
@@ -44,13 +45,38 @@ fn code(status: &Status) -> ExitCode {
     })
 }
 
+/// What did not answer, and why.
+fn unanswered(c: Context<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for s in crate::view::summary::clusters(c.store, c.now).iter().filter(|s| crate::view::status::has_failed(s)) {
+        for (feed, f) in &s.troubled {
+            if matches!(f, Freshness::Absent { denied: false, .. }) {
+                continue;
+            }
+            let why = f.reason().map_or_else(String::new, |r| format!(": {r}"));
+            out.push(format!("{}  {} {}{why}\n", s.id, feed.word(), f.word()));
+        }
+    }
+    // One server that is gone has one reason, not thirteen.
+    out.dedup_by_key(|line| line.split_once(": ").map(|(_, why)| why.to_owned()));
+    out
+}
+
 fn table(c: Context<'_>) -> String {
     let mut out: String =
         crate::view::header::cluster_lines(c, 80).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
     out.push('\n');
-    let all = problems(c.store);
+    let all = problems(c.store, c.now);
+    let blind: Vec<String> = unanswered(c);
     if all.is_empty() {
-        out.push_str("nothing is wrong\n");
+        out.push_str(if blind.is_empty() {
+            "nothing is wrong\n"
+        } else {
+            "nothing is known to be wrong, but not all is known\n"
+        });
+    }
+    for line in blind {
+        out += &line;
     }
     for p in all {
         let since = p.since.map_or_else(String::new, |t| format!(" for {}", crate::domain::age::age(Some(t), c.now)));

@@ -24,12 +24,10 @@ pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observa
 
 fn settled(store: &Store) -> bool {
     store.clusters().all(|(id, _)| {
-        let unreachable = store.source(id, Feed::Tasks).is_some_and(|s| matches!(s.freshness, Freshness::Down { .. }));
-        unreachable
-            || Feed::of(store.orchestrator(id)).iter().filter(|f| !f.is_on_demand()).all(|feed| {
-                store.source(id, *feed).is_some_and(|s| {
-                    s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. })
-                })
-            })
+        Feed::of(store.orchestrator(id)).iter().filter(|f| !f.is_on_demand()).all(|feed| {
+            store
+                .source(id, *feed)
+                .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
+        })
     })
 }

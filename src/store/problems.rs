@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
+
 use super::Store;
 use crate::domain::{Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 
@@ -26,28 +28,45 @@ pub struct Problem {
 /// Tasks in trouble, gathered by what they belong to.
 struct Trouble<'a> {
     worst: &'a Task,
+    /// Its health, once time is taken into account.
+    health: Health,
     count: u32,
+    /// Of all of them.
+    restarts: u32,
     since: Option<Timestamp>,
 }
 
 /// Everything that is wrong, worst first, then by cluster and name.
 #[must_use]
-pub fn problems(store: &Store) -> Vec<Problem> {
+pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
     let mut out: Vec<Problem> = store.nodes.rows().filter_map(|n| of_node(store, n)).collect();
     let mut trouble: HashMap<ObjectId, Trouble<'_>> = HashMap::new();
-    for task in store.tasks.rows().filter(|t| t.health.is_problem()) {
+    for task in store.tasks.rows() {
+        let health = if is_stuck(task, now) { Health::Warning } else { task.health };
+        if !health.is_problem() {
+            continue;
+        }
         let owner = store.workload_id_of(task).unwrap_or_else(|| task.id.clone());
-        let since = task.last_restart.or(task.created);
+        // What failed and was replaced, or succeeded at the next attempt, is left over.
+        let well = |w: &Workload| !w.health.is_problem();
+        if !task.is_active() && task.ecs.is_none() && store.workloads.get(&owner).is_some_and(well) {
+            continue;
+        }
+        let since = since(store, task, now);
         trouble
             .entry(owner)
             .and_modify(|t| {
                 t.count += 1;
-                t.since = t.since.min(since);
-                if (task.health, task.restarts) > (t.worst.health, t.worst.restarts) {
-                    t.worst = task;
+                t.since = match (t.since, since) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                t.restarts += task.restarts;
+                if (health, task.restarts) > (t.health, t.worst.restarts) {
+                    (t.worst, t.health) = (task, health);
                 }
             })
-            .or_insert(Trouble { worst: task, count: 1, since });
+            .or_insert(Trouble { worst: task, health, count: 1, restarts: task.restarts, since });
     }
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
@@ -57,7 +76,7 @@ pub fn problems(store: &Store) -> Vec<Problem> {
     }
     out.extend(trouble.into_iter().map(|(id, t)| Problem {
         id,
-        health: t.worst.health,
+        health: t.health,
         what: of_tasks(&t),
         why: t.worst.message.clone(),
         since: t.since,
@@ -88,6 +107,32 @@ pub fn problems(store: &Store) -> Vec<Problem> {
 }
 
 /// Nodes before workloads before single tasks: the larger cause first.
+/// A task that is on its way for so long has lost it.
+const STUCK: TimeDelta = TimeDelta::minutes(10);
+
+/// On its way up, and that for too long. What is on its way out is not meant:
+/// nothing says since when.
+fn is_stuck(task: &Task, now: Timestamp) -> bool {
+    task.health == Health::Progressing
+        && !matches!(task.status.as_str(), "Terminating" | "Deactivating" | "Stopping" | "Deprovisioning" | "Stopped")
+        && task.created.is_some_and(|at| now - at > STUCK)
+}
+
+/// Since when a task is in trouble, where that is known; never since it was made,
+/// unless it never came up.
+fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
+    if is_stuck(task, now) {
+        return task.created;
+    }
+    if let Some(at) = task.ecs.as_ref().and_then(|e| e.stop.as_ref()).and_then(|s| s.at) {
+        return Some(at);
+    }
+    let node = ObjectId { kind: Kind::Node, namespace: Text::empty(), name: task.node.clone(), ..task.id.clone() };
+    let node = store.nodes.get(&node).filter(|n| n.condition != NodeCondition::Ready);
+    // The first of several restarts is not known, the last is no beginning.
+    node.and_then(|n| n.condition_since).or(task.last_restart.filter(|_| task.restarts == 1))
+}
+
 fn rank(p: &Problem) -> (u8, std::cmp::Reverse<u32>) {
     let kind = match p.id.kind {
         Kind::Node => 0,
@@ -120,7 +165,7 @@ fn of_node(store: &Store, node: &Node) -> Option<Problem> {
 
 fn of_workload(workload: &Workload, trouble: Option<&Trouble<'_>>) -> Option<Problem> {
     let own = workload.health.is_problem().then_some(workload.health);
-    let health = own.max(trouble.map(|t| t.worst.health))?;
+    let health = own.max(trouble.map(|t| t.health))?;
     let short = workload.replicas.unavailable();
     let mut what = match own {
         Some(_) if workload.id.kind == Kind::Job => workload.status.to_string(),
@@ -153,7 +198,7 @@ fn of_workload(workload: &Workload, trouble: Option<&Trouble<'_>>) -> Option<Pro
 
 fn of_tasks(trouble: &Trouble<'_>) -> String {
     let status = &trouble.worst.status;
-    let restarts = trouble.worst.restarts;
+    let restarts = trouble.restarts;
     let mut text = if trouble.count > 1 { format!("{status} x{}", trouble.count) } else { status.to_string() };
     if restarts > 0 {
         text += &format!(", {restarts} restart{}", if restarts == 1 { "" } else { "s" });

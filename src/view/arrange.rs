@@ -116,7 +116,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     let store = c.store;
     match table.kind {
         ViewKind::Overview => {
-            table.problems = problems(store);
+            table.problems = problems(store, c.now);
             let rows: Vec<(Slot, &Problem)> = (0..).zip(&table.problems).collect();
             let keep = |p: &Problem| in_scope(&p.id, &table.scope);
             let (total, order) = select(table, OVERVIEW, rows, keep, c);

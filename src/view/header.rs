@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::Context;
 use super::columns::overview_mark as mark;
+use super::status::has_failed;
 use super::summary::{ClusterSummary, clusters};
 use crate::app::App;
 use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
@@ -51,7 +52,12 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         line.push(crumb.clone(), if i + 1 == crumbs.len() { Tone::Strong } else { Tone::Dim });
     }
     if app.compact {
-        let worst = all.iter().filter_map(|s| s.worst.as_ref()).max_by_key(|(_, f)| f.rank());
+        // What is not offered there is no trouble; what is denied is told on the next line, where there is one.
+        let worst = all
+            .iter()
+            .filter_map(|s| s.worst.as_ref())
+            .filter(|(_, f)| !matches!(f, Freshness::Absent { denied: false, .. }))
+            .max_by_key(|(_, f)| f.rank());
         line.push("  ", Tone::Plain);
         let (text, tone) = worst.map_or_else(|| live(c.ascii), |(_, f)| fresh(f, c));
         line.push(text, tone);
@@ -125,12 +131,16 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
             }
         }
     }
+    let read = |known: fn(&ClusterSummary) -> bool| all.iter().any(known);
+    let unknown = if c.ascii { "..." } else { "…" };
     let (ready, nodes) = (sum(|s| s.nodes.0 as u64), sum(|s| s.nodes.1 as u64));
     line.push("  nodes ", Tone::Dim);
     let tone = if ready < nodes { Tone::Health(Health::Critical) } else { Tone::Plain };
-    line.push(format!("{}/{}", grouped(ready), grouped(nodes)), tone);
+    let text = format!("{}/{}", grouped(ready), grouped(nodes));
+    line.push(if nodes > 0 || read(|s| s.known.0) { text } else { unknown.to_owned() }, tone);
     line.push("  tasks ", Tone::Dim);
-    line.push(grouped(sum(|s| u64::from(s.tasks.all))), Tone::Plain);
+    let tasks = sum(|s| u64::from(s.tasks.all));
+    line.push(if tasks > 0 || read(|s| s.known.1) { grouped(tasks) } else { unknown.to_owned() }, Tone::Plain);
     for (n, health) in [
         (sum(|s| u64::from(s.tasks.critical)), Health::Critical),
         (sum(|s| u64::from(s.tasks.warning)), Health::Warning),
@@ -222,14 +232,18 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
         grouped(u64::from(s.tasks.all))
     };
     let pick = |n: bool, health| if n { Tone::Health(health) } else { Tone::Plain };
-    let known = |text: String| if s.loading { "…".to_owned() } else { text };
+    // Not yet, or not at all: neither is a zero.
+    let unknown = if s.loading && !has_failed(s) { if c.ascii { "..." } else { "…" } } else { "?" };
+    let known = |text: String| if s.loading { unknown.to_owned() } else { text };
+    let nodes = if s.known.0 || s.nodes.1 > 0 { format!("{}/{}", s.nodes.0, s.nodes.1) } else { unknown.to_owned() };
+    let tasks = if s.known.1 || s.tasks.all > 0 { tasks } else { unknown.to_owned() };
     let name: String = s.id.as_str().chars().take(name_width).collect();
     let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
     let mut line = Line::new()
         .with(format!("{shape} "), Tone::Health(s.health))
         .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
         .with(format!("{text:<10} "), tone)
-        .with(format!("{:>7} ", format!("{}/{}", s.nodes.0, s.nodes.1)), pick(s.nodes.0 < s.nodes.1, Health::Critical))
+        .with(format!("{nodes:>7} "), pick(s.nodes.0 < s.nodes.1, Health::Critical))
         .with(
             format!("{tasks:>12} "),
             pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }),

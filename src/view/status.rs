@@ -149,7 +149,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
             Health::Ok | Health::Done | Health::Progressing => "ok",
         }
     };
-    let problems = problems(store)
+    let problems = problems(store, now)
         .into_iter()
         .map(|p| ProblemStatus {
             health: p.health,

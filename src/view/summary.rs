@@ -21,6 +21,8 @@ pub struct ClusterSummary {
     pub worst: Option<(Feed, Freshness)>,
     /// Feeds that are not live, worst first.
     pub troubled: Vec<(Feed, Freshness)>,
+    /// True once the nodes, or the tasks, were read as a whole.
+    pub known: (bool, bool),
     /// Nodes: ready, all.
     pub nodes: (usize, usize),
     /// Nodes that take no new tasks.
@@ -48,7 +50,7 @@ pub struct ClusterSummary {
 /// Every cluster, worst first.
 #[must_use]
 pub fn clusters(store: &Store, now: Timestamp) -> Vec<ClusterSummary> {
-    let all = problems(store);
+    let all = problems(store, now);
     let mut out: Vec<ClusterSummary> = store
         .clusters()
         .map(|(id, known)| {
@@ -108,12 +110,14 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
     troubled.sort_by_key(|(feed, f)| (std::cmp::Reverse(f.rank()), *feed));
     let complete =
         |feed| store.source(id, feed).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }));
+    let read = |feed| store.source(id, feed).is_some_and(|s| s.complete);
     ClusterSummary {
         id: id.clone(),
         orchestrator: store.orchestrator(id),
         version: Text::empty(),
         production: false,
         worst: troubled.first().cloned(),
+        known: (read(Feed::Nodes), read(Feed::Tasks)),
         nodes: (ready, all),
         cordoned,
         tasks: store.totals.cluster(id),

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
 use crate::app::table::{TableState, ViewKind};
-use crate::domain::Orchestrator;
+use crate::domain::{Freshness, Orchestrator};
 use crate::store::Feed;
 
 /// A column on the screen.
@@ -114,6 +114,16 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
 fn emptiness(table: &TableState, c: Context<'_>) -> String {
     let what = table.kind.name();
     let complete = c.store.is_complete(feeds(table.kind));
+    // What cannot be read is not empty, and not about to come.
+    let failed = c.store.sources().find_map(|(id, s)| match &s.freshness {
+        Freshness::Down { because, .. } if !s.complete => Some((id, because)),
+        Freshness::Absent { because, denied: true } => Some((id, because)),
+        _ => None,
+    });
+    let failed = failed.filter(|(id, _)| feeds(table.kind).contains(&id.feed) && table.total == 0);
+    if let Some((id, because)) = failed {
+        return format!("{} of {} cannot be read: {because}", id.feed.word(), id.cluster);
+    }
     match (complete, table.total) {
         (false, 0) => format!("loading {}…", if table.kind == ViewKind::Overview { "the fleet" } else { what }),
         (_, n) if n > 0 => {
