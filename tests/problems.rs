@@ -5,8 +5,8 @@
 mod fleet;
 
 use chrono::TimeDelta;
-use fleet::{now, observe, task, workload};
-use quarterdeck::domain::{Health, Kind, Text};
+use fleet::{node, now, observe, task, workload};
+use quarterdeck::domain::{Health, Kind, NodeCondition, Text};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Feed, Rows, Store};
 
@@ -30,9 +30,15 @@ fn a_task_that_never_comes_up_is_a_problem_after_ten_minutes() {
         (found[0].health, found[0].what.as_str(), found[0].since),
         (Health::Warning, "ContainerCreating", waiting.created)
     );
-    // On its way out is another matter: nothing says since when.
+    // On its way out is another matter: what counts is the end of its grace.
     waiting.status = Text::new("Terminating");
-    assert!(problems(&store(vec![waiting], Vec::new()), now() + TimeDelta::days(1)).is_empty());
+    assert!(problems(&store(vec![waiting.clone()], Vec::new()), now() + TimeDelta::days(1)).is_empty());
+    waiting.since = Some(now() + TimeDelta::hours(1));
+    let going = store(vec![waiting.clone()], Vec::new());
+    assert!(problems(&going, now() + TimeDelta::minutes(61)).is_empty());
+    let found = problems(&going, now() + TimeDelta::minutes(63));
+    let told = found.first().map(|p| (p.health, p.what.as_str(), p.since));
+    assert_eq!(told, Some((Health::Warning, "stuck terminating", waiting.since)));
 }
 
 #[test]
@@ -59,6 +65,62 @@ fn since_is_never_a_guess() {
     once.restarts = 1;
     let first = store(vec![once.clone()], vec![workload("api", 2, 1)]);
     assert_eq!(problems(&first, now())[0].since, once.last_restart);
+}
+
+#[test]
+fn a_crash_loop_does_not_look_well_between_two_crashes() {
+    let mut up = task("api-1", "api", "", "Running", Health::Ok);
+    (up.restarts, up.created) = (7, Some(now() - TimeDelta::minutes(40)));
+    up.last_restart = Some(now() - TimeDelta::minutes(3));
+    let found = problems(&store(vec![up.clone()], vec![workload("api", 2, 2)]), now());
+    let told = found.first().map(|p| (p.health, p.what.as_str()));
+    assert_eq!(told, Some((Health::Critical, "crash looping, 7 restarts")));
+    assert!(problems(&store(vec![up.clone()], Vec::new()), now() + TimeDelta::minutes(8)).is_empty(), "it holds");
+    // Seven in forty days and one just now are no loop.
+    up.created = Some(now() - TimeDelta::days(40));
+    assert!(problems(&store(vec![up.clone()], Vec::new()), now()).is_empty());
+    // Unless the last ones were seen to follow each other.
+    let mut seen = store(vec![up.clone()], Vec::new());
+    for n in 8..11 {
+        up.restarts = n;
+        observe(&mut seen, Feed::Tasks, Rows::Tasks(vec![up.clone()]));
+    }
+    assert_eq!(problems(&seen, now()).first().map(|p| p.health), Some(Health::Critical));
+}
+
+#[test]
+fn a_lost_zone_is_one_line() {
+    let mut nodes: Vec<_> = (0..6)
+        .map(|i| node(&format!("n{i}"), if i < 3 { NodeCondition::Ready } else { NodeCondition::Silent }))
+        .collect();
+    for (i, n) in nodes.iter_mut().enumerate() {
+        n.zone = Text::new(if i < 3 { "a" } else { "b" });
+        n.condition_since = Some(now() - TimeDelta::minutes(5));
+    }
+    let on = |name: &str, owner: &str, node: &str| task(name, owner, node, "Running", Health::Ok);
+    let mut gone = on("web-1", "web", "n4");
+    (gone.status, gone.health) = (Text::new("Terminating"), Health::Progressing);
+    let tasks = vec![gone, on("web-2", "web", "n1"), on("api-1", "api", "n3"), on("api-2", "api", "n5")];
+    let mut all = store(tasks, vec![workload("web", 2, 1), workload("api", 2, 0)]);
+    observe(&mut all, Feed::Nodes, Rows::Nodes(nodes.clone()));
+    let found: Vec<_> = problems(&all, now()).into_iter().map(|p| (p.id.kind, p.id.name.to_string(), p.what)).collect();
+    assert_eq!(
+        found,
+        [
+            (Kind::Zone, "b".to_owned(), "3 of 3 nodes not ready, 1 workload short".to_owned()),
+            // Nothing of it serves: that is not hidden behind the zone.
+            (Kind::Deployment, "api".to_owned(), "2 of 2 short".to_owned()),
+        ]
+    );
+    // One machine of three is a machine.
+    let mut one = store(Vec::new(), Vec::new());
+    for n in &mut nodes[3..5] {
+        n.condition = NodeCondition::Ready;
+    }
+    observe(&mut one, Feed::Nodes, Rows::Nodes(nodes));
+    let found = problems(&one, now());
+    assert_eq!(found.iter().map(|p| (p.id.kind, p.id.name.as_str())).collect::<Vec<_>>(), [(Kind::Node, "n5")]);
+    assert_eq!(found[0].since, Some(now() - TimeDelta::minutes(5)));
 }
 
 fn crash_named(of: &quarterdeck::domain::Task, name: &str) -> quarterdeck::domain::Task {

@@ -69,6 +69,8 @@ pub enum Scope {
     Cluster(ClusterId),
     /// What runs on a node.
     Node(ObjectId),
+    /// Nodes of an availability zone.
+    Zone(ObjectId),
     /// What belongs to a workload.
     Workload(ObjectId),
     /// What is about an object (events).
@@ -83,7 +85,7 @@ impl Scope {
             Self::All => String::new(),
             Self::Cluster(c) => c.to_string(),
             Self::Node(id) => format!("node {}", id.name),
-            Self::Workload(id) | Self::About(id) => format!("{} {}", id.kind.short(), id.name),
+            Self::Zone(id) | Self::Workload(id) | Self::About(id) => format!("{} {}", id.kind.short(), id.name),
         }
     }
 }

@@ -191,7 +191,7 @@ impl App {
             return Vec::new();
         };
         match command {
-            Command::Describe | Command::Yaml if id.kind == Kind::Other => {
+            Command::Describe | Command::Yaml if matches!(id.kind, Kind::Other | Kind::Zone) => {
                 self.complain(now, "objects of this kind cannot be read here");
                 Vec::new()
             }
@@ -495,6 +495,13 @@ impl App {
         match id.kind {
             Kind::Node => self.open_table(ViewKind::Tasks, Scope::Node(id), None),
             kind if kind.is_workload() => self.open_table(ViewKind::Tasks, Scope::Workload(id), None),
+            Kind::Zone => {
+                self.open_table(ViewKind::Nodes, Scope::Zone(id), None);
+                if let Some(t) = self.table_mut() {
+                    t.sort = Sort { column: "status", descending: true };
+                    t.touch();
+                }
+            }
             Kind::Other => self.complain(now, "objects of this kind cannot be opened here"),
             _ => return self.open_text(id, TextKind::Describe),
         }

@@ -82,6 +82,9 @@ pub struct Task {
     pub restarts: u32,
     /// When a container last ended before its restart; kubectl's `(3m ago)`.
     pub last_restart: Option<Timestamp>,
+    /// Since when it has stood as it stands, where the object says: not ready, not
+    /// placed. For one that terminates: when its grace ends, or has ended.
+    pub since: Option<Timestamp>,
     /// Why it is as it is, when it is not well: the kubelet's or scheduler's message.
     pub message: Text,
     /// Address.

@@ -1,12 +1,15 @@
 //! What is wrong right now, as a list one can open: one line per cause, not per
 //! symptom.
 
+mod lost;
+
 use std::collections::HashMap;
 
 use chrono::TimeDelta;
 
 use super::Store;
 use crate::domain::{Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+use lost::Lost;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,46 +37,30 @@ struct Trouble<'a> {
     /// Of all of them.
     restarts: u32,
     since: Option<Timestamp>,
+    /// The worst crashes again and again.
+    looping: bool,
 }
 
 /// Everything that is wrong, worst first, then by cluster and name.
 #[must_use]
 pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
-    let mut out: Vec<Problem> = store.nodes.rows().filter_map(|n| of_node(store, n)).collect();
-    let mut trouble: HashMap<ObjectId, Trouble<'_>> = HashMap::new();
-    for task in store.tasks.rows() {
-        let health = if is_stuck(task, now) { Health::Warning } else { task.health };
-        if !health.is_problem() {
-            continue;
-        }
-        let owner = store.workload_id_of(task).unwrap_or_else(|| task.id.clone());
-        // What failed and was replaced, or succeeded at the next attempt, is left over.
-        let well = |w: &Workload| !w.health.is_problem();
-        if !task.is_active() && task.ecs.is_none() && store.workloads.get(&owner).is_some_and(well) {
-            continue;
-        }
-        let since = since(store, task, now);
-        trouble
-            .entry(owner)
-            .and_modify(|t| {
-                t.count += 1;
-                t.since = match (t.since, since) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-                t.restarts += task.restarts;
-                if (health, task.restarts) > (t.health, t.worst.restarts) {
-                    (t.worst, t.health) = (task, health);
-                }
-            })
-            .or_insert(Trouble { worst: task, health, count: 1, restarts: task.restarts, since });
-    }
+    let mut lost = Lost::of(store);
+    let mut out: Vec<Problem> =
+        store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();
+    let mut trouble = troubles(store, &lost, now);
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
+        if found.is_none()
+            && workload.health.is_problem()
+            && lost.takes(&workload.id, workload.replicas.unavailable(), workload.replicas.available)
+        {
+            continue;
+        }
         if let Some(problem) = of_workload(workload, found.as_ref()) {
             out.push(problem);
         }
     }
+    out.extend(lost.problems(store));
     out.extend(trouble.into_iter().map(|(id, t)| Problem {
         id,
         health: t.health,
@@ -106,38 +93,112 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
     out
 }
 
-/// Nodes before workloads before single tasks: the larger cause first.
+/// Tasks in trouble by what they belong to; without those whose machine is the
+/// trouble.
+fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<ObjectId, Trouble<'a>> {
+    let recent = recent_restarts(store, now);
+    let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
+    for task in store.tasks.rows() {
+        let looping = is_looping(task, &recent, now);
+        let health = if looping {
+            task.health.max(Health::Critical)
+        } else if is_stuck(task, now) || is_overdue(task, now) {
+            Health::Warning
+        } else {
+            task.health
+        };
+        if !health.is_problem() || lost.explains(task) {
+            continue;
+        }
+        let owner = store.workload_id_of(task).unwrap_or_else(|| task.id.clone());
+        // What failed and was replaced, or succeeded at the next attempt, is left over.
+        let well = |w: &Workload| !w.health.is_problem();
+        if !task.is_active() && task.ecs.is_none() && store.workloads.get(&owner).is_some_and(well) {
+            continue;
+        }
+        let since = since(task, now);
+        trouble
+            .entry(owner)
+            .and_modify(|t| {
+                t.count += 1;
+                t.since = match (t.since, since) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                t.restarts += task.restarts;
+                if (health, task.restarts) > (t.health, t.worst.restarts) {
+                    (t.worst, t.health, t.looping) = (task, health, looping);
+                }
+            })
+            .or_insert(Trouble { worst: task, health, count: 1, restarts: task.restarts, since, looping });
+    }
+    trouble
+}
+
 /// A task that is on its way for so long has lost it.
 const STUCK: TimeDelta = TimeDelta::minutes(10);
+/// This much longer than its grace may ending take.
+const OVERDUE: TimeDelta = TimeDelta::minutes(2);
+/// Who ended so lately, and has often, will again: the kubelet waits for five
+/// minutes at most between attempts, during each of which the task looks well.
+const LOOPING: TimeDelta = TimeDelta::minutes(10);
+/// Restarts seen within the last [`LOOPING`] twice over make a loop.
+const LOOP_RESTARTS: u32 = 3;
 
-/// On its way up, and that for too long. What is on its way out is not meant:
-/// nothing says since when.
+/// On its way up, and that for too long.
 fn is_stuck(task: &Task, now: Timestamp) -> bool {
     task.health == Health::Progressing
         && !matches!(task.status.as_str(), "Terminating" | "Deactivating" | "Stopping" | "Deprovisioning" | "Stopped")
         && task.created.is_some_and(|at| now - at > STUCK)
 }
 
+/// On its way out, and past the end of its grace.
+fn is_overdue(task: &Task, now: Timestamp) -> bool {
+    task.status.as_str() == "Terminating" && task.since.is_some_and(|end| now - end > OVERDUE)
+}
+
+/// Restarts of each task, as they were seen lately.
+fn recent_restarts(store: &Store, now: Timestamp) -> HashMap<&ObjectId, u32> {
+    let mut out: HashMap<&ObjectId, u32> = HashMap::new();
+    for r in store.restarts.iter().filter(|r| now - r.at < LOOPING * 2) {
+        *out.entry(&r.id).or_default() += r.count;
+    }
+    out
+}
+
+/// Crashes again and again, even though it runs at the moment: a loop must not
+/// look well between two crashes.
+fn is_looping(task: &Task, recent: &HashMap<&ObjectId, u32>, now: Timestamp) -> bool {
+    if task.restarts < LOOP_RESTARTS || !task.is_active() || task.last_restart.is_none_or(|at| now - at > LOOPING) {
+        return false;
+    }
+    let seen = recent.get(&task.id).copied().unwrap_or(0);
+    let restarts = i32::try_from(task.restarts).unwrap_or(i32::MAX);
+    // Before the console looked, the whole life's mean is what is known.
+    let often = task.created.is_some_and(|made| (now - made) / restarts < LOOPING);
+    seen >= LOOP_RESTARTS || often
+}
+
 /// Since when a task is in trouble, where that is known; never since it was made,
 /// unless it never came up.
-fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
+fn since(task: &Task, now: Timestamp) -> Option<Timestamp> {
     if is_stuck(task, now) {
         return task.created;
     }
     if let Some(at) = task.ecs.as_ref().and_then(|e| e.stop.as_ref()).and_then(|s| s.at) {
         return Some(at);
     }
-    let node = ObjectId { kind: Kind::Node, namespace: Text::empty(), name: task.node.clone(), ..task.id.clone() };
-    let node = store.nodes.get(&node).filter(|n| n.condition != NodeCondition::Ready);
     // The first of several restarts is not known, the last is no beginning.
-    node.and_then(|n| n.condition_since).or(task.last_restart.filter(|_| task.restarts == 1))
+    task.since.or(task.last_restart).filter(|_| task.restarts < 2)
 }
 
+/// Zones before nodes before workloads before single tasks: the larger cause first.
 fn rank(p: &Problem) -> (u8, std::cmp::Reverse<u32>) {
     let kind = match p.id.kind {
-        Kind::Node => 0,
-        k if k.is_workload() => 1,
-        _ => 2,
+        Kind::Zone => 0,
+        Kind::Node => 1,
+        k if k.is_workload() => 2,
+        _ => 3,
     };
     (kind, std::cmp::Reverse(p.tasks))
 }
@@ -147,18 +208,12 @@ fn of_node(store: &Store, node: &Node) -> Option<Problem> {
     if !health.is_problem() {
         return None;
     }
-    let what = match node.condition {
-        NodeCondition::NotReady => "NotReady".to_owned(),
-        NodeCondition::Silent => "NotReady, kubelet silent".to_owned(),
-        NodeCondition::Missing => "no Ready condition".to_owned(),
-        NodeCondition::Ready => node.pressure.to_string(),
-    };
     Some(Problem {
         id: node.id.clone(),
         health,
-        what,
+        what: lost::words(node).to_owned(),
         why: node.message.clone(),
-        since: node.condition_since.filter(|_| node.condition != NodeCondition::Ready),
+        since: None,
         tasks: store.totals.node(&node.id.cluster, &node.id.name).active,
     })
 }
@@ -197,9 +252,14 @@ fn of_workload(workload: &Workload, trouble: Option<&Trouble<'_>>) -> Option<Pro
 }
 
 fn of_tasks(trouble: &Trouble<'_>) -> String {
-    let status = &trouble.worst.status;
+    let status = match trouble.worst.status.as_str() {
+        // What it says between two crashes is true, and beside the point.
+        _ if trouble.looping && trouble.worst.health < Health::Critical => "crash looping",
+        "Terminating" => "stuck terminating",
+        status => status,
+    };
     let restarts = trouble.restarts;
-    let mut text = if trouble.count > 1 { format!("{status} x{}", trouble.count) } else { status.to_string() };
+    let mut text = if trouble.count > 1 { format!("{status} x{}", trouble.count) } else { status.to_owned() };
     if restarts > 0 {
         text += &format!(", {restarts} restart{}", if restarts == 1 { "" } else { "s" });
     }

@@ -124,7 +124,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         }
         ViewKind::Nodes | ViewKind::Map => {
             let rows = in_order(&store.nodes, &previous);
-            let (total, order) = select(table, NODES, rows, |n| in_scope(&n.id, &table.scope), c);
+            let (total, order) = select(table, NODES, rows, |n| node_in_scope(n, &table.scope), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Tasks => {
@@ -172,7 +172,14 @@ fn revision(kind: ViewKind, store: &Store) -> u64 {
 fn in_scope(id: &ObjectId, scope: &Scope) -> bool {
     match scope {
         Scope::Cluster(c) => id.cluster == *c,
-        Scope::All | Scope::Node(_) | Scope::Workload(_) | Scope::About(_) => true,
+        Scope::All | Scope::Node(_) | Scope::Zone(_) | Scope::Workload(_) | Scope::About(_) => true,
+    }
+}
+
+fn node_in_scope(node: &Node, scope: &Scope) -> bool {
+    match scope {
+        Scope::Zone(zone) => node.zone == zone.name && node.id.cluster == zone.cluster,
+        scope => in_scope(&node.id, scope),
     }
 }
 

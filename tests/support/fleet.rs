@@ -78,6 +78,7 @@ pub fn task(name: &str, owner: &str, node: &str, status: &str, health: Health) -
         health,
         restarts: if bad { 7 } else { 0 },
         last_restart: bad.then(|| now() - TimeDelta::minutes(2)),
+        since: None,
         message: Text::new(if bad { "back-off 5m0s restarting failed container=app" } else { "" }),
         address: Text::new("10.0.1.20"),
         qos: Text::new("Burstable"),

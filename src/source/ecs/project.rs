@@ -136,6 +136,7 @@ impl Projector {
             health,
             restarts: 0,
             last_restart: None,
+            since: None,
             message: self.interner.text(&message),
             address: Text::new(address),
             qos: Text::empty(),

@@ -39,7 +39,7 @@ fn of_kind(kind: Kind) -> Option<Place> {
         Kind::Autoscaler => of_feed(Feed::Autoscalers),
         Kind::DisruptionBudget => of_feed(Feed::DisruptionBudgets),
         Kind::Namespace => ("/api/v1", "namespaces", false),
-        Kind::EcsService | Kind::Other => return None,
+        Kind::EcsService | Kind::Zone | Kind::Other => return None,
     })
 }
 

@@ -179,6 +179,7 @@ pub fn task(pod: &Pod<'_>, p: &mut Projector) -> Task {
         health,
         restarts: printed.restarts,
         last_restart: printed.last_restart,
+        since: since(pod),
         message: if health == Health::Ok { Text::empty() } else { p.interner.text(message(pod)) },
         address: Text::new(&pod.status.pod_ip),
         qos: p.interner.text(&pod.status.qos_class),
@@ -314,6 +315,15 @@ fn young(pod: &Pod<'_>) -> bool {
         (Some(created), Some(since)) => (since - created).num_seconds() < 120,
         _ => true,
     }
+}
+
+/// Since when it has stood as it stands; see [`Task::since`].
+fn since(pod: &Pod<'_>) -> Option<Timestamp> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return pod.metadata.deletion_timestamp;
+    }
+    let unmet = |kind: &str| condition(&pod.status.conditions, kind).filter(|c| c.status != "True");
+    unmet("PodScheduled").or_else(|| unmet("Ready")).and_then(|c| c.last_transition_time)
 }
 
 /// The first message that says why: a container's, the pod's, a condition's.

@@ -28,6 +28,8 @@ struct Spec<'a> {
     suspend: Option<bool>,
     #[serde(default)]
     completions: Option<u32>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    update_strategy: UpdateStrategy<'a>,
     #[serde(borrow, default)]
     schedule: Str<'a>,
     #[serde(borrow, default)]
@@ -36,6 +38,34 @@ struct Spec<'a> {
     template: Template<'a>,
     #[serde(borrow, default)]
     job_template: JobTemplate<'a>,
+}
+
+/// How pods of a `StatefulSet` or `DaemonSet` come to a new revision.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateStrategy<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Str<'a>,
+    #[serde(default)]
+    rolling_update: Option<RollingUpdate>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RollingUpdate {
+    #[serde(default)]
+    partition: Option<u32>,
+}
+
+impl UpdateStrategy<'_> {
+    /// Pods that the controller will bring to the new revision by itself: those
+    /// under the partition, and all under `OnDelete`, keep the old one until
+    /// somebody acts.
+    fn to_update(&self, desired: u32) -> u32 {
+        if self.kind == "OnDelete" {
+            return 0;
+        }
+        desired.saturating_sub(self.rolling_update.as_ref().and_then(|r| r.partition).unwrap_or(0))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -242,17 +272,35 @@ pub fn replica_set(o: &Object<'_>, p: &mut Projector) -> Workload {
     row(Kind::ReplicaSet, o, r, &v, p)
 }
 
+/// What replaces its pods where they are: on the move only while the controller
+/// itself has something left to replace.
+fn in_place(o: &Object<'_>, r: Replicas) -> Verdict {
+    let old = r.desired.saturating_sub(r.updated);
+    if o.status.observed_generation < o.metadata.generation || r.updated < o.spec.update_strategy.to_update(r.desired)
+    {
+        verdict("Rolling out", if r.available == 0 { Health::Critical } else { Health::Progressing })
+    } else if r.available < r.desired {
+        short(r)
+    } else if old > 0 {
+        let mut v = verdict("Partly updated", Health::Ok);
+        v.message = if o.spec.update_strategy.kind == "OnDelete" {
+            format!("{old} of {} keep the old revision until they are deleted (OnDelete)", r.desired)
+        } else {
+            format!("{old} of {} keep the old revision (partition)", r.desired)
+        };
+        v
+    } else {
+        verdict("Available", Health::Ok)
+    }
+}
+
 /// A `StatefulSet`'s row.
 pub fn stateful_set(o: &Object<'_>, p: &mut Projector) -> Workload {
     let r = counts(o);
     let v = if r.desired == 0 {
         verdict("Scaled to zero", Health::Ok)
-    } else if o.status.observed_generation < o.metadata.generation || r.updated < r.desired {
-        verdict("Rolling out", if r.available == 0 { Health::Critical } else { Health::Progressing })
-    } else if r.available < r.desired {
-        short(r)
     } else {
-        verdict("Available", Health::Ok)
+        in_place(o, r)
     };
     row(Kind::StatefulSet, o, r, &v, p)
 }
@@ -269,12 +317,8 @@ pub fn daemon_set(o: &Object<'_>, p: &mut Projector) -> Workload {
     };
     let v = if r.desired == 0 {
         verdict("No nodes", Health::Ok)
-    } else if status.observed_generation < o.metadata.generation || r.updated < r.desired {
-        verdict("Rolling out", if r.available == 0 { Health::Critical } else { Health::Progressing })
-    } else if r.available < r.desired {
-        short(r)
     } else {
-        verdict("Available", Health::Ok)
+        in_place(o, r)
     };
     row(Kind::DaemonSet, o, r, &v, p)
 }
