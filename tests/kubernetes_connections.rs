@@ -147,6 +147,7 @@ fn spec(name: &str, cluster: &str, user: &str) -> ClusterSpec {
         namespace: None,
         production: false,
         metrics_interval: Duration::from_secs(30),
+        silence: quarterdeck::source::kubernetes::SILENCE,
     }
 }
 

@@ -174,6 +174,10 @@ impl Console {
 
     /// With this `user` of the kubeconfig.
     fn open_as(address: SocketAddr, user: &str) -> Self {
+        Self::open_with(address, user, quarterdeck::source::kubernetes::SILENCE)
+    }
+
+    fn open_with(address: SocketAddr, user: &str, silence: Duration) -> Self {
         let yaml = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: x, user: x}}}}]\n\
              clusters: [{{name: x, cluster: {{server: \"http://{address}\"}}}}]\nusers: [{{name: x, user: {user}}}]\n"
@@ -185,6 +189,7 @@ impl Console {
             namespace: None,
             production: false,
             metrics_interval: Duration::from_secs(30),
+            silence,
         };
         let (tx, rx) = mpsc::channel(256);
         Self { rx, sources: Sources::spawn(vec![spec], tx, Clock::system()), seen: Vec::new() }
@@ -357,6 +362,21 @@ async fn a_failing_server_makes_complete_data_stale_then_live() {
     assert!(said[4].starts_with("stale: the server answered 500: scripted 500"), "{said:?}");
     assert_eq!(said[5..], ["live", "+b"]);
     assert!(server.asked()[2].1.contains("resourceVersion=5"));
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_is_stale_after_a_missed_bookmark() {
+    let bookmark = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}"#.to_owned();
+    let server = Server::start(vec![
+        stream(&[event("ADDED", "a", 1), end_of_list(5), bookmark], Then::Hang),
+        stream(&[event("ADDED", "b", 8)], Then::Hang),
+    ])
+    .await;
+    let mut console = Console::open_with(server.address, "{}", Duration::from_millis(300));
+    let said = console.until("the change after the silence", |s| has(s, "+b")).await;
+    let at = said.iter().position(|s| s.starts_with("stale: ")).expect("said to be stale");
+    assert_eq!(said[at + 1..], ["live", "+b"], "{said:?}");
+    assert!(server.asked()[1].1.contains("resourceVersion=7"), "it goes on where it was");
 }
 
 #[tokio::test]

@@ -105,6 +105,7 @@ async fn counts_equal_kubectl_s_before_and_after_the_server_is_gone() {
         namespace: None,
         production: false,
         metrics_interval: Duration::from_secs(30),
+        silence: quarterdeck::source::kubernetes::SILENCE,
     };
     let (tx, mut rx) = tokio::sync::mpsc::channel(256);
     let sources = Sources::spawn(vec![spec], tx, Clock::system());

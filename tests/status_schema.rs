@@ -136,7 +136,7 @@ fn what_the_schema_does_not_know_is_caught() {
 /// Every object in the schema, by its place.
 fn objects<'v>(at: &str, value: &'v Value, out: &mut Vec<(String, &'v Value)>) {
     if let Some(map) = value.as_object() {
-        if map.contains_key("properties") && map.get("type").is_some_and(|t| t == "object") {
+        if map.contains_key("properties") && map.get("type").is_some_and(|t| t == "object" || t[0] == "object") {
             out.push((at.to_owned(), value));
         }
         for (name, inner) in map {

@@ -91,6 +91,7 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
             production: false,
             // A demo is looked at for minutes: sparklines should move.
             metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
+            silence: crate::source::kubernetes::SILENCE,
         }],
         #[cfg(feature = "aws")]
         ecs: ecs_of_demo(config, sim),
@@ -294,5 +295,6 @@ fn spec(cli: &Cli, config: &Config, name: &str, context: Option<String>, kubecon
         namespace: cli.common.namespace.clone().or_else(|| settings.and_then(|s| s.namespace.clone())),
         production: settings.is_some_and(|s| s.production),
         metrics_interval: config.metrics_interval,
+        silence: crate::source::kubernetes::SILENCE,
     }
 }

@@ -64,7 +64,7 @@ fn unanswered(c: Context<'_>) -> Vec<String> {
 
 fn table(c: Context<'_>) -> String {
     let mut out: String =
-        crate::view::header::cluster_lines(c, 80).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
+        crate::view::clusters::cluster_lines(c, 100).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
     out.push('\n');
     let all = problems(c.store, c.now);
     let blind: Vec<String> = unanswered(c);

@@ -1,11 +1,13 @@
 //! Applying one observation.
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
 use super::table::{Row, Table};
 use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
-use crate::domain::{Freshness, Kind, ObjectId, Task, Text, Timestamp};
+use crate::domain::{ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
 
 impl Store {
     /// Takes in what a source says. The cost is that of its rows.
@@ -129,8 +131,26 @@ impl Store {
                 // CloudWatch is asked for what is on screen only; the rest has not ended.
                 let whole = source.feed != Feed::ServiceMetrics;
                 self.usage.finish(|id| whole && id.kind == kind && id.cluster == source.cluster);
+                if source.feed == Feed::TaskMetrics {
+                    self.add_up_workloads(&source.cluster);
+                }
             }
         }
+    }
+
+    /// Sums up what was just measured, once for each round and not for each frame.
+    fn add_up_workloads(&mut self, cluster: &ClusterId) {
+        let mut sums: HashMap<ObjectId, (Usage, Resources)> = HashMap::new();
+        for task in self.tasks.rows().filter(|t| t.id.cluster == *cluster && t.ecs.is_none() && t.is_active()) {
+            let Some(used) = self.usage.get(&task.id).map(super::history::Samples::latest) else { continue };
+            let Some(workload) = self.workload_id_of(task) else { continue };
+            let (usage, requests) = sums.entry(workload).or_default();
+            usage.cpu += used.cpu;
+            usage.memory += used.memory;
+            *requests = *requests + task.requests;
+        }
+        self.workload_use.retain(|id, _| id.cluster != *cluster);
+        self.workload_use.extend(sums);
     }
 
     fn upsert_task(&mut self, task: Task, source: &SourceId, generation: u32, at: Timestamp) {
@@ -138,16 +158,20 @@ impl Store {
         let old = self.tasks.get(&task.id);
         let restart = match old {
             Some(old) if old.uid == task.uid && task.restarts > old.restarts => {
-                Some((task.last_restart.unwrap_or(at), task.restarts - old.restarts))
+                Some((task.last_restart.unwrap_or(at), task.restarts - old.restarts, false))
             }
             Some(old) if old.uid == task.uid => None,
-            _ => task.last_restart.filter(|t| *t >= hour_ago && task.restarts > 0).map(|t| (t, 1)),
+            // All of a young task's restarts are of this hour; of an older one's the last.
+            _ => task.last_restart.filter(|t| *t >= hour_ago && task.restarts > 0).map(|t| {
+                let young = task.created.is_some_and(|made| made >= hour_ago);
+                if young { (t, task.restarts, false) } else { (t, 1, task.restarts > 1) }
+            }),
         };
-        if let Some((at, count)) = restart {
+        if let Some((at, count, at_least)) = restart {
             if self.restarts.len() == RESTART_LOG {
                 self.restarts.pop_front();
             }
-            self.restarts.push_back(Restart { at, id: task.id.clone(), count });
+            self.restarts.push_back(Restart { at, id: task.id.clone(), count, at_least });
         }
         while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
             self.restarts.pop_front();
@@ -174,6 +198,7 @@ impl Store {
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
+                self.workload_use.remove(id);
                 self.usage.forget(id);
                 self.targets.remove(id);
             }

@@ -10,11 +10,11 @@ pub mod problems;
 pub mod table;
 pub mod totals;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::domain::{
     Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId, Orchestrator,
-    Spend, TargetHealth, Task, Text, Timestamp, Workload,
+    Resources, Spend, TargetHealth, Task, Text, Timestamp, Usage, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -57,6 +57,8 @@ struct Restart {
     at: Timestamp,
     id: ObjectId,
     count: u32,
+    /// Earlier ones may have gone unseen.
+    at_least: bool,
 }
 
 /// Everything the screens show.
@@ -86,6 +88,8 @@ pub struct Store {
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.
     pub usage: History,
+    /// What the measured tasks of a Kubernetes workload use, and what they ask for.
+    pub workload_use: HashMap<ObjectId, (Usage, Resources)>,
     /// Sums.
     pub totals: Totals,
     restarts: VecDeque<Restart>,
@@ -210,14 +214,14 @@ impl Store {
         })
     }
 
-    /// Container restarts since `since`, in one cluster or in all. Those before
-    /// the console started are known from each task's last one only.
+    /// Container restarts since `since`, in one cluster or in all, and whether
+    /// there may have been more: those before the console started are known from
+    /// each task's last one only, unless the task is younger.
     #[must_use]
-    pub fn restarts_since(&self, cluster: Option<&ClusterId>, since: Timestamp) -> u32 {
+    pub fn restarts_since(&self, cluster: Option<&ClusterId>, since: Timestamp) -> (u32, bool) {
         self.restarts
             .iter()
             .filter(|r| r.at >= since && cluster.is_none_or(|c| r.id.cluster == *c))
-            .map(|r| r.count)
-            .sum()
+            .fold((0, false), |(count, more), r| (count + r.count, more || r.at_least))
     }
 }

@@ -112,6 +112,21 @@ impl Feed {
         }
     }
 
+    /// True for the feeds of what the workloads view lists.
+    #[must_use]
+    pub fn is_workloads(self) -> bool {
+        matches!(
+            self,
+            Self::Deployments
+                | Self::ReplicaSets
+                | Self::StatefulSets
+                | Self::DaemonSets
+                | Self::Jobs
+                | Self::CronJobs
+                | Self::Services
+        )
+    }
+
     /// What people call it: `nodes`, `tasks`, `stateful sets`, ...
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -28,6 +28,19 @@ pub struct TaskTotals {
 }
 
 impl TaskTotals {
+    /// How many are so.
+    #[must_use]
+    pub fn of(&self, health: Health) -> u32 {
+        match health {
+            Health::Ok => self.ok,
+            Health::Done => self.done,
+            Health::Progressing => self.progressing,
+            Health::Unknown => self.unknown,
+            Health::Warning => self.warning,
+            Health::Critical => self.critical,
+        }
+    }
+
     fn slot(&mut self, health: Health) -> &mut u32 {
         match health {
             Health::Ok => &mut self.ok,

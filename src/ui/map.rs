@@ -9,7 +9,7 @@ use crate::app::table::TableState;
 use crate::domain::{Health, Line, Tone};
 use crate::theme::Role;
 use crate::view::columns::Context;
-use crate::view::map::{map, task_mark};
+use crate::view::map::{Detail, map, task_mark};
 
 /// Cells in rows, as many as fit, scrolled so that the cursor's row is visible.
 pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>) {
@@ -23,11 +23,14 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
     let width: u16 = if area.width >= 120 { 22 } else { 18 };
     let columns = usize::from((area.width / (width + 2)).max(1));
     let rows = table.order.len().div_ceil(columns);
-    // Few nodes get room for their tasks; many get less each.
-    let room = area.height.saturating_sub(2);
-    let height = (room / u16::try_from(rows.max(1)).unwrap_or(u16::MAX)).clamp(5, 9);
-    let task_rows = usize::from(height - 5).max(1);
-    let cells = map(table, c, usize::from(width), task_rows);
+    // Few nodes get room for bars and all their tasks; many get figures and a row.
+    let room = area.height.saturating_sub(1);
+    let height = room / u16::try_from(rows.max(1)).unwrap_or(u16::MAX);
+    let (height, detail) = match height {
+        ..6 => (4, Detail::Compact),
+        6.. => (height.min(9), Detail::Full(usize::from(height.min(9) - 5))),
+    };
+    let cells = map(table, c, usize::from(width), detail);
     let visible = usize::from(room / height).max(1);
     let first = (table.cursor_at / columns).saturating_sub(visible - 1);
     (table.page, table.columns) = (visible, columns);

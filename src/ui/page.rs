@@ -14,7 +14,7 @@ use crate::domain::{Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{details, header, logs};
+use crate::view::{clusters, details, header, logs};
 
 /// Draws the page on top of the stack.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
@@ -45,13 +45,20 @@ fn split(area: Rect) -> (Rect, Option<Rect>) {
 }
 
 fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
-    let text = header::cluster_lines(c, usize::from(area.width));
+    let text = clusters::cluster_lines(c, usize::from(area.width));
     let most = (area.height / 3).max(2);
     let height = u16::try_from(text.len()).unwrap_or(u16::MAX).min(most);
     lines(buf, Rect { height, ..area }, &text, painter);
     let mut rest = Rect { y: area.y + height, height: area.height - height, ..area };
     if text.len() > usize::from(height) && height > 0 {
-        let more = format!("  and {} more clusters", text.len() - usize::from(height));
+        // The header is not a cluster.
+        let shown = usize::from(height).saturating_sub(1);
+        let more = text.len() - 1 - shown;
+        let mut more = format!("  and {more} more cluster{}", if more == 1 { "" } else { "s" });
+        match clusters::troubled_after(c, shown) {
+            0 => more += ", nothing wrong there",
+            n => more += &format!(", {n} of them in trouble"),
+        }
         let row = Rect { y: rest.y, height: 1.min(rest.height), ..rest };
         line(buf, row, &Line::new().with(more, Tone::Dim), painter);
         rest = Rect { y: rest.y + row.height, height: rest.height - row.height, ..rest };

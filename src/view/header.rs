@@ -4,7 +4,6 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::Context;
 use super::columns::overview_mark as mark;
-use super::status::has_failed;
 use super::summary::{ClusterSummary, clusters};
 use crate::app::App;
 use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
@@ -137,10 +136,10 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     line.push("  nodes ", Tone::Dim);
     let tone = if ready < nodes { Tone::Health(Health::Critical) } else { Tone::Plain };
     let text = format!("{}/{}", grouped(ready), grouped(nodes));
-    line.push(if nodes > 0 || read(|s| s.known.0) { text } else { unknown.to_owned() }, tone);
+    line.push(if nodes > 0 || read(|s| s.known.nodes) { text } else { unknown.to_owned() }, tone);
     line.push("  tasks ", Tone::Dim);
     let tasks = sum(|s| u64::from(s.tasks.all));
-    line.push(if tasks > 0 || read(|s| s.known.1) { grouped(tasks) } else { unknown.to_owned() }, Tone::Plain);
+    line.push(if tasks > 0 || read(|s| s.known.tasks) { grouped(tasks) } else { unknown.to_owned() }, Tone::Plain);
     for (n, health) in [
         (sum(|s| u64::from(s.tasks.critical)), Health::Critical),
         (sum(|s| u64::from(s.tasks.warning)), Health::Warning),
@@ -167,7 +166,7 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
 
 /// A cluster's state in the header: the worst feed that matters; what is not
 /// offered there or not allowed is named on the troubles line.
-fn state(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
+pub(super) fn state(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
     match s.troubled.iter().find(|(_, f)| !matches!(f, Freshness::Absent { .. })) {
         Some((_, f)) => fresh(f, c),
         None if s.loading => fresh(&Freshness::Loading { since: c.now }, c),
@@ -200,70 +199,4 @@ fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
         out.push(line);
     }
     out
-}
-
-/// One line per cluster for the overview: how it is, in numbers.
-#[must_use]
-pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
-    let all = clusters(c.store, c.now);
-    let name_width = all.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, 24);
-    let wide = width >= 110;
-    let mut head = format!(
-        "  {:<name_width$}  {:<10} {:>7} {:>12} {:>6} {:>5} {:>4} {:>4} {:>4}",
-        "CLUSTER", "STATE", "NODES", "TASKS", "SHORT", "RST1H", "WARN", "CPU", "MEM"
-    );
-    if wide {
-        head += "  CPU TREND   MEM TREND";
-    }
-    let mut out = vec![Line::new().with(head, Tone::Key)];
-    for s in &all {
-        out.push(cluster_line(s, c, name_width, wide));
-    }
-    out
-}
-
-fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: bool) -> Line {
-    let (text, tone) = state(s, c);
-    let share = |part: u64, whole: u64| percent(part, whole).map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"));
-    let bad = s.tasks.critical + s.tasks.warning + s.tasks.unknown;
-    let tasks = if bad > 0 {
-        format!("{} {}", grouped(u64::from(s.tasks.all)), format_args!("({bad})"))
-    } else {
-        grouped(u64::from(s.tasks.all))
-    };
-    let pick = |n: bool, health| if n { Tone::Health(health) } else { Tone::Plain };
-    // Not yet, or not at all: neither is a zero.
-    let unknown = if s.loading && !has_failed(s) { if c.ascii { "..." } else { "…" } } else { "?" };
-    let known = |text: String| if s.loading { unknown.to_owned() } else { text };
-    let nodes = if s.known.0 || s.nodes.1 > 0 { format!("{}/{}", s.nodes.0, s.nodes.1) } else { unknown.to_owned() };
-    let tasks = if s.known.1 || s.tasks.all > 0 { tasks } else { unknown.to_owned() };
-    let name: String = s.id.as_str().chars().take(name_width).collect();
-    let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
-    let mut line = Line::new()
-        .with(format!("{shape} "), Tone::Health(s.health))
-        .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
-        .with(format!("{text:<10} "), tone)
-        .with(format!("{nodes:>7} "), pick(s.nodes.0 < s.nodes.1, Health::Critical))
-        .with(
-            format!("{tasks:>12} "),
-            pick(bad > 0, if s.tasks.critical > 0 { Health::Critical } else { Health::Warning }),
-        )
-        .with(
-            format!("{:>6} ", known(format!("{}/{}", s.workloads.0, s.workloads.1))),
-            pick(s.workloads.0 > 0, Health::Warning),
-        )
-        .with(format!("{:>5} ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
-        .with(format!("{:>4} ", known(s.warnings.to_string())), Tone::Plain);
-    let cpu = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.cpu.0, s.allocatable.cpu.0));
-    let memory = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.memory.0, s.allocatable.memory.0));
-    line.push(format!("{cpu:>4} {memory:>4}"), Tone::Plain);
-    if wide {
-        let max = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let spark =
-            |pick: fn(&(u32, u32)) -> u32, whole| super::spark::sparkline(s.trend.iter().map(pick), whole, 10, c.ascii);
-        let cpu = spark(|t| t.0, max(s.allocatable.cpu.0));
-        let memory = spark(|t| t.1, max(s.allocatable.memory.0 >> 20));
-        line.push(format!("  {cpu:<10}  {memory:<10}"), Tone::Gauge(0));
-    }
-    line
 }

@@ -16,9 +16,18 @@ pub struct MapCell {
     pub health: Health,
 }
 
+/// How much room a cell has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Name, state or use in figures, one row of tasks.
+    Compact,
+    /// Name, state, bars, and so many rows of tasks.
+    Full(usize),
+}
+
 /// The map's cells in the list's order, and how wide each is.
 #[must_use]
-pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, task_rows: usize) -> Vec<MapCell> {
+pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, detail: Detail) -> Vec<MapCell> {
     let mut tasks: std::collections::HashMap<(&str, &str), Vec<&Task>> = std::collections::HashMap::new();
     for t in c.store.tasks.rows() {
         tasks.entry((t.id.cluster.as_str(), t.node.as_str())).or_default().push(t);
@@ -32,7 +41,7 @@ pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, task_rows: usi
             let mine = tasks.remove(&(node.id.cluster.as_str(), node.id.name.as_str())).unwrap_or_default();
             Some(MapCell {
                 selected: i == table.cursor_at,
-                lines: cell(node, mine, c, cell_width, task_rows),
+                lines: cell(node, mine, c, cell_width, detail),
                 health: node.health(),
             })
         })
@@ -57,18 +66,27 @@ pub fn task_mark(health: Health, ascii: bool) -> char {
     }
 }
 
-fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, task_rows: usize) -> Vec<Line> {
+fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail: Detail) -> Vec<Line> {
     let name = shorten(&node.id.name, width, c.ascii);
     let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
     let mut lines = vec![Line::new().with(name, tone)];
     let spot = if node.capacity_type == CapacityType::Spot { " spot" } else { "" };
     let state = if node.health() == Health::Ok { &node.zone } else { &node.status };
     let state = shorten(&format!("{state}{spot}"), width, c.ascii);
-    lines.push(
-        Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) }),
-    );
-    lines.push(gauge("cpu", node, c, width, true));
-    lines.push(gauge("mem", node, c, width, false));
+    let state =
+        Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) });
+    let task_rows = match detail {
+        Detail::Full(rows) => {
+            lines.push(state);
+            lines.push(gauge("cpu", node, c, width, true));
+            lines.push(gauge("mem", node, c, width, false));
+            rows
+        }
+        Detail::Compact => {
+            lines.push(if node.health() == Health::Ok { figures(node, c) } else { state });
+            1
+        }
+    };
     tasks.retain(|t| t.health != Health::Done);
     tasks.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| a.id.cmp(&b.id)));
     let mut shown = 0;
@@ -99,16 +117,33 @@ fn shorten(text: &str, width: usize, ascii: bool) -> String {
     text.chars().take(width.saturating_sub(1)).chain([if ascii { '~' } else { '…' }]).collect()
 }
 
-fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Line {
+/// Use in figures, where there is no room for bars.
+fn figures(node: &Node, c: Context<'_>) -> Line {
+    let mut line = Line::new();
+    for (name, cpu) in [("cpu", true), (" mem", false)] {
+        let (part, whole, mark) = load(node, c, cpu);
+        let p = percent(part, whole).unwrap_or(0.0);
+        line.push(format!("{name}{mark}"), Tone::Dim);
+        line.push(format!("{p:.0}%"), gauge_tone(p));
+    }
+    line
+}
+
+/// What is in use of what there is. Without measurements what is asked for is the
+/// next best thing, and said so by an `r`.
+fn load(node: &Node, c: Context<'_>, cpu: bool) -> (u64, u64, char) {
     let usage = c.store.usage.get(&node.id).map(crate::store::history::Samples::latest);
     let requests = c.store.totals.node(&node.id.cluster, &node.id.name).requests;
-    // Without measurements what is asked for is the next best thing, and said so.
-    let (part, whole, mark) = match (usage, cpu) {
+    match (usage, cpu) {
         (Some(u), true) => (u.cpu.0, node.allocatable.cpu.0, ' '),
         (Some(u), false) => (u.memory.0, node.allocatable.memory.0, ' '),
         (None, true) => (requests.cpu.0, node.allocatable.cpu.0, 'r'),
         (None, false) => (requests.memory.0, node.allocatable.memory.0, 'r'),
-    };
+    }
+}
+
+fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Line {
+    let (part, whole, mark) = load(node, c, cpu);
     let p = percent(part, whole).unwrap_or(0.0);
     let room = width.saturating_sub(name.len() + 7);
     Line::new()

@@ -2,6 +2,7 @@
 //! drawing: rows, cells, lines and badges.
 
 pub mod arrange;
+pub mod clusters;
 pub mod columns;
 pub mod describe;
 pub mod details;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::summary::{ClusterSummary, clusters};
+use super::summary::{ClusterSummary, Known, clusters};
 use crate::domain::{Freshness, Health, Orchestrator, Timestamp};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store};
@@ -38,16 +38,19 @@ pub struct ClusterStatus {
     pub production: bool,
     /// Worst health of anything in it.
     pub health: Health,
-    /// Nodes.
-    pub nodes: NodeCounts,
-    /// Tasks.
-    pub tasks: TaskCounts,
-    /// Workloads.
-    pub workloads: WorkloadCounts,
-    /// Container restarts in the last hour.
-    pub restarts_last_hour: u32,
-    /// Warning events in the last hour.
-    pub warnings_last_hour: usize,
+    /// Nodes; null until they were read.
+    pub nodes: Option<NodeCounts>,
+    /// Tasks; null until they were read.
+    pub tasks: Option<TaskCounts>,
+    /// Workloads; null until every kind was read.
+    pub workloads: Option<WorkloadCounts>,
+    /// Container restarts in the last hour; null until the tasks were read.
+    pub restarts_last_hour: Option<u32>,
+    /// There may have been more of them: of a task that was there before the
+    /// console looked, the last one is known only.
+    pub restarts_at_least: bool,
+    /// Warning events in the last hour; null until they were read.
+    pub warnings_last_hour: Option<usize>,
     /// Per cent of allocatable in use, or null where not measured.
     pub cpu_percent: Option<f64>,
     /// Per cent of allocatable in use, or null where not measured.
@@ -83,7 +86,9 @@ pub struct TaskCounts {
 /// Workloads by state.
 #[derive(Debug, Serialize)]
 pub struct WorkloadCounts {
-    /// Not as they should be.
+    /// Short of replicas.
+    pub short: usize,
+    /// Not as they should be, those that are short included.
     pub unhealthy: usize,
     /// All.
     pub all: usize,
@@ -173,7 +178,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
 }
 
 fn cluster(s: ClusterSummary) -> ClusterStatus {
-    let t = s.tasks;
+    let (t, known) = (s.tasks, s.known);
     let share =
         |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
     ClusterStatus {
@@ -181,9 +186,10 @@ fn cluster(s: ClusterSummary) -> ClusterStatus {
         orchestrator: s.orchestrator,
         server_version: (!s.version.is_empty()).then(|| s.version.to_string()),
         production: s.production,
-        health: s.health,
-        nodes: NodeCounts { ready: s.nodes.0, all: s.nodes.1, cordoned: s.cordoned },
-        tasks: TaskCounts {
+        // What nobody has looked at is not well.
+        health: if s.known == Known::default() { s.health.max(Health::Unknown) } else { s.health },
+        nodes: known.nodes.then_some(NodeCounts { ready: s.nodes.0, all: s.nodes.1, cordoned: s.cordoned }),
+        tasks: known.tasks.then_some(TaskCounts {
             all: t.all,
             ok: t.ok,
             done: t.done,
@@ -191,10 +197,15 @@ fn cluster(s: ClusterSummary) -> ClusterStatus {
             unknown: t.unknown,
             warning: t.warning,
             critical: t.critical,
-        },
-        workloads: WorkloadCounts { unhealthy: s.workloads.0, all: s.workloads.1 },
-        restarts_last_hour: s.restarts,
-        warnings_last_hour: s.warnings,
+        }),
+        workloads: known.workloads.then_some(WorkloadCounts {
+            short: s.workloads.0,
+            unhealthy: s.workloads.1,
+            all: s.workloads.2,
+        }),
+        restarts_last_hour: known.tasks.then_some(s.restarts),
+        restarts_at_least: known.tasks && s.restarts_at_least,
+        warnings_last_hour: known.events.then_some(s.warnings),
         cpu_percent: s.usage.and_then(|u| share(u.cpu.0, s.allocatable.cpu.0)),
         memory_percent: s.usage.and_then(|u| share(u.memory.0, s.allocatable.memory.0)),
         sources: s

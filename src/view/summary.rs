@@ -2,9 +2,23 @@
 
 use chrono::TimeDelta;
 
-use crate::domain::{ClusterId, Freshness, Health, Orchestrator, Resources, Text, Timestamp, Usage};
+use crate::domain::{ClusterId, Freshness, Health, Kind, Orchestrator, Resources, Text, Timestamp, Usage};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store, TaskTotals};
+
+/// Which parts of a cluster were read as a whole at least once. What is not known
+/// is not zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Nodes.
+    pub nodes: bool,
+    /// Tasks.
+    pub tasks: bool,
+    /// Workloads, of every kind that may be read.
+    pub workloads: bool,
+    /// Events.
+    pub events: bool,
+}
 
 /// One cluster in numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,18 +35,20 @@ pub struct ClusterSummary {
     pub worst: Option<(Feed, Freshness)>,
     /// Feeds that are not live, worst first.
     pub troubled: Vec<(Feed, Freshness)>,
-    /// True once the nodes, or the tasks, were read as a whole.
-    pub known: (bool, bool),
+    /// What was read.
+    pub known: Known,
     /// Nodes: ready, all.
     pub nodes: (usize, usize),
     /// Nodes that take no new tasks.
     pub cordoned: usize,
     /// Tasks by health.
     pub tasks: TaskTotals,
-    /// Workloads: short of replicas, all.
-    pub workloads: (usize, usize),
+    /// Workloads: short of replicas, in trouble of any kind, all.
+    pub workloads: (usize, usize, usize),
     /// Container restarts in the last hour.
     pub restarts: u32,
+    /// There may have been more of them before the console looked.
+    pub restarts_at_least: bool,
     /// Warning events in the last hour.
     pub warnings: usize,
     /// What its nodes offer.
@@ -88,10 +104,12 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
             add_from_the_end(&mut trend, &samples.iter().collect::<Vec<_>>());
         }
     }
-    let (mut short, mut workloads) = (0, 0);
+    let (mut short, mut unhealthy, mut workloads) = (0, 0, 0);
     for w in store.workloads.rows().filter(|w| w.id.cluster == *id && !w.owner_kind.is_workload()) {
         workloads += 1;
-        short += usize::from(w.health.is_problem());
+        let problem = w.health.is_problem();
+        unhealthy += usize::from(problem);
+        short += usize::from(problem && w.id.kind != Kind::Job && w.replicas.unavailable() > 0);
     }
     let warnings = store
         .events
@@ -111,18 +129,29 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
     let complete =
         |feed| store.source(id, feed).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }));
     let read = |feed| store.source(id, feed).is_some_and(|s| s.complete);
+    let of_workloads: Vec<Feed> =
+        Feed::of(store.orchestrator(id)).iter().copied().filter(|f| f.is_workloads()).collect();
+    let known = Known {
+        nodes: read(Feed::Nodes),
+        tasks: read(Feed::Tasks),
+        // What is denied is named among the sources; all of it denied is nothing known.
+        workloads: of_workloads.iter().all(|f| complete(*f)) && of_workloads.iter().any(|f| read(*f)),
+        events: read(Feed::Events),
+    };
+    let (restarts, restarts_at_least) = store.restarts_since(Some(id), hour_ago);
     ClusterSummary {
         id: id.clone(),
         orchestrator: store.orchestrator(id),
         version: Text::empty(),
         production: false,
         worst: troubled.first().cloned(),
-        known: (read(Feed::Nodes), read(Feed::Tasks)),
+        known,
         nodes: (ready, all),
         cordoned,
         tasks: store.totals.cluster(id),
-        workloads: (short, workloads),
-        restarts: store.restarts_since(Some(id), hour_ago),
+        workloads: (short, unhealthy, workloads),
+        restarts,
+        restarts_at_least,
         warnings,
         allocatable,
         usage,

@@ -154,7 +154,7 @@ fn build<T: super::arrange::Listed>(
     let says_nothing = |key: &str| match key {
         "cluster" => one_cluster,
         "namespace" => only_ecs,
-        "placement" | "scpu%" | "smem%" => !any_ecs,
+        "placement" => !any_ecs,
         _ => false,
     };
     let wanted: Vec<&Column<T>> = columns.iter().filter(|col| (wide || !col.wide) && !says_nothing(col.key)).collect();

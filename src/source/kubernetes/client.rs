@@ -397,6 +397,7 @@ mod tests {
             namespace: None,
             production: false,
             metrics_interval: Duration::from_secs(30),
+            silence: spec::SILENCE,
         };
         for _ in 0..2 {
             let error = build(&spec, &mut late, Duration::from_millis(1)).await.err().unwrap();

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use self::client::Link;
 pub use self::reader::Reader;
-pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, contexts, in_cluster};
+pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, SILENCE, contexts, in_cluster};
 use super::SourceError;
 use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;

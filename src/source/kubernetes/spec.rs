@@ -23,7 +23,13 @@ pub struct ClusterSpec {
     pub production: bool,
     /// How often usage is sampled.
     pub metrics_interval: Duration,
+    /// How long a watch may be silent on a server that sends bookmarks, as all do,
+    /// once a minute; then it is asked for again, and stale until it answers.
+    pub silence: Duration,
 }
+
+/// A missed bookmark, and half a minute.
+pub const SILENCE: Duration = Duration::from_secs(90);
 
 /// Where a kubeconfig is.
 #[derive(Clone)]

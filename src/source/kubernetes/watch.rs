@@ -22,7 +22,9 @@ use crate::store::observation::{Body, Feed, Rows};
 const BATCH: usize = 512;
 /// How long rows wait for company.
 const LINGER: Duration = Duration::from_millis(20);
-/// Servers send a bookmark about every minute: this much silence means nobody is there.
+/// A server that has sent no bookmark yet may not send any: this much silence from it
+/// means that nobody is there. One that does sends them every minute, and is given up
+/// sooner: see [`ClusterSpec::silence`](super::ClusterSpec::silence).
 const SILENCE: Duration = Duration::from_mins(5);
 /// A streaming list that says nothing for this long is not one.
 const LIST_SILENCE: Duration = Duration::from_secs(10);
@@ -61,6 +63,8 @@ pub(super) struct Watcher {
     first: bool,
     /// Watches in a row that ended too soon.
     short: u32,
+    /// The server sends bookmarks while nothing changes.
+    bookmarked: bool,
 }
 
 impl Watcher {
@@ -78,6 +82,7 @@ impl Watcher {
             first: go.is_some(),
             go,
             short: 0,
+            bookmarked: false,
         }
     }
 
@@ -181,6 +186,7 @@ impl Watcher {
             let patience = match (self.batch.is_empty(), initial) {
                 (false, _) => LINGER,
                 (true, true) => LIST_SILENCE,
+                (true, false) if self.bookmarked => self.link.spec.silence,
                 (true, false) => SILENCE,
             };
             let chunk = match tokio::time::timeout(patience, body.frame()).await {
@@ -190,7 +196,7 @@ impl Watcher {
                 }
                 Err(_) if initial => return Ok(End::PagesOnly),
                 Err(_) => {
-                    return Err(SourceError::TimedOut { what: connected.endpoint.clone(), after: SILENCE });
+                    return Err(SourceError::TimedOut { what: connected.endpoint.clone(), after: patience });
                 }
                 Ok(None) if initial => return Err(cut_short(connected)),
                 // Half an event may be left in `stream`: it comes again, since the
@@ -280,6 +286,7 @@ impl Watcher {
             self.supervisor.synced().await;
             self.answered();
         } else if !*initial {
+            self.bookmarked = true;
             self.supervisor.emit(Body::Alive).await;
         }
     }

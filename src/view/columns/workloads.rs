@@ -1,7 +1,7 @@
 //! Columns of the workloads view.
 
 use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
-use crate::domain::{CapacityType, Kind, Text, Tone, Workload};
+use crate::domain::{CapacityType, Kind, Text, Tone, Workload, quantity::percent};
 
 /// `ready/desired`, as kubectl's READY and COMPLETIONS.
 fn ready(r: &Workload) -> String {
@@ -20,15 +20,22 @@ fn bounds(c: Context<'_>, r: &Workload) -> Cell {
     )
 }
 
-/// CloudWatch's average over a service's tasks, of what they reserve.
+/// Of what its tasks reserve: CloudWatch's average for a service, the sum of its
+/// measured pods for the others.
 fn cpu_share(c: Context<'_>, r: &Workload) -> Option<f64> {
-    r.ecs.as_ref()?;
-    Some(c.store.usage.get(&r.id)?.latest().shares().0)
+    if r.ecs.is_some() {
+        return Some(c.store.usage.get(&r.id)?.latest().shares().0);
+    }
+    let (used, asked) = c.store.workload_use.get(&r.id)?;
+    percent(used.cpu.0, asked.cpu.0)
 }
 
 fn memory_share(c: Context<'_>, r: &Workload) -> Option<f64> {
-    r.ecs.as_ref()?;
-    Some(c.store.usage.get(&r.id)?.latest().shares().1)
+    if r.ecs.is_some() {
+        return Some(c.store.usage.get(&r.id)?.latest().shares().1);
+    }
+    let (used, asked) = c.store.workload_use.get(&r.id)?;
+    percent(used.memory.0, asked.memory.0)
 }
 
 fn share_cell(p: Option<f64>) -> Cell {
@@ -52,8 +59,8 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         key: "cluster",
         title: "CLUSTER",
         align: Align::Left,
-        width: (7, 20),
-        priority: 6,
+        width: (6, 20),
+        priority: 1,
         wide: false,
         descending: false,
         unit: Unit::Text,
@@ -178,7 +185,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         percent: None,
     },
     Column {
-        key: "scpu%",
+        key: "cpu%",
         title: "%CPU",
         align: Align::Right,
         width: (4, 5),
@@ -191,7 +198,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         percent: Some(cpu_share),
     },
     Column {
-        key: "smem%",
+        key: "mem%",
         title: "%MEM",
         align: Align::Right,
         width: (4, 5),
