@@ -240,7 +240,10 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
     }
     // What is wrong is read whole, even where it takes numbers their place.
     let flexible = |i: usize| columns[i].width.1 > if columns[i].key == "status" { 30 } else { 20 };
-    let least = |i: usize| natural[i].min(if flexible(i) { columns[i].width.0.max(16) } else { natural[i] });
+    let least = |i: usize| {
+        let floor = if columns[i].key == "status" { 36 } else { columns[i].width.0.max(16) };
+        natural[i].min(if flexible(i) { floor } else { natural[i] })
+    };
     let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
         keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
     };
