@@ -132,6 +132,8 @@ async fn read(endpoint: String, first_task: &str) {
         since_secs: None,
         tail: Some(5),
         previous: false,
+        uid: Text::empty(),
+        restarts: None,
     };
     let (out, mut chunks) = mpsc::channel(16);
     let reader = sources.reader(&id).expect("a reader");

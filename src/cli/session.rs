@@ -89,6 +89,7 @@ pub fn app(config: &Config, paths: &Paths) -> Result<App, CliError> {
         read_only: config.read_only,
         log_bytes: usize::try_from(config.logs_buffer).unwrap_or(usize::MAX),
         log_tail: config.logs_tail,
+        log_since: config.logs_since.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX)),
         log_wrap: config.logs_wrap,
         log_timestamps: config.logs_timestamps,
         columns: crate::view::column_infos,

@@ -262,7 +262,7 @@ fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painte
                 (false, None) => "loading…".to_owned(),
             }
         } else {
-            format!("no line of {} fits `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
+            format!("no line of {} has `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
         };
         line(buf, Rect { x: body.x + 1, ..body }, &Line::new().with(text, Tone::Dim), painter);
     }
@@ -282,17 +282,21 @@ fn log_foot(state: &LogState) -> Line {
     if state.buffer.dropped() > 0 {
         out.push(format!("  {} older ones dropped", header::grouped(state.buffer.dropped())), Tone::Warning);
     }
-    if let Some(source) = state.only.and_then(|n| state.request.sources.get(usize::from(n))) {
+    if let Some(source) = state.only().and_then(|n| state.request.sources.get(usize::from(n))) {
         out.push(format!("  only {}", source.label), Tone::Match);
     } else if state.request.sources.len() > 1 {
-        out.push(format!("  {} containers", state.request.sources.len()), Tone::Dim);
+        let open = state.ended.iter().filter(|e| e.is_none()).count();
+        out.push(format!("  {open} container{}", if open == 1 { "" } else { "s" }), Tone::Dim);
     }
     if state.skipped_sources > 0 {
         out.push(format!(" ({} more not read)", state.skipped_sources), Tone::Warning);
     }
-    if !state.filter.is_empty() {
-        out.push("  with ", Tone::Dim);
+    if state.is_filtered() {
+        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
         out.push(state.filter_raw.clone(), Tone::Match);
+        let (nth, all) = state.position();
+        let nth = nth.map_or_else(|| "-".to_owned(), |n| header::grouped(n as u64));
+        out.push(format!(" {nth}/{}", header::grouped(all as u64)), Tone::Strong);
     }
     let ended = state.ended.iter().flatten().count();
     if ended > 0 {

@@ -170,6 +170,7 @@ impl Desk {
             read_only: false,
             log_bytes: 1 << 20,
             log_tail: 200,
+            log_since: None,
             log_wrap: false,
             log_timestamps: false,
             columns: quarterdeck::view::column_infos,
@@ -245,7 +246,11 @@ impl Desk {
     }
 
     pub fn add_task(&mut self, name: &str, status: &str) {
-        let rows = Rows::Tasks(vec![task(name, "web", "node-a", status, Health::Ok)]);
+        self.put_task(task(name, "web", "node-a", status, Health::Ok));
+    }
+
+    pub fn put_task(&mut self, task: Task) {
+        let rows = Rows::Tasks(vec![task]);
         let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
         self.store.apply(Observation { source, at: now(), body: Body::Upsert(rows) });
     }
