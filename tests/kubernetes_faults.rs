@@ -187,6 +187,7 @@ impl Console {
             kubeconfig: Kubeconfig::Inline(yaml),
             namespace: None,
             production: false,
+            read_only: false,
             metrics_interval: Duration::from_secs(30),
         };
         let (tx, rx) = mpsc::channel(256);

@@ -101,6 +101,7 @@ async fn read(endpoint: String, first_task: &str) {
         cluster: "shop".to_owned(),
         account,
         production: false,
+        read_only: false,
         interval: Duration::from_secs(2),
     };
     let (tx, mut rx) = mpsc::channel(256);

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use crate::domain::{ObjectId, Text, Timestamp};
+use crate::domain::{ClusterId, ObjectId, Text, Thresholds, Timestamp};
 use crate::key::{Context, Key};
 use crate::keymap::Keymap;
 use crate::store::Store;
@@ -96,6 +96,10 @@ pub struct Settings {
     pub log_wrap: bool,
     /// Show log times.
     pub log_timestamps: bool,
+    /// From when on use is a warning, or critical.
+    pub thresholds: Thresholds,
+    /// Where the console's log is written, if it is.
+    pub log_file: Option<String>,
     /// The keys of the columns a view has, for filters and sorting.
     pub columns: fn(ViewKind) -> &'static [ColumnInfo],
 }
@@ -274,6 +278,12 @@ impl App {
                 }
             })
             .collect()
+    }
+
+    /// True if nothing may be changed in this cluster: it, or everything, is read-only.
+    #[must_use]
+    pub fn is_read_only(&self, store: &Store, cluster: &ClusterId) -> bool {
+        self.settings.read_only || store.cluster(cluster).is_some_and(|c| c.read_only)
     }
 
     /// Says something at the bottom of the screen.

@@ -77,7 +77,13 @@ fn save(console: &mut Console) {
     let (width, height) = console.app.size;
     let area = Rect::new(0, 0, width, height);
     let mut buf = Buffer::empty(area);
-    let c = Context { store: &console.store, now, absolute: console.app.absolute, ascii: console.ascii };
+    let c = Context {
+        store: &console.store,
+        now,
+        absolute: console.app.absolute,
+        ascii: console.ascii,
+        thresholds: console.app.settings.thresholds,
+    };
     crate::ui::draw(&mut buf, area, &mut console.app, c, &console.theme);
     let dir = console.paths.state_dir.join("screens");
     let stem = now.format("%Y%m%d-%H%M%S").to_string();

@@ -226,7 +226,13 @@ impl Console {
     }
 
     fn frame(&mut self, screen: &mut Screen, now: Timestamp) -> std::io::Result<()> {
-        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now,
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         let (app, theme) = (&mut self.app, &self.theme);
         screen.draw(|buf, area| crate::ui::draw(buf, area, app, c, theme))
     }
@@ -243,7 +249,13 @@ impl Console {
 
     /// Brings the list on top up to date, so that a key acts on what is shown.
     fn arrange(&mut self, now: Timestamp) {
-        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now,
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         if let Some(table) = self.app.table_mut() {
             crate::view::arrange(table, c);
         }

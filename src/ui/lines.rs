@@ -6,7 +6,8 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::Painter;
-use crate::domain::{Line, Tone};
+use crate::domain::{Line, Span, Tone};
+use crate::view::logs::wrap;
 
 /// One line into the first row of `area`; a text that is too long ends in an ellipsis.
 pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
@@ -60,6 +61,39 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
         out
     };
     rows.into_iter().enumerate().map(line).collect()
+}
+
+/// A line of a text in rows of at most `width` columns: its value goes on below
+/// where it begins, as long as that leaves at least half the width.
+#[must_use]
+pub fn hung(text: &Line, width: usize) -> Vec<Line> {
+    let Some((last, before)) = text.spans.split_last() else { return vec![text.clone()] };
+    let start: usize = before.iter().map(|s| s.text.width()).sum();
+    let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
+    if start + last.text.width() <= width {
+        return vec![text.clone()];
+    }
+    let name = before.first().map_or(0, |s| s.text.width());
+    let indent = [start + own, name, 2].into_iter().find(|n| *n <= width / 2).unwrap_or(0);
+    if indent == start + own {
+        // The value's own indent counts as what is before it.
+        let (lead, value) = last.text.split_at(own);
+        let mut spans = before.to_vec();
+        spans.push(Span { text: lead.to_owned(), tone: last.tone });
+        spans.push(Span { text: value.to_owned(), tone: last.tone });
+        return fold(&Line { spans }, width);
+    }
+    // Several values in a row: the first row as it comes, then what is left.
+    let mut rows = wrap(&text.spans, width).into_iter();
+    let Some(first) = rows.next() else { return Vec::new() };
+    let mut out = vec![Line { spans: first }];
+    let rest: Vec<Span> = rows.flatten().collect();
+    for spans in wrap(&rest, width - indent) {
+        let mut line = Line::new().with(" ".repeat(indent), Tone::Plain);
+        line.spans.extend(spans);
+        out.push(line);
+    }
+    out
 }
 
 /// A word in pieces of at most `width` columns.
@@ -116,7 +150,37 @@ pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
+    use super::{cut, hung};
+    use crate::domain::{Line, Tone};
+
+    fn rows(line: &Line, width: usize) -> Vec<String> {
+        hung(line, width).iter().map(|l| l.text().trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn long_values_go_on_below_where_they_begin() {
+        let line = Line::new()
+            .with("message        ", Tone::Key)
+            .with("back-off 5m0s restarting failed container", Tone::Plain);
+        assert_eq!(rows(&line, 40), ["message        back-off 5m0s restarting", "               failed container"]);
+        assert_eq!(rows(&line, 80).len(), 1);
+        // A value without a word's end is broken where the row ends.
+        let line = Line::new().with("uid  ", Tone::Key).with("0123456789abcdefghij0123456789", Tone::Plain);
+        assert_eq!(rows(&line, 20), ["uid  0123456789abcde", "     fghij0123456789"]);
+    }
+
+    #[test]
+    fn where_the_value_begins_too_far_right_the_name_s_column_is_used() {
+        let line = Line::new()
+            .with("Ready     ", Tone::Key)
+            .with("False         ", Tone::Warning)
+            .with("containers with unready status", Tone::Dim);
+        let rows = rows(&line, 30);
+        assert!(rows.len() > 1 && rows[1..].iter().all(|r| r.starts_with("          ")), "{rows:?}");
+        assert!(rows.iter().all(|r| r.len() <= 30), "{rows:?}");
+        let all: String = rows.join("").split_whitespace().collect();
+        assert_eq!(all, "ReadyFalsecontainerswithunreadystatus");
+    }
 
     #[test]
     fn names_keep_both_ends() {

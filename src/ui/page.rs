@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::lines::{cut, fold, line, lines};
+use super::lines::{cut, fold, hung, line, lines};
 use super::style::Painter;
 use crate::app::logs::LogState;
 use crate::app::table::{TableState, ViewKind};
@@ -206,13 +206,12 @@ fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Pain
         Content::Lines(all) => {
             let mut y = inner.top();
             for l in all.iter().skip(state.scroll) {
-                let marked = marked(&l.spans, &state.search);
                 let rows = if state.wrap {
-                    logs::wrap(&marked, usize::from(inner.width))
+                    hung(l, usize::from(inner.width))
                 } else {
-                    vec![logs::cut(&marked, state.pan, usize::from(inner.width))]
+                    vec![Line { spans: logs::cut(&l.spans, state.pan, usize::from(inner.width)) }]
                 };
-                for spans in rows {
+                for spans in rows.iter().map(|row| marked(&row.spans, &state.search)) {
                     if y >= inner.bottom() {
                         break;
                     }

@@ -45,6 +45,9 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         if one.production {
             line.push("production ", Tone::Production);
         }
+        if one.read_only && !app.settings.read_only {
+            line.push("RO ", Tone::Warning);
+        }
     }
     let crumbs = app.breadcrumb();
     for (i, crumb) in crumbs.iter().enumerate() {
@@ -64,7 +67,7 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
     }
     let mut right = Line::new();
     if app.settings.read_only {
-        right.push("read-only  ", Tone::Warning);
+        right.push("RO  ", Tone::Warning);
     }
     right.push(format!("{} UTC ", c.now.format("%H:%M:%S")), Tone::Time);
     let used = |line: &Line, right: &Line| -> usize {
@@ -155,10 +158,10 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     if !used.is_empty() {
         let cpu = percent(used.iter().map(|(u, _)| u.cpu.0).sum(), used.iter().map(|(_, a)| a.cpu.0).sum());
         let memory = percent(used.iter().map(|(u, _)| u.memory.0).sum(), used.iter().map(|(_, a)| a.memory.0).sum());
-        for (name, p) in [("cpu", cpu), ("mem", memory)] {
+        for (name, p, limits) in [("cpu", cpu, c.thresholds.cpu), ("mem", memory, c.thresholds.memory)] {
             if let Some(p) = p {
                 line.push(format!("  {name} "), Tone::Dim);
-                line.push(format!("{p:.0}%"), super::columns::gauge_tone(p));
+                line.push(format!("{p:.0}%"), limits.tone(p));
             }
         }
     }
@@ -206,7 +209,8 @@ fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
 #[must_use]
 pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let all = clusters(c.store, c.now);
-    let name_width = all.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, 24);
+    let shown = |s: &ClusterSummary| s.id.as_str().width() + if s.read_only { 3 } else { 0 };
+    let name_width = all.iter().map(shown).max().unwrap_or(7).clamp(7, 24);
     let wide = width >= 110;
     let mut head = format!(
         "  {:<name_width$}  {:<10} {:>7} {:>12} {:>6} {:>5} {:>4} {:>4} {:>4}",
@@ -224,7 +228,6 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
 
 fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: bool) -> Line {
     let (text, tone) = state(s, c);
-    let share = |part: u64, whole: u64| percent(part, whole).map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"));
     let bad = s.tasks.critical + s.tasks.warning + s.tasks.unknown;
     let tasks = if bad > 0 {
         format!("{} {}", grouped(u64::from(s.tasks.all)), format_args!("({bad})"))
@@ -237,11 +240,14 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
     let known = |text: String| if s.loading { unknown.to_owned() } else { text };
     let nodes = if s.known.0 || s.nodes.1 > 0 { format!("{}/{}", s.nodes.0, s.nodes.1) } else { unknown.to_owned() };
     let tasks = if s.known.1 || s.tasks.all > 0 { tasks } else { unknown.to_owned() };
-    let name: String = s.id.as_str().chars().take(name_width).collect();
+    let badge = if s.read_only { " RO" } else { "" };
+    let name: String = s.id.as_str().chars().take(name_width - badge.len()).collect();
+    let rest = name_width.saturating_sub(name.width());
     let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
     let mut line = Line::new()
         .with(format!("{shape} "), Tone::Health(s.health))
-        .with(format!("{name:<name_width$}  "), if s.production { Tone::Production } else { Tone::Cluster })
+        .with(name, if s.production { Tone::Production } else { Tone::Cluster })
+        .with(format!("{badge:<rest$}  "), Tone::Warning)
         .with(format!("{text:<10} "), tone)
         .with(format!("{nodes:>7} "), pick(s.nodes.0 < s.nodes.1, Health::Critical))
         .with(
@@ -254,16 +260,22 @@ fn cluster_line(s: &ClusterSummary, c: Context<'_>, name_width: usize, wide: boo
         )
         .with(format!("{:>5} ", known(s.restarts.to_string())), pick(s.restarts > 0, Health::Warning))
         .with(format!("{:>4} ", known(s.warnings.to_string())), Tone::Plain);
-    let cpu = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.cpu.0, s.allocatable.cpu.0));
-    let memory = s.usage.map_or_else(|| "-".to_owned(), |u| share(u.memory.0, s.allocatable.memory.0));
-    line.push(format!("{cpu:>4} {memory:>4}"), Tone::Plain);
+    let cpu = s.usage.and_then(|u| percent(u.cpu.0, s.allocatable.cpu.0));
+    let memory = s.usage.and_then(|u| percent(u.memory.0, s.allocatable.memory.0));
+    for (share, limits) in [(cpu, c.thresholds.cpu), (memory, c.thresholds.memory)] {
+        let text = share.map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"));
+        // What is calm need not be green in a line of numbers.
+        let tone = share.filter(|p| *p >= limits.warn).map_or(Tone::Plain, |p| limits.tone(p));
+        line.push(format!("{text:>4}"), tone);
+        line.push(" ", Tone::Plain);
+    }
     if wide {
         let max = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         let spark =
             |pick: fn(&(u32, u32)) -> u32, whole| super::spark::sparkline(s.trend.iter().map(pick), whole, 10, c.ascii);
         let cpu = spark(|t| t.0, max(s.allocatable.cpu.0));
         let memory = spark(|t| t.1, max(s.allocatable.memory.0 >> 20));
-        line.push(format!("  {cpu:<10}  {memory:<10}"), Tone::Gauge(0));
+        line.push(format!(" {cpu:<10}  {memory:<10}"), Tone::Gauge(0));
     }
     line
 }

@@ -116,8 +116,12 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
 
 /// Every source with its freshness, then the error log, newest first.
 #[must_use]
-pub fn errors(store: &Store, now: Timestamp) -> Vec<Line> {
+pub fn errors(store: &Store, now: Timestamp, log_file: Option<&str>) -> Vec<Line> {
     let mut out = sources(store, now);
+    if let Some(file) = log_file {
+        out.push(Line::new());
+        out.push(Line::new().with("more in ", Tone::Dim).with(file, Tone::Plain));
+    }
     out.extend(spend(store, now));
     out
 }

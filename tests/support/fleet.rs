@@ -173,6 +173,8 @@ impl Desk {
             log_since: None,
             log_wrap: false,
             log_timestamps: false,
+            thresholds: quarterdeck::domain::Thresholds::default(),
+            log_file: None,
             columns: quarterdeck::view::column_infos,
         };
         let mut desk = Self {
@@ -186,11 +188,23 @@ impl Desk {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { store: &self.store, now: now(), absolute: self.app.absolute, ascii: self.ascii }
+        Context {
+            store: &self.store,
+            now: now(),
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        }
     }
 
     pub fn arrange(&mut self) {
-        let c = Context { store: &self.store, now: now(), absolute: false, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now: now(),
+            absolute: false,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         if let Some(table) = self.app.table_mut() {
             quarterdeck::view::arrange(table, c);
         }
@@ -235,7 +249,13 @@ impl Desk {
     pub fn buffer(&mut self, width: u16, height: u16) -> Buffer {
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);
-        let c = Context { store: &self.store, now: now(), absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now: now(),
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         quarterdeck::ui::draw(&mut buf, area, &mut self.app, c, &self.theme);
         buf
     }

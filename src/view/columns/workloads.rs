@@ -1,6 +1,6 @@
 //! Columns of the workloads view.
 
-use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
+use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, optional_percent, time_cell};
 use crate::domain::{CapacityType, Kind, Text, Tone, Workload};
 
 /// `ready/desired`, as kubectl's READY and COMPLETIONS.
@@ -29,10 +29,6 @@ fn cpu_share(c: Context<'_>, r: &Workload) -> Option<f64> {
 fn memory_share(c: Context<'_>, r: &Workload) -> Option<f64> {
     r.ecs.as_ref()?;
     Some(c.store.usage.get(&r.id)?.latest().shares().1)
-}
-
-fn share_cell(p: Option<f64>) -> Cell {
-    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
 }
 
 /// Where a service's tasks run; spot is marked.
@@ -186,7 +182,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| share_cell(cpu_share(c, r)),
+        cell: |c, r| optional_percent(cpu_share(c, r), c.thresholds.cpu),
         value: |c, r| cpu_share(c, r).map_or(Value::Missing, Value::Number),
         percent: Some(cpu_share),
     },
@@ -199,7 +195,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| share_cell(memory_share(c, r)),
+        cell: |c, r| optional_percent(memory_share(c, r), c.thresholds.memory),
         value: |c, r| memory_share(c, r).map_or(Value::Missing, Value::Number),
         percent: Some(memory_share),
     },
