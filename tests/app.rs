@@ -324,7 +324,7 @@ fn too_many_containers_are_capped_and_the_page_says_so() {
     assert!(shown.contains("40 containers (10 more not read)"), "{shown}");
     // Whoever ends makes room for another.
     let first = request.sources[0].task.clone();
-    log_page(&mut desk).has_ended(0, quarterdeck::domain::Text::new("the pod is gone"), None);
+    log_page(&mut desk).has_ended(0, quarterdeck::domain::Text::new("the pod is gone"), Some(None));
     desk.remove_task(&first);
     let effects = desk.app.keep_up_logs(&desk.store, now());
     assert!(matches!(&effects[..], [Effect::MoreLogs { from: 40, .. }]), "{effects:?}");

@@ -471,7 +471,7 @@ fn told(item: LogItem) -> String {
     match item {
         LogItem::Line(line) => line.raw,
         LogItem::Marker { text, .. } => format!("-- {text}"),
-        LogItem::Ended(why) => format!("== {why}"),
+        LogItem::Ended { why, .. } => format!("== {why}"),
     }
 }
 
@@ -534,6 +534,27 @@ async fn a_followed_log_waits_for_a_crashing_container_and_says_so() {
     assert_eq!(items, ["one", waits, "last words", restarted, "two", over]);
     assert!(asked[1].contains("previous=true") && !asked[1].contains("follow"), "{asked:?}");
     assert!(asked[2].contains("follow=true") && asked[2].contains("sinceTime=2026-01-02T03%3A04%3A01Z"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_instance_that_came_and_went_between_two_looks_has_its_lines_after_the_marker() {
+    let (items, asked) = followed(
+        vec![
+            stream(&[line(1, "one")], Then::Finish),
+            // Of a container that waits, "previous" would be this same log.
+            stream(&[line(3, "two")], Then::Finish),
+            stream(&[line(5, "three")], Then::Finish),
+            stream(&[line(7, "four")], Then::Finish),
+        ],
+        vec![pod(1, BACKS_OFF), pod(1, BACKS_OFF), pod(3, RUNS), refuse(404, "")],
+    )
+    .await;
+    let restarted = "-- container restarted (exit 1)";
+    let waits = "-- container exited (exit 1), waiting for its restart";
+    let twice = "-- container restarted";
+    assert_eq!(items, ["one", restarted, "two", waits, twice, "three", restarted, "four", "== the pod is gone"]);
+    let previous: Vec<bool> = asked.iter().map(|a| a.contains("previous=true")).collect();
+    assert_eq!(previous, [false, false, true, false]);
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ pub enum Reply {
         source: u16,
         /// Why.
         why: Text,
+        /// It happened now; else it was so from the start.
+        news: bool,
     },
 }
 
@@ -87,11 +89,11 @@ pub fn take(app: &mut App, reply: Reply, _now: Timestamp) {
                 state.note(at, source, &text);
             }
         }
-        Reply::Ended { page, round, source, why } => {
+        Reply::Ended { page, round, source, why, news } => {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
                 state.answered = true;
                 let last = state.buffer.lines().iter().rev().find(|l| l.source == source).and_then(|l| l.at);
-                state.has_ended(source, why, last);
+                state.has_ended(source, why, news.then_some(last));
             }
         }
     }
@@ -317,7 +319,7 @@ fn follow_ecs<'a>(
                             let lines = lines.into_iter().map(|l| (l.at, parse_sgr(&l.raw))).collect();
                             Reply::Lines { page, round, source, lines }
                         }
-                        Err(error) => Reply::Ended { page, round, source, why: error.text() },
+                        Err(error) => Reply::Ended { page, round, source, why: error.text(), news: true },
                     };
                     if replies.send(reply).await.is_err() {
                         return;
@@ -370,8 +372,8 @@ fn follow(
                     Ok(LogItem::Marker { at, text }) => {
                         (Reply::Marker { page, round, source: number, at, text }, false)
                     }
-                    Ok(LogItem::Ended(why)) => (Reply::Ended { page, round, source: number, why }, true),
-                    Err(e) => (Reply::Ended { page, round, source: number, why: e.text() }, true),
+                    Ok(LogItem::Ended { why, news }) => (Reply::Ended { page, round, source: number, why, news }, true),
+                    Err(e) => (Reply::Ended { page, round, source: number, why: e.text(), news: true }, true),
                 };
                 let before = Reply::Lines { page, round, source: number, lines: std::mem::take(&mut lines) };
                 if replies.send(before).await.is_err() || replies.send(next).await.is_err() || ends {
@@ -383,7 +385,7 @@ fn follow(
             }
         }
         let why = Text::new("the container has no more to say");
-        let _ = replies.send(Reply::Ended { page, round, source: number, why }).await;
+        let _ = replies.send(Reply::Ended { page, round, source: number, why, news: false }).await;
     });
     spawn(async move {
         let _ = task.await;

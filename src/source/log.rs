@@ -45,6 +45,11 @@ pub enum LogItem {
         /// What happened.
         text: Text,
     },
-    /// Nothing follows, because of this.
-    Ended(Text),
+    /// Nothing follows.
+    Ended {
+        /// Because of this.
+        why: Text,
+        /// It happened while the log was followed; else it was so from the start.
+        news: bool,
+    },
 }

@@ -298,9 +298,12 @@ fn log_foot(state: &LogState) -> Line {
         out.push(format!(" {nth}/{}", header::grouped(all as u64)), Tone::Strong);
     }
     let ended = state.ended.iter().flatten().count();
-    if ended > 0 {
-        let why = state.ended.iter().flatten().next().map_or("", |w| w.as_str());
-        out.push(format!("  {ended} ended: {why}"), Tone::Dim);
+    if ended == state.ended.len() {
+        // Nothing comes any more: that wants a reason. Of some, their marker lines tell it.
+        let why = state.ended.iter().flatten().next_back().map_or("", |w| w.as_str());
+        out.push(format!("  ended: {why}"), Tone::Dim);
+    } else if ended > 0 {
+        out.push(format!("  {ended} ended"), Tone::Dim);
     }
     out
 }

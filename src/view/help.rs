@@ -87,6 +87,8 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Back,
             C::LogFollow,
             C::Filter,
+            C::LogNextMatch,
+            C::LogAllLines,
             C::LogWrap,
             C::LogTimestamps,
             C::LogSince5m,

@@ -29,6 +29,9 @@ pub(super) struct Run {
     pub(super) restarts: u32,
     /// How it ended if it has, else how the one before it did.
     pub(super) exit: Option<i64>,
+    /// "Previous" is the log of the one before it. Of a container that waits it is
+    /// the log of the last one, which is its log as well.
+    pub(super) before: bool,
 }
 
 /// Reads the fate of `container` (empty: of the only one) off a pod whose uid
@@ -55,18 +58,18 @@ pub(super) fn fate(pod: &Value, uid: &str, container: &str) -> Fate {
     let exit = |ended: &Value| ended["exitCode"].as_i64();
     let state = &status["state"];
     if state["running"].is_object() {
-        return Fate::Runs(Run { restarts, exit: exit(before) });
+        return Fate::Runs(Run { restarts, exit: exit(before), before: true });
     }
     let ended = &state["terminated"];
     if ended.is_object() {
-        let run = Run { restarts, exit: exit(ended) };
+        let run = Run { restarts, exit: exit(ended), before: true };
         let spec = spec.map_or(&Value::Null, |(_, c)| c);
         let again = runs_again(pod, list, spec, run.exit);
         let reason = ended["reason"].as_str().unwrap_or_default().to_owned();
         return if again { Fate::Waits { reason, last: Some(run) } } else { Fate::Over(run) };
     }
     let reason = state["waiting"]["reason"].as_str().unwrap_or_default().to_owned();
-    let last = before.is_object().then(|| Run { restarts, exit: exit(before) });
+    let last = before.is_object().then(|| Run { restarts, exit: exit(before), before: false });
     Fate::Waits { reason, last }
 }
 
@@ -108,10 +111,10 @@ mod tests {
     #[test]
     fn which_instance_it_is() {
         let running = pod("Always", 3, &json!({"running": {}}));
-        assert_eq!(fate(&running, "u", "c"), Fate::Runs(Run { restarts: 3, exit: Some(7) }));
+        assert_eq!(fate(&running, "u", "c"), Fate::Runs(Run { restarts: 3, exit: Some(7), before: true }));
         assert_eq!(fate(&running, "another", "c"), Fate::Replaced);
         let waiting = pod("Always", 3, &json!({"waiting": {"reason": "CrashLoopBackOff"}}));
-        let last = Some(Run { restarts: 3, exit: Some(7) });
+        let last = Some(Run { restarts: 3, exit: Some(7), before: false });
         assert_eq!(fate(&waiting, "", ""), Fate::Waits { reason: "CrashLoopBackOff".into(), last });
         let pending = json!({"metadata": {}, "status": {"phase": "Pending"}});
         assert_eq!(fate(&pending, "u", "c"), Fate::Waits { reason: String::new(), last: None });

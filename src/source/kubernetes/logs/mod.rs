@@ -45,6 +45,8 @@ struct Log {
     cut: bool,
     /// The pod still said that the container runs on, right after its log had ended.
     asked_again: bool,
+    /// It was seen to run, or to wait: its end is news.
+    lived: bool,
     /// What was last said of a container that waits.
     waits: Option<String>,
     failures: u32,
@@ -68,6 +70,7 @@ pub(super) fn stream(
         ask: false,
         cut: false,
         asked_again: false,
+        lived: false,
         waits: None,
         failures: 0,
         over: false,
@@ -103,7 +106,7 @@ impl Log {
         self.failures += 1;
         match error {
             SourceError::NotFound { .. } if self.patient => {
-                self.end("the pod is gone");
+                self.end("the pod is gone", true);
                 return None;
             }
             // The container does not run (yet): the pod says why.
@@ -129,8 +132,8 @@ impl Log {
         self.ready.push_back(LogItem::Marker { at: self.seen.last, text: Text::new(text) });
     }
 
-    fn end(&mut self, why: &str) {
-        self.ready.push_back(LogItem::Ended(Text::new(why)));
+    fn end(&mut self, why: &str, news: bool) {
+        self.ready.push_back(LogItem::Ended { why: Text::new(why), news });
         self.over = true;
     }
 
@@ -184,24 +187,25 @@ impl Log {
         let pod = self.reader.object(&self.request.task).await;
         let pod = match pod {
             Err(SourceError::NotFound { .. }) => {
-                self.end("the pod is gone");
+                self.end("the pod is gone", true);
                 return Ok(());
             }
             pod => pod?,
         };
         let (run, waits) = match fate(&pod, self.request.uid.as_str(), self.request.container.as_str()) {
             Fate::Replaced => {
-                self.end("the pod is gone; another one has its name");
+                self.end("the pod is gone; another one has its name", true);
                 return Ok(());
             }
             Fate::Unknown => {
-                self.end("the pod has no such container");
+                self.end("the pod has no such container", true);
                 return Ok(());
             }
             Fate::Runs(run) => (Some(run), None),
             Fate::Waits { reason, last } => (last, Some(reason)),
             Fate::Over(run) if self.opened && !self.cut && !self.is_new(run) => {
-                self.end(&format!("the container ended{} and will not run again", exit_words(run)));
+                let news = self.lived;
+                self.end(&format!("the container ended{} and will not run again", exit_words(run)), news);
                 return Ok(());
             }
             Fate::Over(run) => (Some(run), None),
@@ -213,6 +217,7 @@ impl Log {
         if let Some(run) = run {
             self.request.restarts.get_or_insert(run.restarts);
         }
+        self.lived = true;
         match waits {
             // The rest of this instance's log.
             _ if self.cut => (self.ask, self.cut) = (false, false),
@@ -244,9 +249,15 @@ impl Log {
     async fn restarted(&mut self, run: Run) -> Result<(), SourceError> {
         let times = run.restarts.saturating_sub(self.request.restarts.unwrap_or(run.restarts));
         if self.opened {
-            self.rest_of_previous().await?;
-            let times = if times > 1 { format!(" {times} times") } else { String::new() };
-            self.mark(&format!("container restarted{times}{}", exit_words(run)));
+            if times > 1 {
+                // Of those that came and went between two looks only the last can be read.
+                let times = if times > 2 { format!(" {} times", times - 1) } else { String::new() };
+                self.mark(&format!("container restarted{times}"));
+            }
+            if run.before {
+                self.rest_of_previous().await?;
+            }
+            self.mark(&format!("container restarted{}", exit_words(run)));
         }
         self.request.restarts = Some(run.restarts);
         (self.ask, self.cut, self.asked_again, self.waits) = (false, false, false, None);
