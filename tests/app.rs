@@ -290,7 +290,7 @@ fn a_workload_s_log_follows_its_tasks_as_they_come_and_go() {
     let [Effect::MoreLogs { request, from: 2 }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(request.sources[2].label, "web-2-c/app");
     assert_eq!(desk.app.keep_up_logs(&desk.store, at(3)), [], "once");
-    assert!(desk.frame(100, 24).contains("-- web-2-c/app: is read from now on --"));
+    assert!(desk.frame(100, 24).contains("-- web-2-c is read from now on --"));
     // A task that is gone is read on for a while, for its last lines.
     let gone = request.sources[0].task.clone();
     desk.remove_task(&gone);
@@ -342,6 +342,78 @@ fn reading_a_range_again_takes_the_tasks_there_are_now() {
     let [Effect::Logs(request)] = &effects[..] else { panic!("{effects:?}") };
     let labels: Vec<_> = request.sources.iter().map(|s| s.label.to_string()).collect();
     assert_eq!(labels, ["web-1-b/app", "web-2-c/app"]);
+}
+
+/// The style of the first `text` on the screen after `after`.
+fn style_of(desk: &mut Desk, after: &str, text: &str) -> ratatui::style::Style {
+    let buffer = desk.buffer(160, 30);
+    let shown = quarterdeck::cli::export::text(&buffer);
+    for (y, line) in shown.lines().enumerate() {
+        let Some(from) = line.find(after) else { continue };
+        if let Some(at) = line[from + after.len()..].find(text) {
+            let x = line[..from + after.len() + at].chars().count();
+            return buffer[(u16::try_from(x).expect("a column"), u16::try_from(y).expect("a row"))].style();
+        }
+    }
+    panic!("no `{text}` after `{after}`:\n{shown}")
+}
+
+#[test]
+fn thresholds_colour_what_is_used() {
+    use quarterdeck::domain::{Threshold, Thresholds};
+    let limits = |warn, critical| Threshold { warn, critical };
+    let mut desk = Desk::new(small_fleet());
+    // node-a: 46 % of its CPU, 64 % of its memory; the whole: 23 % and 32 %.
+    for (keys, after, cpu, memory) in
+        [("2", "node-a", "46%", "64%"), ("6", "cpu ", "46%", "64%"), ("1", "test ", "23%", "32%")]
+    {
+        desk.app.settings.thresholds = Thresholds::default();
+        desk.press(keys);
+        let after_memory = if keys == "6" { "mem " } else { after };
+        let calm = (style_of(&mut desk, after, cpu), style_of(&mut desk, after_memory, memory));
+        desk.app.settings.thresholds = Thresholds { cpu: limits(20.0, 200.0), memory: limits(10.0, 30.0) };
+        let (warned, critical) = (style_of(&mut desk, after, cpu), style_of(&mut desk, after_memory, memory));
+        assert_ne!(calm.0, warned, "{keys}: CPU is warned of");
+        assert_ne!(calm.1, critical, "{keys}: memory is critical");
+        assert_ne!(warned, critical, "{keys}: each by its own limits");
+    }
+}
+
+#[test]
+fn a_log_is_read_from_as_long_ago_as_is_set() {
+    use quarterdeck::app::logs::Range;
+    let mut desk = Desk::new(small_fleet());
+    desk.app.settings.log_since = Some(900);
+    desk.press("3");
+    let effects = desk.press("l");
+    assert!(matches!(&effects[..], [Effect::Logs(r)] if r.range == Range::Since(900)), "{effects:?}");
+    let effects = desk.press("0");
+    assert!(matches!(&effects[..], [Effect::Logs(r)] if r.range == Range::Tail(200)), "{effects:?}");
+}
+
+#[test]
+fn what_is_read_only_has_a_badge_and_the_app_knows() {
+    use quarterdeck::domain::{Cluster, Orchestrator, Text};
+    use quarterdeck::store::{Body, Feed, Observation, SourceId};
+    let mut desk = Desk::new(small_fleet());
+    let id = support::fleet::cluster();
+    let badge = |desk: &mut Desk| desk.frame(100, 24).lines().next().is_some_and(|l| l.contains(" RO "));
+    assert!(!badge(&mut desk) && !desk.app.is_read_only(&desk.store, &id));
+    desk.app.settings.read_only = true;
+    assert!(badge(&mut desk) && desk.app.is_read_only(&desk.store, &id));
+    desk.app.settings.read_only = false;
+    let cluster = Cluster {
+        id: id.clone(),
+        orchestrator: Orchestrator::Kubernetes,
+        version: Text::new("v1.34.2"),
+        endpoint: Text::new("127.0.0.1:1"),
+        production: false,
+        read_only: true,
+    };
+    let source = SourceId { cluster: id.clone(), feed: Feed::Nodes };
+    desk.store.apply(Observation { source, at: now(), body: Body::Cluster(cluster) });
+    assert!(badge(&mut desk) && desk.app.is_read_only(&desk.store, &id));
+    assert!(desk.frame(100, 24).contains("test RO"), "on its line of the overview, too");
 }
 
 #[test]

@@ -99,12 +99,15 @@ impl LogState {
                 continue;
             }
             open += 1;
-            let created = store.tasks.get(&source.task).and_then(|t| t.created);
+            let task = store.tasks.get(&source.task);
+            let created = task.and_then(|t| t.created);
+            // Once for all containers of a task.
+            if let Some(t) = task.filter(|_| self.request.sources.iter().all(|s| s.uid != source.uid)) {
+                self.note(Some(now), u16::MAX, &format!("{} is read from now on", t.short_name()));
+            }
             source.from_start = created.is_some_and(|at| at >= self.opened - TimeDelta::seconds(5));
             self.request.sources.push(source);
             self.ended.push(None);
-            let number = u16::try_from(self.request.sources.len() - 1).unwrap_or(u16::MAX);
-            self.note(Some(now), number, "is read from now on");
         }
         let more = skipped > self.skipped_sources;
         self.skipped_sources = skipped;

@@ -73,6 +73,12 @@ pub(super) fn fate(pod: &Value, uid: &str, container: &str) -> Fate {
     Fate::Waits { reason, last }
 }
 
+/// True for an init container: that it is done is how every pod begins.
+pub(super) fn is_init(pod: &Value, container: &str) -> bool {
+    let list = pod["status"]["initContainerStatuses"].as_array();
+    !container.is_empty() && list.is_some_and(|all| all.iter().any(|c| c["name"] == container))
+}
+
 /// Whether the kubelet will start a container again that ended with `exit`.
 fn runs_again(pod: &Value, list: &str, spec: &Value, exit: Option<i64>) -> bool {
     let phase = pod["status"]["phase"].as_str().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use kube::client::Body;
 
-use self::fate::{Fate, Run, fate};
+use self::fate::{Fate, Run, fate, is_init};
 use self::seen::{Seen, second};
 use super::decode::Lines;
 use super::{Reader, client, paths};
@@ -204,7 +204,7 @@ impl Log {
             Fate::Runs(run) => (Some(run), None),
             Fate::Waits { reason, last } => (last, Some(reason)),
             Fate::Over(run) if self.opened && !self.cut && !self.is_new(run) => {
-                let news = self.lived;
+                let news = self.lived && !(run.exit == Some(0) && is_init(&pod, self.request.container.as_str()));
                 self.end(&format!("the container ended{} and will not run again", exit_words(run)), news);
                 return Ok(());
             }
