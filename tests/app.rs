@@ -1,6 +1,8 @@
 //! The app driven by keys as a user presses them: `press("j j d", ...)` and what
 //! comes of it, without a terminal or a source.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 use quarterdeck::app::table::{Scope, ViewKind};
@@ -324,7 +326,7 @@ fn too_many_containers_are_capped_and_the_page_says_so() {
     assert!(shown.contains("40 containers (10 more not read)"), "{shown}");
     // Whoever ends makes room for another.
     let first = request.sources[0].task.clone();
-    log_page(&mut desk).has_ended(0, quarterdeck::domain::Text::new("the pod is gone"), Some(None));
+    log_page(&mut desk).has_ended(0, &quarterdeck::domain::Text::new("the pod is gone"), None, true);
     desk.remove_task(&first);
     let effects = desk.app.keep_up_logs(&desk.store, now());
     assert!(matches!(&effects[..], [Effect::MoreLogs { from: 40, .. }]), "{effects:?}");

@@ -136,23 +136,21 @@ impl LogState {
         }
         for effect in &effects {
             if let Effect::EndLog { source, .. } = effect {
-                self.has_ended(*source, Text::new("the task is gone"), Some(Some(now)));
+                self.has_ended(*source, &Text::new("the task is gone"), Some(now), true);
             }
         }
         effects
     }
 
-    /// A source has no more to say. `news`: said between the lines, at that time or
-    /// after the newest line.
-    pub fn has_ended(&mut self, source: u16, why: Text, news: Option<Option<Timestamp>>) {
+    /// A source has no more to say. Where that is `news` it is said between the lines,
+    /// at the time `at` or after the newest line.
+    pub fn has_ended(&mut self, source: u16, why: &Text, at: Option<Timestamp>, news: bool) {
         let Some(place) = self.ended.get_mut(usize::from(source)).filter(|e| e.is_none()) else { return };
         *place = Some(why.clone());
         self.gone.remove(&source);
         // An empty page says why by itself, and of the run before nobody expects more.
-        if let Some(at) = news.filter(|_| !self.request.previous)
-            && (self.request.sources.len() > 1 || !self.buffer.lines().is_empty())
-        {
-            self.note(at, source, &why);
+        if news && !self.request.previous && (self.request.sources.len() > 1 || !self.buffer.lines().is_empty()) {
+            self.note(at, source, why);
         }
     }
 }

@@ -68,7 +68,7 @@ fn log_file(state: &std::path::Path, level: crate::config::LogLevel, f: &mut Fin
     let exists = if file.exists() { "" } else { ", not written yet" };
     match level {
         crate::config::LogLevel::Off => {
-            f.note("log", "off", "QUARTERDECK_LOG=info, or `log` in the settings, writes one")
+            f.note("log", "off", "QUARTERDECK_LOG=info, or `log` in the settings, writes one");
         }
         level => f.good("log", &format!("{} (level {}{exists})", file.display(), level.word())),
     }

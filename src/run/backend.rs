@@ -93,7 +93,7 @@ pub fn take(app: &mut App, reply: Reply, _now: Timestamp) {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
                 state.answered = true;
                 let last = state.buffer.lines().iter().rev().find(|l| l.source == source).and_then(|l| l.at);
-                state.has_ended(source, why, news.then_some(last));
+                state.has_ended(source, &why, last, news);
             }
         }
     }

@@ -291,7 +291,7 @@ mod tests {
             tx.try_send(n).unwrap();
         }
         let mut taken = 0;
-        drain(0, &mut rx, Duration::from_secs(60), |_| taken += 1);
+        drain(0, &mut rx, Duration::from_mins(1), |_| taken += 1);
         assert_eq!(taken, 9);
     }
 }

@@ -201,14 +201,13 @@ impl Log {
                 self.end("the pod has no such container", true);
                 return Ok(());
             }
-            Fate::Runs(run) => (Some(run), None),
             Fate::Waits { reason, last } => (last, Some(reason)),
             Fate::Over(run) if self.opened && !self.cut && !self.is_new(run) => {
                 let news = self.lived && !(run.exit == Some(0) && is_init(&pod, self.request.container.as_str()));
                 self.end(&format!("the container ended{} and will not run again", exit_words(run)), news);
                 return Ok(());
             }
-            Fate::Over(run) => (Some(run), None),
+            Fate::Runs(run) | Fate::Over(run) => (Some(run), None),
         };
         if let Some(run) = run.filter(|run| self.is_new(*run)) {
             self.restarted(run).await?;
