@@ -144,6 +144,27 @@ fn the_console_writes_its_own_log_without_secrets_and_a_demo_does_not() {
 }
 
 #[test]
+fn a_workload_s_log_follows_a_rollout_and_its_crashes() {
+    let mut pty = Pty::start(&["--demo", "bad-deploy"], &[], 160, 40);
+    pty.shows("live");
+    pty.send("4");
+    pty.shows("KIND");
+    pty.send("/payments");
+    pty.wait_for("its first row", |s| cursor_row(s).is_some_and(|r| r.contains("payments deploy")));
+    pty.send(ENTER);
+    pty.hides("age<1h");
+    pty.send("l");
+    pty.shows("following");
+    // Markers stay where nothing else does.
+    pty.send("/no-line-has-this");
+    pty.send(ENTER);
+    pty.shows("-/0");
+    pty.shows("is read from now on --");
+    pty.shows("container exited (exit 1), waiting for its restart --");
+    pty.shows("container restarted (exit 1) --");
+}
+
+#[test]
 fn any_size_is_survived() {
     let mut pty = demo();
     for (cols, rows) in [(20, 6), (10, 3), (2, 2), (200, 50), (20, 6), (120, 40)] {

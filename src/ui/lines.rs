@@ -6,7 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::Painter;
-use crate::domain::{Line, Span, Tone};
+use crate::domain::{Line, Tone};
 use crate::view::logs::wrap;
 
 /// One line into the first row of `area`; a text that is too long ends in an ellipsis.
@@ -63,37 +63,42 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
     rows.into_iter().enumerate().map(line).collect()
 }
 
-/// A line of a text in rows of at most `width` columns: its value goes on below
-/// where it begins, as long as that leaves at least half the width.
+/// A line of a text in rows of at most `width` columns, broken between words
+/// where there are any: its last value goes on below where it begins, or, where
+/// that is too far right, below the first one.
 #[must_use]
 pub fn hung(text: &Line, width: usize) -> Vec<Line> {
     let Some((last, before)) = text.spans.split_last() else { return vec![text.clone()] };
     let start: usize = before.iter().map(|s| s.text.width()).sum();
-    let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
     if start + last.text.width() <= width {
         return vec![text.clone()];
     }
-    let name = before.first().map_or(0, |s| s.text.width());
-    let indent = [start + own, name, 2].into_iter().find(|n| *n <= width / 2).unwrap_or(0);
-    if indent == start + own {
-        // The value's own indent counts as what is before it.
-        let (lead, value) = last.text.split_at(own);
-        let mut spans = before.to_vec();
-        spans.push(Span { text: lead.to_owned(), tone: last.tone });
-        spans.push(Span { text: value.to_owned(), tone: last.tone });
-        return fold(&Line { spans }, width);
+    if start >= width {
+        return wrap(&text.spans, width).into_iter().map(|spans| Line { spans }).collect();
     }
-    // Several values in a row: the first row as it comes, then what is left.
-    let mut rows = wrap(&text.spans, width).into_iter();
-    let Some(first) = rows.next() else { return Vec::new() };
-    let mut out = vec![Line { spans: first }];
-    let rest: Vec<Span> = rows.flatten().collect();
-    for spans in wrap(&rest, width - indent) {
-        let mut line = Line::new().with(" ".repeat(indent), Tone::Plain);
-        line.spans.extend(spans);
-        out.push(line);
+    let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
+    let first = before.first().map_or(0, |s| s.text.width());
+    let indent = [start + own, first, 2].into_iter().find(|n| *n <= width / 2).unwrap_or(0);
+    let mut rows: Vec<String> = vec![String::new()];
+    let mut room = width - start;
+    for word in last.text.split_inclusive(' ').flat_map(|word| pieces(word, width - indent)) {
+        let used = rows.last().map_or(0, |r| r.width());
+        // A word that fits no row is broken where the first one ends, not put below a blank one.
+        if used + word.trim_end().width() > room && (used > own || rows.len() > 1 || room < width - indent) {
+            rows.push(String::new());
+            room = width - indent;
+        }
+        if let Some(row) = rows.last_mut().filter(|r| !r.is_empty() || !word.trim().is_empty() || own > 0) {
+            row.push_str(word);
+        }
     }
-    out
+    let line = |(i, row): (usize, String)| {
+        let mut out =
+            if i == 0 { Line { spans: before.to_vec() } } else { Line::new().with(" ".repeat(indent), Tone::Plain) };
+        out.push(row, last.tone);
+        out
+    };
+    rows.into_iter().enumerate().map(line).collect()
 }
 
 /// A word in pieces of at most `width` columns.
@@ -151,7 +156,7 @@ pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::{cut, hung};
-    use crate::domain::{Line, Tone};
+    use crate::domain::{Line, Span, Tone};
 
     fn rows(line: &Line, width: usize) -> Vec<String> {
         hung(line, width).iter().map(|l| l.text().trim_end().to_owned()).collect()
@@ -175,11 +180,26 @@ mod tests {
             .with("Ready     ", Tone::Key)
             .with("False         ", Tone::Warning)
             .with("containers with unready status", Tone::Dim);
-        let rows = rows(&line, 30);
-        assert!(rows.len() > 1 && rows[1..].iter().all(|r| r.starts_with("          ")), "{rows:?}");
-        assert!(rows.iter().all(|r| r.len() <= 30), "{rows:?}");
-        let all: String = rows.join("").split_whitespace().collect();
-        assert_eq!(all, "ReadyFalsecontainerswithunreadystatus");
+        let below = ["Ready     False", "          containers with", "          unready status"];
+        assert_eq!(rows(&line, 30), below);
+        let first = ["Ready     False         containers with", "          unready status"];
+        assert_eq!(rows(&line, 40), first);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn hung_lines_fit_and_lose_nothing(a in "[a-z ]{0,30}", b in "[a-zé日 -]{0,80}", width in 1_usize..60) {
+            let span = |text: &str, tone| Span { text: text.to_owned(), tone };
+            let line = Line { spans: vec![span(&a, Tone::Key), span(&b, Tone::Plain)] };
+            let rows = hung(&line, width);
+            let solid = |text: String| text.split_whitespace().collect::<String>();
+            proptest::prop_assert_eq!(solid(rows.iter().map(Line::text).collect()), solid(line.text()));
+            for row in rows {
+                // A wide character fits no single column.
+                let row = row.text();
+                proptest::prop_assert!(unicode_width::UnicodeWidthStr::width(row.trim_end()) <= width.max(2), "{:?}", row);
+            }
+        }
     }
 
     #[test]
