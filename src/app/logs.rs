@@ -416,8 +416,8 @@ impl LogState {
         let kept = |range: std::ops::RangeInclusive<usize>| {
             range.filter(|i| lines.get(*i).is_some_and(|l| self.keeps(l))).count()
         };
-        // Wrapped lines take more rows: half a page is surely on the screen.
-        let page = if self.wrap { self.height / 2 } else { self.height }.max(1);
+        // Wrapped lines take several rows each: a few of them are surely on the screen.
+        let page = if self.wrap { self.height / 4 } else { self.height }.max(1);
         let anchor = if index <= bottom && kept(index..=bottom) <= page {
             bottom
         } else {
