@@ -131,6 +131,7 @@ commands! {
     LogFullScreen, "log-full-screen", Logs, Safe, "full screen", "Hide header and hints around the log.";
     LogNextMatch, "log-next-match", Logs, Safe, "next match", "Go to the next match.";
     LogPreviousMatch, "log-previous-match", Logs, Safe, "prev. match", "Go to the previous match.";
+    LogAllLines, "log-all-lines", Logs, Safe, "all lines", "Show all lines with what was found highlighted, or only the lines that have it.";
     LogContainer, "log-container", Logs, Safe, "container", "Show one container after the other, then all again.";
 }
 

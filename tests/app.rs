@@ -1,6 +1,8 @@
 //! The app driven by keys as a user presses them: `press("j j d", ...)` and what
 //! comes of it, without a terminal or a source.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod support;
 
 use quarterdeck::app::table::{Scope, ViewKind};
@@ -214,6 +216,206 @@ fn logs_follow_hold_and_filter() {
     desk.press("G / 1 5 enter");
     let shown = desk.frame(80, 24);
     assert!(shown.contains("line 159 red") && shown.contains("line 15 red") && !shown.contains("line 160"), "{shown}");
+}
+
+fn log_page(desk: &mut Desk) -> &mut quarterdeck::app::logs::LogState {
+    let Some(Page::Logs(logs)) = desk.app.stack.last_mut() else { panic!("no log page") };
+    logs
+}
+
+#[test]
+fn matches_in_logs_are_walked_highlighted_and_counted() {
+    use quarterdeck::domain::line::parse_sgr;
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 l");
+    for i in 0..200 {
+        let text = if i % 10 == 7 { format!("line {i} failed") } else { format!("line {i} fine") };
+        log_page(&mut desk).buffer.push(Some(now()), 0, parse_sgr(&text), false);
+    }
+    desk.press("n");
+    assert!(desk.frame(120, 30).contains("nothing is looked for"));
+    desk.press("/ f a i l enter");
+    let shown = desk.frame(120, 30);
+    assert!(shown.contains("only lines with fail -/20") && !shown.contains("fine"), "{shown}");
+    desk.press("N");
+    assert!(desk.frame(120, 30).contains("fail 20/20"), "the last on the screen");
+    desk.press("N N");
+    assert!(desk.frame(120, 30).contains("fail 18/20"));
+    desk.press("n n n");
+    assert!(desk.frame(120, 30).contains("fail 1/20"), "around the end");
+    // All lines: the match that was gone to stays on the screen, with those around it.
+    desk.press("N N &");
+    let shown = desk.frame(120, 30);
+    assert!(shown.contains("search fail 19/20") && shown.contains("line 187 failed"), "{shown}");
+    assert!(shown.contains("line 186 fine") && shown.contains("line 188 fine"), "{shown}");
+    desk.press("N N N N N N N N N N");
+    let shown = desk.frame(120, 30);
+    assert!(shown.contains("search fail 9/20") && shown.contains("line 87 failed"), "{shown}");
+    // It looks different from the other matches, also without colours.
+    let buffer = desk.buffer(120, 30);
+    let style = |line: &str| {
+        let shown = quarterdeck::cli::export::text(&buffer);
+        let y = shown.lines().position(|l| l.contains(line)).expect(line);
+        let x = shown.lines().nth(y).and_then(|l| l.find("fail")).expect(line);
+        buffer[(u16::try_from(x).expect("a column"), u16::try_from(y).expect("a row"))].style()
+    };
+    assert_ne!(style("line 87 failed"), style("line 97 failed"));
+    desk.press("&");
+    assert!(!desk.frame(120, 30).contains("fine"));
+    desk.press("esc");
+    assert!(desk.frame(120, 30).contains("fine"), "escape looks for nothing any more");
+}
+
+#[test]
+fn matches_are_counted_as_lines_come_and_go() {
+    use quarterdeck::domain::line::parse_sgr;
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 l / x enter");
+    let logs = log_page(&mut desk);
+    for i in 0..40_000 {
+        logs.buffer.push(Some(now()), 0, parse_sgr(if i % 2 == 0 { "x" } else { "y" }), false);
+    }
+    assert!(logs.buffer.dropped() > 0);
+    assert_eq!(logs.buffer.hits(), logs.buffer.lines().iter().filter(|l| l.text() == "x").count());
+    logs.set_filter("!x").expect("a filter");
+    assert_eq!(logs.buffer.hits(), logs.buffer.lines().iter().filter(|l| l.text() == "y").count());
+}
+
+#[test]
+fn a_workload_s_log_follows_its_tasks_as_they_come_and_go() {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("4 j l");
+    let at = |secs| now() + chrono::TimeDelta::seconds(secs);
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(1)), [], "nothing has changed");
+    desk.add_task("web-2-c", "Running");
+    let effects = desk.app.keep_up_logs(&desk.store, at(2));
+    let [Effect::MoreLogs { request, from: 2 }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(request.sources[2].label, "web-2-c/app");
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(3)), [], "once");
+    assert!(desk.frame(100, 24).contains("-- web-2-c is read from now on --"));
+    // A task that is gone is read on for a while, for its last lines.
+    let gone = request.sources[0].task.clone();
+    desk.remove_task(&gone);
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(4)), []);
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(13)), []);
+    let page = log_page(&mut desk).page;
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(14)), [Effect::EndLog { page, source: 0 }]);
+    assert_eq!(desk.app.keep_up_logs(&desk.store, at(15)), []);
+    let shown = desk.frame(100, 24);
+    assert!(shown.contains("-- web-1-a/app: the task is gone --") && shown.contains("2 containers"), "{shown}");
+    // Another task of the same name is another source.
+    let mut again = support::fleet::task("web-2-c", "web", "node-a", "Running", quarterdeck::domain::Health::Ok);
+    again.uid = quarterdeck::domain::Text::new("another");
+    desk.put_task(again);
+    let effects = desk.app.keep_up_logs(&desk.store, at(16));
+    assert!(matches!(&effects[..], [Effect::MoreLogs { from: 3, .. }]), "{effects:?}");
+}
+
+#[test]
+fn too_many_containers_are_capped_and_the_page_says_so() {
+    let mut desk = Desk::new(small_fleet());
+    for i in 0..48 {
+        desk.add_task(&format!("web-3-{i:02}"), "Running");
+    }
+    desk.press("4 j");
+    let effects = desk.press("l");
+    let [Effect::Logs(request)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(request.sources.len(), 40);
+    let shown = desk.frame(120, 24);
+    assert!(shown.contains("50 containers: 40 are read, the most at once"), "{shown}");
+    assert!(shown.contains("40 containers (10 more not read)"), "{shown}");
+    // Whoever ends makes room for another.
+    let first = request.sources[0].task.clone();
+    log_page(&mut desk).has_ended(0, &quarterdeck::domain::Text::new("the pod is gone"), None, true);
+    desk.remove_task(&first);
+    let effects = desk.app.keep_up_logs(&desk.store, now());
+    assert!(matches!(&effects[..], [Effect::MoreLogs { from: 40, .. }]), "{effects:?}");
+    assert!(desk.frame(120, 24).contains("40 containers (9 more not read)"));
+}
+
+#[test]
+fn reading_a_range_again_takes_the_tasks_there_are_now() {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("4 j l");
+    let old = log_page(&mut desk).request.sources[0].task.clone();
+    desk.remove_task(&old);
+    desk.add_task("web-2-c", "Running");
+    let effects = desk.press("3");
+    let [Effect::Logs(request)] = &effects[..] else { panic!("{effects:?}") };
+    let labels: Vec<_> = request.sources.iter().map(|s| s.label.to_string()).collect();
+    assert_eq!(labels, ["web-1-b/app", "web-2-c/app"]);
+}
+
+/// The style of the first `text` on the screen after `after`.
+fn style_of(desk: &mut Desk, after: &str, text: &str) -> ratatui::style::Style {
+    let buffer = desk.buffer(160, 30);
+    let shown = quarterdeck::cli::export::text(&buffer);
+    for (y, line) in shown.lines().enumerate() {
+        let Some(from) = line.find(after) else { continue };
+        if let Some(at) = line[from + after.len()..].find(text) {
+            let x = line[..from + after.len() + at].chars().count();
+            return buffer[(u16::try_from(x).expect("a column"), u16::try_from(y).expect("a row"))].style();
+        }
+    }
+    panic!("no `{text}` after `{after}`:\n{shown}")
+}
+
+#[test]
+fn thresholds_colour_what_is_used() {
+    use quarterdeck::domain::{Threshold, Thresholds};
+    let limits = |warn, critical| Threshold { warn, critical };
+    let mut desk = Desk::new(small_fleet());
+    // node-a: 46 % of its CPU, 64 % of its memory; the whole: 23 % and 32 %.
+    for (keys, after, cpu, memory) in
+        [("2", "node-a", "46%", "64%"), ("6", "cpu ", "46%", "64%"), ("1", "test ", "23%", "32%")]
+    {
+        desk.app.settings.thresholds = Thresholds::default();
+        desk.press(keys);
+        let after_memory = if keys == "6" { "mem " } else { after };
+        let calm = (style_of(&mut desk, after, cpu), style_of(&mut desk, after_memory, memory));
+        desk.app.settings.thresholds = Thresholds { cpu: limits(20.0, 200.0), memory: limits(10.0, 30.0) };
+        let (warned, critical) = (style_of(&mut desk, after, cpu), style_of(&mut desk, after_memory, memory));
+        assert_ne!(calm.0, warned, "{keys}: CPU is warned of");
+        assert_ne!(calm.1, critical, "{keys}: memory is critical");
+        assert_ne!(warned, critical, "{keys}: each by its own limits");
+    }
+}
+
+#[test]
+fn a_log_is_read_from_as_long_ago_as_is_set() {
+    use quarterdeck::app::logs::Range;
+    let mut desk = Desk::new(small_fleet());
+    desk.app.settings.log_since = Some(900);
+    desk.press("3");
+    let effects = desk.press("l");
+    assert!(matches!(&effects[..], [Effect::Logs(r)] if r.range == Range::Since(900)), "{effects:?}");
+    let effects = desk.press("0");
+    assert!(matches!(&effects[..], [Effect::Logs(r)] if r.range == Range::Tail(200)), "{effects:?}");
+}
+
+#[test]
+fn what_is_read_only_has_a_badge_and_the_app_knows() {
+    use quarterdeck::domain::{Cluster, Orchestrator, Text};
+    use quarterdeck::store::{Body, Feed, Observation, SourceId};
+    let mut desk = Desk::new(small_fleet());
+    let id = support::fleet::cluster();
+    let badge = |desk: &mut Desk| desk.frame(100, 24).lines().next().is_some_and(|l| l.contains(" RO "));
+    assert!(!badge(&mut desk) && !desk.app.is_read_only(&desk.store, &id));
+    desk.app.settings.read_only = true;
+    assert!(badge(&mut desk) && desk.app.is_read_only(&desk.store, &id));
+    desk.app.settings.read_only = false;
+    let cluster = Cluster {
+        id: id.clone(),
+        orchestrator: Orchestrator::Kubernetes,
+        version: Text::new("v1.34.2"),
+        endpoint: Text::new("127.0.0.1:1"),
+        production: false,
+        read_only: true,
+    };
+    let source = SourceId { cluster: id.clone(), feed: Feed::Nodes };
+    desk.store.apply(Observation { source, at: now(), body: Body::Cluster(cluster) });
+    assert!(badge(&mut desk) && desk.app.is_read_only(&desk.store, &id));
+    assert!(desk.frame(100, 24).contains("test RO"), "on its line of the overview, too");
 }
 
 #[test]

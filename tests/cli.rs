@@ -112,3 +112,45 @@ fn keys_themes_completions_and_the_man_page() {
     assert!(text(&quarterdeck(&["completions", "bash"])).contains("_quarterdeck"));
     assert!(text(&quarterdeck(&["man"])).contains(".TH"));
 }
+
+#[test]
+fn help_has_a_line_for_each_command_and_ends_with_examples() {
+    for flag in ["-h", "--help"] {
+        let help = text(&quarterdeck(&[flag]));
+        let after = help.split_once("Commands:\n").expect("commands").1;
+        let commands: Vec<&str> = after.lines().take_while(|l| !l.is_empty()).collect();
+        let names: Vec<&str> = commands.iter().filter_map(|l| l.split_whitespace().next()).collect();
+        let order = ["status", "snapshot", "doctor", "config", "keys", "themes", "sim", "completions", "man", "help"];
+        assert_eq!(names, order, "one line each, in order of use: {help}");
+        assert!(commands.iter().all(|l| l.len() <= 80), "{help}");
+        let examples = help.split_once("Examples:\n").expect("examples").1;
+        assert!(examples.trim().lines().all(|l| l.trim_start().starts_with("quarterdeck")), "{help}");
+    }
+}
+
+#[test]
+fn every_setting_that_is_shown_is_heeded() {
+    // The state directory and the level of the log, as doctor tells them.
+    let home = tempfile::tempdir().expect("a directory");
+    let config = home.path().join("c.toml");
+    std::fs::write(&config, "log = \"debug\"\n[state]\ndir = \"~/here\"\n").expect("a file");
+    let out = Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(["doctor", "--config"])
+        .arg(&config)
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .expect("it runs");
+    let log = home.path().join("here/quarterdeck.log");
+    let told = format!("{} (level debug, not written yet)", log.display());
+    assert!(text(&out).contains(&told), "{told} in:\n{}", text(&out));
+    // A demo writes nothing there.
+    let out = Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(["doctor", "--demo"])
+        .env_clear()
+        .env("HOME", home.path())
+        .env("QUARTERDECK_STATE_DIR", home.path().join("not-here"))
+        .output()
+        .expect("it runs");
+    assert!(!text(&out).contains("not-here"), "{}", text(&out));
+}

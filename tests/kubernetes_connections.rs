@@ -146,6 +146,7 @@ fn spec(name: &str, cluster: &str, user: &str) -> ClusterSpec {
         kubeconfig: Kubeconfig::Inline(yaml),
         namespace: None,
         production: false,
+        read_only: false,
         metrics_interval: Duration::from_secs(30),
         silence: quarterdeck::source::kubernetes::SILENCE,
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use quarterdeck::clock::{self, Clock};
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
-use quarterdeck::source::LogStream;
 use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, Sources};
+use quarterdeck::source::{LogItem, LogStream};
 use quarterdeck::store::observation::{Body, Feed, Observation, Rows};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -78,6 +78,8 @@ struct Shared {
     /// The script is of a log, not of the watch.
     log: std::sync::atomic::AtomicBool,
     script: Mutex<VecDeque<Reply>>,
+    /// What is said of the pod, one after the other; the last again and again.
+    pod: Mutex<VecDeque<Reply>>,
     asked: Mutex<Vec<(Instant, String)>>,
 }
 
@@ -136,11 +138,12 @@ async fn answer(mut socket: TcpStream, shared: Arc<Shared>) {
         let next = shared.script.lock().unwrap().pop_front();
         next.unwrap_or_else(|| stream(&[], Then::Hang))
     } else if target.ends_with("/pods/p") {
-        let asked = shared.asked.lock().unwrap().len();
-        let state = if asked < 2 { "running" } else { "terminated" };
-        whole(&format!(
-            r#"{{"metadata":{{"name":"p","managedFields":[1]}},"status":{{"containerStatuses":[{{"name":"c","state":{{"{state}":{{}}}}}}]}}}}"#
-        ))
+        let mut pod = shared.pod.lock().unwrap();
+        let next = pod.pop_front().expect("the test says what the pod is like");
+        if pod.is_empty() {
+            pod.push_back(Reply { status: next.status, header: "", chunks: next.chunks.clone(), then: Then::Finish });
+        }
+        next
     } else if target.starts_with("/apis/metrics.k8s.io") {
         refuse(404, "")
     } else {
@@ -188,6 +191,7 @@ impl Console {
             kubeconfig: Kubeconfig::Inline(yaml),
             namespace: None,
             production: false,
+            read_only: false,
             metrics_interval: Duration::from_secs(30),
             silence,
         };
@@ -467,9 +471,149 @@ async fn unreachable_then_up() {
     console.until("the list", |s| has(s, "synced")).await;
 }
 
+/// A pod whose container was restarted so often, is in this state, and ended with 1 before.
+fn pod(restarts: u32, state: &str) -> Reply {
+    whole(&format!(
+        r#"{{"metadata":{{"name":"p","uid":"u","managedFields":[1]}},"spec":{{"containers":[{{"name":"c"}}]}},"status":{{"containerStatuses":[{{"name":"c","restartCount":{restarts},"state":{state},"lastState":{{"terminated":{{"exitCode":1}}}}}}]}}}}"#
+    ))
+}
+
+const RUNS: &str = r#"{"running":{}}"#;
+const BACKS_OFF: &str = r#"{"waiting":{"reason":"CrashLoopBackOff"}}"#;
+const COMPLETED: &str =
+    r#"{"terminated":{"exitCode":0}}}],"phase":"Succeeded","initContainerStatuses":[{"name":"i","state":{}"#;
+
+fn line(second: u32, text: &str) -> String {
+    format!("2026-01-02T03:04:0{second}Z {text}")
+}
+
+fn told(item: LogItem) -> String {
+    match item {
+        LogItem::Line(line) => line.raw,
+        LogItem::Marker { text, .. } => format!("-- {text}"),
+        LogItem::Ended { why, .. } => format!("== {why}"),
+    }
+}
+
+/// Everything that following the log of pod `p` brings, until it ends.
+async fn followed(log: Vec<Reply>, pods: Vec<Reply>) -> (Vec<String>, Vec<String>) {
+    let server = Server::start(log).await;
+    server.shared.log.store(true, std::sync::atomic::Ordering::Relaxed);
+    server.shared.pod.lock().unwrap().extend(pods);
+    let console = Console::open(server.address);
+    let cluster = ClusterId::new("x");
+    let reader = console.sources.reader(&cluster).expect("x is read");
+    let request = LogStream {
+        task: ObjectId { cluster, kind: Kind::Task, namespace: Text::new("web"), name: Text::new("p") },
+        container: Text::new("c"),
+        follow: true,
+        since_secs: None,
+        tail: Some(10),
+        previous: false,
+        uid: Text::new("u"),
+        restarts: Some(0),
+    };
+    let items = reader.logs(request).map(|i| i.map_or_else(|e| format!("!! {e}"), told)).collect::<Vec<_>>();
+    let items = tokio::time::timeout(DEADLINE, items).await.expect("the log ends");
+    (items, server.asked().into_iter().map(|(_, path)| path).collect())
+}
+
+#[tokio::test]
+async fn a_followed_log_goes_on_with_the_restarted_container() {
+    let mut cut = stream(&[line(1, "one"), line(2, "two")], Then::Cut);
+    cut.chunks.push("2026-01-02T03:04:02Z last wo".to_owned());
+    let (items, asked) = followed(
+        vec![
+            cut,
+            stream(&[line(2, "two"), line(2, "last words")], Then::Finish),
+            stream(&[line(4, "new"), line(5, "newer")], Then::Finish),
+        ],
+        vec![pod(1, RUNS), refuse(404, "")],
+    )
+    .await;
+    // What the first instance said last, after the cut, is not lost.
+    let restarted = "-- container restarted (exit 1)";
+    assert_eq!(items, ["one", "two", "last words", restarted, "new", "newer", "== the pod is gone"]);
+    assert!(asked.iter().any(|a| a.contains("previous=true") && a.contains("sinceTime=")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_followed_log_waits_for_a_crashing_container_and_says_so() {
+    let (items, asked) = followed(
+        vec![
+            stream(&[line(1, "one")], Then::Finish),
+            stream(&[line(1, "one"), line(1, "last words")], Then::Finish),
+            stream(&[line(3, "two")], Then::Finish),
+        ],
+        vec![pod(0, BACKS_OFF), pod(0, BACKS_OFF), pod(1, RUNS), pod(1, COMPLETED)],
+    )
+    .await;
+    let waits = "-- container exited (exit 1), waiting for its restart";
+    let restarted = "-- container restarted (exit 1)";
+    let over = "== the container ended (exit 0) and will not run again";
+    assert_eq!(items, ["one", waits, "last words", restarted, "two", over]);
+    assert!(asked[1].contains("previous=true") && !asked[1].contains("follow"), "{asked:?}");
+    assert!(asked[2].contains("follow=true") && asked[2].contains("sinceTime=2026-01-02T03%3A04%3A01Z"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_instance_that_came_and_went_between_two_looks_has_its_lines_after_the_marker() {
+    let (items, asked) = followed(
+        vec![
+            stream(&[line(1, "one")], Then::Finish),
+            // Of a container that waits, "previous" would be this same log.
+            stream(&[line(3, "two")], Then::Finish),
+            stream(&[line(5, "three")], Then::Finish),
+            stream(&[line(7, "four")], Then::Finish),
+        ],
+        vec![pod(1, BACKS_OFF), pod(1, BACKS_OFF), pod(3, RUNS), refuse(404, "")],
+    )
+    .await;
+    let restarted = "-- container restarted (exit 1)";
+    let waits = "-- container exited (exit 1), waiting for its restart";
+    let twice = "-- container restarted";
+    assert_eq!(items, ["one", restarted, "two", waits, twice, "three", restarted, "four", "== the pod is gone"]);
+    let previous: Vec<bool> = asked.iter().map(|a| a.contains("previous=true")).collect();
+    assert_eq!(previous, [false, false, true, false]);
+}
+
+#[tokio::test]
+async fn a_followed_log_waits_for_a_container_that_has_not_begun() {
+    let pending = |reason: &str| {
+        whole(&format!(
+            r#"{{"metadata":{{"uid":"u"}},"spec":{{"containers":[{{"name":"c"}}]}},"status":{{"containerStatuses":[{{"name":"c","state":{{"waiting":{{"reason":"{reason}"}}}}}}]}}}}"#
+        ))
+    };
+    let (items, _) = followed(
+        vec![refuse(400, ""), stream(&[line(1, "one")], Then::Finish)],
+        vec![pending("ContainerCreating"), pending("ErrImagePull"), pod(0, RUNS), refuse(404, "")],
+    )
+    .await;
+    assert_eq!(items, ["-- container is waiting: ErrImagePull", "one", "== the pod is gone"]);
+}
+
+#[tokio::test]
+async fn another_pod_of_the_same_name_is_not_taken_for_it() {
+    let other = whole(r#"{"metadata":{"name":"p","uid":"another"},"status":{}}"#);
+    let (items, _) = followed(vec![stream(&[line(1, "one")], Then::Finish)], vec![other]).await;
+    assert_eq!(items, ["one", "== the pod is gone; another one has its name"]);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_for_a_while_does_not_end_a_followed_log() {
+    let mut log = vec![stream(&[line(1, "one")], Then::Cut)];
+    log.extend((0..4).map(|_| refuse(503, "")));
+    log.push(stream(&[line(1, "one"), line(2, "two")], Then::Finish));
+    let mut pods: Vec<Reply> = (0..5).map(|_| pod(0, RUNS)).collect();
+    pods.push(refuse(404, ""));
+    let (items, _) = followed(log, pods).await;
+    assert_eq!(items[0], "one");
+    assert!(items[1].starts_with("-- reading was cut: ") && items[1].contains("scripted 503"), "{items:?}");
+    assert_eq!(items[2..], ["two", "== the pod is gone"]);
+}
+
 #[tokio::test]
 async fn a_followed_log_survives_a_cut_without_repeating_lines() {
-    let line = |second: u32, text: &str| format!("2026-01-02T03:04:0{second}Z {text}");
     let mut first = stream(&[line(1, "one"), line(2, "two"), line(2, "two again")], Then::Cut);
     first.chunks.push("2026-01-02T03:04:03Z thr".to_owned());
     let server = Server::start(vec![
@@ -478,6 +622,7 @@ async fn a_followed_log_survives_a_cut_without_repeating_lines() {
     ])
     .await;
     server.shared.log.store(true, std::sync::atomic::Ordering::Relaxed);
+    server.shared.pod.lock().unwrap().push_back(pod(0, COMPLETED));
     let console = Console::open(server.address);
     let cluster = ClusterId::new("x");
     let reader = console.sources.reader(&cluster).expect("x is read");
@@ -489,9 +634,12 @@ async fn a_followed_log_survives_a_cut_without_repeating_lines() {
         since_secs: None,
         tail: Some(10),
         previous: false,
+        uid: Text::empty(),
+        restarts: None,
     };
-    let lines = tokio::time::timeout(DEADLINE, reader.logs(request).map(|l| l.unwrap().raw).collect::<Vec<_>>());
-    assert_eq!(lines.await.unwrap(), ["one", "two", "two again", "three \u{1b}[31mred"]);
+    let lines = tokio::time::timeout(DEADLINE, reader.logs(request).map(|l| told(l.unwrap())).collect::<Vec<_>>());
+    let ended = "== the container ended (exit 0) and will not run again";
+    assert_eq!(lines.await.unwrap(), ["one", "two", "two again", "three \u{1b}[31mred", ended]);
     let pod = reader.object(&task).await.unwrap();
     assert!(pod["metadata"].get("managedFields").is_none());
     assert_eq!(reader.version().await.unwrap(), "v1.99.0");

@@ -104,6 +104,7 @@ async fn counts_equal_kubectl_s_before_and_after_the_server_is_gone() {
         kubeconfig: Kubeconfig::File(state.join("kubeconfig")),
         namespace: None,
         production: false,
+        read_only: false,
         metrics_interval: Duration::from_secs(30),
         silence: quarterdeck::source::kubernetes::SILENCE,
     };

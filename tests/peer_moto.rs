@@ -101,6 +101,7 @@ async fn read(endpoint: String, first_task: &str) {
         cluster: "shop".to_owned(),
         account,
         production: false,
+        read_only: false,
         interval: Duration::from_secs(2),
     };
     let (tx, mut rx) = mpsc::channel(256);
@@ -132,6 +133,8 @@ async fn read(endpoint: String, first_task: &str) {
         since_secs: None,
         tail: Some(5),
         previous: false,
+        uid: Text::empty(),
+        restarts: None,
     };
     let (out, mut chunks) = mpsc::channel(16);
     let reader = sources.reader(&id).expect("a reader");

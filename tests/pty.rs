@@ -110,6 +110,61 @@ fn logs_appear_and_are_followed() {
 }
 
 #[test]
+fn the_console_writes_its_own_log_without_secrets_and_a_demo_does_not() {
+    let state = tempfile::tempdir().expect("a directory");
+    let dir = state.path().display().to_string();
+    let config = state.path().join("kubeconfig");
+    let yaml = "apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{name: here, context: {cluster: x, user: x}}]\n\
+        clusters: [{name: x, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: x, user: {token: s3cr3t}}]\n";
+    std::fs::write(&config, yaml).expect("a kubeconfig");
+    let file = state.path().join("quarterdeck.log");
+
+    let mut demo = Pty::start(&["--demo"], &[("QUARTERDECK_STATE_DIR", &dir)], 120, 40);
+    demo.shows("live");
+    demo.send("!");
+    demo.shows("more in");
+    assert!(!demo.screen().contains(&dir), "{}", demo.screen());
+    demo.signal("TERM");
+    demo.wait_exit();
+    assert!(!file.exists(), "a demo leaves nothing behind");
+
+    let env = [("QUARTERDECK_STATE_DIR", &*dir), ("QUARTERDECK_LOG", "debug")];
+    let mut pty = Pty::start(&["--kubeconfig", &config.display().to_string()], &env, 200, 50);
+    pty.shows("down");
+    pty.send("!");
+    pty.shows("quarterdeck.log");
+    pty.signal("TERM");
+    assert_eq!(pty.wait_exit(), 128 + 15);
+    let log = std::fs::read_to_string(&file).expect("a log");
+    for said in ["started", "cluster=\"here\"", "is not read", "cannot reach 127.0.0.1:1", "Signal(15)"] {
+        assert!(log.contains(said), "{said} in:\n{log}");
+    }
+    assert!(!log.contains("s3cr3t"), "{log}");
+    assert!(log.lines().all(|l| l.contains(" quarterdeck::")), "only what the console says itself:\n{log}");
+}
+
+#[test]
+fn a_workload_s_log_follows_a_rollout_and_its_crashes() {
+    let mut pty = Pty::start(&["--demo", "bad-deploy"], &[], 160, 40);
+    pty.shows("live");
+    pty.send("4");
+    pty.shows("KIND");
+    pty.send("/payments");
+    pty.wait_for("its first row", |s| cursor_row(s).is_some_and(|r| r.contains("payments deploy")));
+    pty.send(ENTER);
+    pty.hides("age<1h");
+    pty.send("l");
+    pty.shows("following");
+    // Markers stay where nothing else does.
+    pty.send("/no-line-has-this");
+    pty.send(ENTER);
+    pty.shows("-/0");
+    pty.shows("is read from now on --");
+    pty.shows("container exited (exit 1), waiting for its restart --");
+    pty.shows("container restarted (exit 1) --");
+}
+
+#[test]
 fn any_size_is_survived() {
     let mut pty = demo();
     for (cols, rows) in [(20, 6), (10, 3), (2, 2), (200, 50), (20, 6), (120, 40)] {

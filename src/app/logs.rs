@@ -15,8 +15,10 @@ pub struct LogLine {
     pub source: u16,
     /// The text.
     pub spans: Box<[Span]>,
-    /// A marker the user set.
+    /// A marker between the lines: the user's, or of what happened to the source.
     pub marker: bool,
+    /// What is looked for is in it, as last asked.
+    pub hit: bool,
 }
 
 impl LogLine {
@@ -48,6 +50,23 @@ fn contains_lower(text: &str, needle: &str) -> bool {
     text.to_lowercase().contains(needle)
 }
 
+/// Which lines are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Texts that must be there (or must not, for `true`), in lower case.
+    pub words: Vec<(String, bool)>,
+    /// Only this source.
+    pub only: Option<u16>,
+}
+
+impl Wanted {
+    fn has(&self, line: &LogLine) -> bool {
+        !line.marker
+            && self.only.is_none_or(|o| o == line.source)
+            && self.words.iter().all(|(text, negated)| line.contains(text) != *negated)
+    }
+}
+
 /// The ring.
 #[derive(Debug)]
 pub struct LogBuffer {
@@ -56,18 +75,22 @@ pub struct LogBuffer {
     capacity: usize,
     next: u64,
     dropped: u64,
+    wanted: Wanted,
+    hits: usize,
 }
 
 impl LogBuffer {
     /// A ring that holds `capacity` bytes of lines.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, capacity, next: 0, dropped: 0 }
+        Self { lines: VecDeque::new(), bytes: 0, capacity, next: 0, dropped: 0, wanted: Wanted::default(), hits: 0 }
     }
 
     /// Appends a line; drops the oldest ones while there is no room.
     pub fn push(&mut self, at: Option<Timestamp>, source: u16, spans: Vec<Span>, marker: bool) {
-        let line = LogLine { seq: self.next, at, source, spans: spans.into_boxed_slice(), marker };
+        let mut line = LogLine { seq: self.next, at, source, spans: spans.into_boxed_slice(), marker, hit: false };
+        line.hit = self.wanted.has(&line);
+        self.hits += usize::from(line.hit);
         self.next += 1;
         self.bytes += line.bytes();
         // Lines of several sources arrive batch by batch; their own times put
@@ -83,6 +106,7 @@ impl LogBuffer {
         while self.bytes > self.capacity && self.lines.len() > 1 {
             if let Some(old) = self.lines.pop_front() {
                 self.bytes -= old.bytes();
+                self.hits -= usize::from(old.hit);
                 self.dropped += 1;
             }
         }
@@ -93,6 +117,37 @@ impl LogBuffer {
         self.lines.clear();
         self.bytes = 0;
         self.dropped = 0;
+        self.hits = 0;
+    }
+
+    /// Looks for something else.
+    pub fn want(&mut self, wanted: Wanted) {
+        if wanted == self.wanted {
+            return;
+        }
+        for line in &mut self.lines {
+            line.hit = wanted.has(line);
+        }
+        self.hits = self.lines.iter().filter(|l| l.hit).count();
+        self.wanted = wanted;
+    }
+
+    /// What is looked for.
+    #[must_use]
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// How many lines have it.
+    #[must_use]
+    pub fn hits(&self) -> usize {
+        self.hits
+    }
+
+    /// Where the line `seq` is, if it is still here.
+    #[must_use]
+    pub fn index_of(&self, seq: u64) -> Option<usize> {
+        self.lines.iter().position(|l| l.seq == seq)
     }
 
     /// The lines, oldest first.
@@ -157,10 +212,24 @@ pub struct LogRequest {
 pub struct LogSource {
     /// The task.
     pub task: ObjectId,
+    /// The task's own id: another task of the same name is another source.
+    pub uid: Text,
     /// The container.
     pub container: Text,
-    /// `pod/container`, or only the container's name where there is one task.
+    /// `pod/container`, or only the container's name where the log is of one task.
     pub label: Text,
+    /// How often the container had been restarted.
+    pub restarts: u32,
+    /// It appeared while the log was open: it is read from its first line.
+    pub from_start: bool,
+}
+
+impl LogSource {
+    /// True if this is the same container of the same task.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.task == other.task && self.uid == other.uid && self.container == other.container
+    }
 }
 
 /// The log page.
@@ -192,12 +261,16 @@ pub struct LogState {
     pub timestamps: bool,
     /// Header and hints are hidden.
     pub full_screen: bool,
-    /// Only lines with these texts (or without, for `!`); lower case.
-    pub filter: Vec<(String, bool)>,
-    /// As typed.
+    /// What is looked for, as typed.
     pub filter_raw: String,
-    /// Only this source.
-    pub only: Option<u16>,
+    /// Lines without a match stay between those that have one.
+    pub all_lines: bool,
+    /// `seq` of the match that was gone to.
+    pub found: Option<u64>,
+    /// Tasks that the cluster no longer has, by source, and since when.
+    pub gone: std::collections::BTreeMap<u16, Timestamp>,
+    /// When it was opened: what is newer is read from its first line.
+    pub opened: Timestamp,
     /// First visible column when not wrapping.
     pub pan: usize,
     /// Rows that fit when last drawn.
@@ -205,12 +278,31 @@ pub struct LogState {
 }
 
 impl LogState {
-    /// True when the filter and the chosen container keep the line.
+    /// True when the line is shown: what is looked for is in it, or all lines are
+    /// wanted. Markers about a source go with its lines.
     #[must_use]
     pub fn keeps(&self, line: &LogLine) -> bool {
-        line.marker
-            || (self.only.is_none_or(|o| o == line.source)
-                && self.filter.iter().all(|(text, negated)| line.contains(text) != *negated))
+        let ours = || line.source == u16::MAX || self.only().is_none_or(|o| o == line.source);
+        line.hit || ((line.marker || self.all_lines) && ours())
+    }
+
+    /// The one source that is shown, if not all are.
+    #[must_use]
+    pub fn only(&self) -> Option<u16> {
+        self.buffer.wanted().only
+    }
+
+    /// Shows one source alone, or all.
+    pub fn show_only(&mut self, only: Option<u16>) {
+        let words = self.buffer.wanted().words.clone();
+        self.buffer.want(Wanted { words, only });
+        self.found = None;
+    }
+
+    /// True when something is looked for.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        !self.buffer.wanted().words.is_empty()
     }
 
     /// Index into the buffer of the lowest visible line.
@@ -220,9 +312,9 @@ impl LogState {
         let last = lines.len().checked_sub(1)?;
         match self.anchor {
             Some(seq) if !self.follow => {
-                // Lines are nearly in order of arrival: search outwards would be
-                // exact, from the end is simple, and fast where people look.
-                Some((0..=last).rev().find(|i| lines.get(*i).is_some_and(|l| l.seq <= seq)).unwrap_or(0))
+                // If it was dropped: lines are nearly in order of arrival.
+                let exact = self.buffer.index_of(seq);
+                exact.or_else(|| (0..=last).rev().find(|i| lines.get(*i).is_some_and(|l| l.seq <= seq))).or(Some(0))
             }
             None if self.from_head && !self.follow => {
                 let kept = lines.iter().enumerate().filter(|(_, l)| self.keeps(l));
@@ -277,20 +369,89 @@ impl LogState {
         self.hold_a_page();
     }
 
-    /// Sets the filter from what was typed: words that must be there, `!` for
-    /// words that must not, quotes for words with spaces.
+    /// Sets what is looked for from what was typed: words that must be there, `!`
+    /// for words that must not, quotes for words with spaces.
     ///
     /// # Errors
     /// When a quote is not closed.
     pub fn set_filter(&mut self, raw: &str) -> Result<(), super::filter::FilterError> {
-        self.filter = super::filter::parse_words(raw)?;
+        let words = super::filter::parse_words(raw)?;
+        self.buffer.want(Wanted { words, only: self.only() });
         raw.trim().clone_into(&mut self.filter_raw);
+        self.found = None;
         Ok(())
+    }
+
+    /// Nothing is looked for any more.
+    pub fn clear_filter(&mut self) {
+        self.buffer.want(Wanted { words: Vec::new(), only: self.only() });
+        self.filter_raw.clear();
+        self.found = None;
+    }
+
+    /// Goes to the next line with what is looked for, or the one before; around
+    /// the ends. The first time, from what is on the screen. False if there is none.
+    pub fn find(&mut self, forward: bool) -> bool {
+        let lines = self.buffer.lines();
+        let (n, Some(bottom)) = (lines.len(), self.bottom()) else { return false };
+        let from = match self.found.and_then(|seq| self.buffer.index_of(seq)) {
+            Some(at) => at + if forward { 1 } else { n - 1 },
+            None if forward => {
+                let shown = (0..=bottom).rev().filter(|i| lines.get(*i).is_some_and(|l| self.keeps(l)));
+                shown.take(self.height.max(1)).last().unwrap_or(0)
+            }
+            None => bottom,
+        };
+        let around = |step: usize| if forward { (from + step) % n } else { (from + n - step) % n };
+        let Some(at) = (0..n).map(around).find(|i| lines.get(*i).is_some_and(|l| l.hit)) else { return false };
+        self.found = lines.get(at).map(|l| l.seq);
+        self.reveal(at);
+        true
+    }
+
+    /// Scrolls as little as shows the line at `index`.
+    fn reveal(&mut self, index: usize) {
+        let lines = self.buffer.lines();
+        let Some(bottom) = self.bottom() else { return };
+        let kept = |range: std::ops::RangeInclusive<usize>| {
+            range.filter(|i| lines.get(*i).is_some_and(|l| self.keeps(l))).count()
+        };
+        // Wrapped lines take several rows each: a few of them are surely on the screen.
+        let page = if self.wrap { self.height / 4 } else { self.height }.max(1);
+        let anchor = if index <= bottom && kept(index..=bottom) <= page {
+            bottom
+        } else {
+            // Into the middle, so that what is around it is seen.
+            let after = (index..lines.len()).filter(|i| lines.get(*i).is_some_and(|l| self.keeps(l)));
+            after.take(page / 2 + 1).last().unwrap_or(index)
+        };
+        self.anchor = lines.get(anchor).map(|l| l.seq);
+        (self.follow, self.from_head) = (false, false);
+        self.hold_a_page();
+    }
+
+    /// Which of the lines with what is looked for was gone to, from 1, if any;
+    /// and how many there are.
+    #[must_use]
+    pub fn position(&self) -> (Option<usize>, usize) {
+        let at = self.found.and_then(|seq| self.buffer.index_of(seq));
+        let nth = at.map(|at| self.buffer.lines().iter().take(at + 1).filter(|l| l.hit).count());
+        (nth, self.buffer.hits())
     }
 
     /// Puts a marker after the newest line.
     pub fn mark(&mut self, now: Timestamp) {
         let text = format!("---- {} ----", now.format("%H:%M:%S"));
         self.buffer.push(Some(now), u16::MAX, vec![Span { text, tone: Tone::Title }], true);
+    }
+
+    /// Says between the lines what happened, to one source or to all (`u16::MAX`),
+    /// at the time `at` or after the newest line.
+    pub fn note(&mut self, at: Option<Timestamp>, source: u16, what: &str) {
+        let text = match self.request.sources.get(usize::from(source)) {
+            Some(s) if self.request.sources.len() > 1 => format!("-- {}: {what} --", s.label),
+            _ => format!("-- {what} --"),
+        };
+        self.buffer.push(at, source, vec![Span { text, tone: Tone::Title }], true);
     }
 }

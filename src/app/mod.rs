@@ -4,6 +4,7 @@
 //! answers, and carries out the effects.
 
 pub mod filter;
+mod follow;
 pub mod logs;
 pub mod overlay;
 pub mod table;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use crate::domain::{ObjectId, Text, Timestamp};
+use crate::domain::{ClusterId, ObjectId, Text, Thresholds, Timestamp};
 use crate::key::{Context, Key};
 use crate::keymap::Keymap;
 use crate::store::Store;
@@ -56,6 +57,20 @@ pub enum Effect {
     },
     /// Read logs; replaces what the page read before.
     Logs(LogRequest),
+    /// Read logs of sources that have appeared, beside what the page reads.
+    MoreLogs {
+        /// As it is now.
+        request: LogRequest,
+        /// The first source that is not read yet.
+        from: u16,
+    },
+    /// One source of a page has no more to say.
+    EndLog {
+        /// The page.
+        page: u64,
+        /// Its number in the request.
+        source: u16,
+    },
     /// Nobody looks at this page's logs any more.
     StopLogs(u64),
     /// Write the screen to files.
@@ -75,10 +90,16 @@ pub struct Settings {
     pub log_bytes: usize,
     /// How many last lines are read first.
     pub log_tail: u32,
+    /// From how many seconds ago logs are read first; `None`: by lines.
+    pub log_since: Option<u32>,
     /// Wrap log lines.
     pub log_wrap: bool,
     /// Show log times.
     pub log_timestamps: bool,
+    /// From when on use is a warning, or critical.
+    pub thresholds: Thresholds,
+    /// Where the console's log is written, if it is.
+    pub log_file: Option<String>,
     /// The keys of the columns a view has, for filters and sorting.
     pub columns: fn(ViewKind) -> &'static [ColumnInfo],
 }
@@ -259,6 +280,12 @@ impl App {
             .collect()
     }
 
+    /// True if nothing may be changed in this cluster: it, or everything, is read-only.
+    #[must_use]
+    pub fn is_read_only(&self, store: &Store, cluster: &ClusterId) -> bool {
+        self.settings.read_only || store.cluster(cluster).is_some_and(|c| c.read_only)
+    }
+
     /// Says something at the bottom of the screen.
     pub fn say(&mut self, now: Timestamp, text: &str) {
         self.notice = Some((now, Notice { text: Text::new(text), is_error: false }));
@@ -328,16 +355,16 @@ impl App {
 
     /// Opens the logs of a task, or of all tasks of a workload.
     fn open_logs(&mut self, id: ObjectId, store: &Store, now: Timestamp, previous: bool) -> Vec<Effect> {
-        let (sources, skipped) = log_sources(&id, store);
+        let (sources, skipped) = follow::capped(follow::sources(&id, store));
         if sources.is_empty() {
             self.complain(now, &format!("{} has no tasks with containers", id.name));
             return Vec::new();
         }
         let page = self.number();
-        let range = Range::Tail(self.settings.log_tail);
+        let range = self.settings.log_since.map_or(Range::Tail(self.settings.log_tail), Range::Since);
         let request = LogRequest { page, round: 1, sources, range, previous };
         let ended = vec![None; request.sources.len()];
-        self.stack.push(Page::Logs(Box::new(LogState {
+        let mut state = LogState {
             page,
             id,
             request: request.clone(),
@@ -351,41 +378,18 @@ impl App {
             wrap: self.settings.log_wrap,
             timestamps: self.settings.log_timestamps,
             full_screen: false,
-            filter: Vec::new(),
             filter_raw: String::new(),
-            only: None,
+            all_lines: false,
+            found: None,
+            gone: BTreeMap::new(),
+            opened: now,
             pan: 0,
             height: 20,
-        })));
+        };
+        state.say_what_is_left_out();
+        self.stack.push(Page::Logs(Box::new(state)));
         vec![Effect::Logs(request)]
     }
-}
-
-/// At most so many containers are followed at once: each is a connection.
-const LOG_STREAMS: usize = 40;
-
-/// The containers of a task or of a workload's tasks, and how many are left out.
-fn log_sources(id: &ObjectId, store: &Store) -> (Vec<logs::LogSource>, usize) {
-    let mut tasks: Vec<_> = if id.kind == crate::domain::Kind::Task {
-        store.tasks.get(id).into_iter().collect()
-    } else {
-        store.tasks.rows().filter(|t| store.belongs(t, id)).collect()
-    };
-    tasks.sort_by(|a, b| a.id.name.cmp(&b.id.name));
-    let single = tasks.len() == 1;
-    let mut sources: Vec<logs::LogSource> = tasks
-        .iter()
-        .flat_map(|t| {
-            t.containers.iter().map(move |c| logs::LogSource {
-                task: t.id.clone(),
-                container: c.name.clone(),
-                label: if single { c.name.clone() } else { Text::new(&format!("{}/{}", t.short_name(), c.name)) },
-            })
-        })
-        .collect();
-    let skipped = sources.len().saturating_sub(LOG_STREAMS);
-    sources.truncate(LOG_STREAMS);
-    (sources, skipped)
 }
 
 fn root(kind: ViewKind) -> TableState {

@@ -74,7 +74,7 @@ impl App {
             Command::Suspend => return vec![Effect::Suspend],
             Command::Refresh => {
                 self.say(now, "asking every source again");
-                return self.refresh();
+                return self.refresh(store, now);
             }
             Command::SaveScreen => return vec![Effect::SaveScreen],
             Command::Palette => {
@@ -128,7 +128,7 @@ impl App {
         match self.stack.last() {
             Some(Page::Table(_)) => self.run_table(command, store, now),
             Some(Page::Text(_)) => self.run_text(command, now),
-            Some(Page::Logs(_)) => self.run_logs(command, now),
+            Some(Page::Logs(_)) => self.run_logs(command, store, now),
             None => Vec::new(),
         }
     }
@@ -259,7 +259,7 @@ impl App {
         Vec::new()
     }
 
-    fn run_logs(&mut self, command: Command, now: Timestamp) -> Vec<Effect> {
+    fn run_logs(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
         let tail = self.settings.log_tail;
         let Some(Page::Logs(logs)) = self.stack.last_mut() else { return Vec::new() };
         let range = match command {
@@ -294,47 +294,39 @@ impl App {
             }
             Command::LogContainer => {
                 let count = u16::try_from(logs.request.sources.len()).unwrap_or(u16::MAX);
-                logs.only = match logs.only {
+                logs.show_only(match logs.only() {
                     None => Some(0),
                     Some(n) if n + 1 < count => Some(n + 1),
                     Some(_) => None,
-                };
+                });
                 return Vec::new();
             }
-            Command::LogNextMatch => {
-                logs.scroll_by(1);
+            Command::LogAllLines => {
+                logs.all_lines = !logs.all_lines;
                 return Vec::new();
             }
-            Command::LogPreviousMatch => {
-                logs.scroll_by(-1);
+            Command::LogNextMatch | Command::LogPreviousMatch => {
+                if !logs.is_filtered() {
+                    self.complain(now, "nothing is looked for: / and the text");
+                } else if !logs.find(command == Command::LogNextMatch) {
+                    let what = format!("no line has `{}`", logs.filter_raw);
+                    self.complain(now, &what);
+                }
                 return Vec::new();
             }
             _ => return Vec::new(),
         };
-        logs.request.round += 1;
         logs.request.range = range;
-        logs.buffer.clear();
-        logs.answered = false;
-        logs.ended.fill(None);
-        logs.follow = !logs.request.previous && range != Range::Head;
-        logs.anchor = None;
-        // From the start: the first page stays, whatever comes after it.
-        logs.from_head = range == Range::Head;
+        logs.read_anew(store, now);
         vec![Effect::Logs(logs.request.clone())]
     }
 
-    fn refresh(&mut self) -> Vec<Effect> {
+    fn refresh(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
         let mut effects = vec![Effect::Refresh];
         match self.stack.last_mut() {
             Some(Page::Text(t)) => effects.push(Effect::Fetch { page: t.page, id: t.id.clone(), kind: t.kind }),
             Some(Page::Logs(l)) => {
-                l.request.round += 1;
-                l.buffer.clear();
-                l.answered = false;
-                l.anchor = None;
-                l.from_head = l.request.range == Range::Head;
-                l.follow = !l.request.previous && !l.from_head;
-                l.ended.fill(None);
+                l.read_anew(store, now);
                 effects.push(Effect::Logs(l.request.clone()));
             }
             _ => {}
@@ -373,9 +365,8 @@ impl App {
                 t.touch();
                 return Vec::new();
             }
-            Some(Page::Logs(l)) if !may_quit && !l.filter.is_empty() => {
-                l.filter.clear();
-                l.filter_raw.clear();
+            Some(Page::Logs(l)) if !may_quit && l.is_filtered() => {
+                l.clear_filter();
                 return Vec::new();
             }
             Some(Page::Logs(l)) if l.full_screen => {

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// One terminal console for the person on call: what is wrong, since when, and
 /// why, over every Kubernetes and ECS cluster the team runs.
 #[derive(Debug, Parser)]
-#[command(name = "quarterdeck", version, about, max_term_width = 100)]
+#[command(name = "quarterdeck", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -16,6 +16,17 @@ pub struct Cli {
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  quarterdeck --demo                             look around without a cluster
+  quarterdeck                                    open the console on the current context
+  quarterdeck --context prod --context staging   two clusters side by side
+  quarterdeck --ecs-cluster eu-west-1/shop       an ECS cluster
+  quarterdeck -n web --view tasks                one namespace, its tasks first
+  quarterdeck status || page-someone             what is critical, for a script
+  quarterdeck snapshot tasks --size 120x40       a picture of a view, without a terminal
+  quarterdeck doctor                             what is missing, and what to do about it";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -64,7 +75,9 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Print everything once. Exits with 0 when fine, 1 when something is critical, 2 when a source failed.
+    /// Print once what is wrong, for scripts and people.
+    ///
+    /// Exits with 0 when fine, 1 when something is critical, 2 when a source failed.
     Status {
         /// How.
         #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -72,7 +85,10 @@ pub enum Verb {
     },
     /// Print one settled frame of a view; needs no terminal.
     Snapshot(Snapshot),
-    /// Say what was found: terminal, colours, kubeconfig, reachability, permissions; with advice.
+    /// Say what was found and what to do about it.
+    ///
+    /// Looks at the terminal, its colours, the configuration, the kubeconfig, whether
+    /// each cluster is reached, and what may be read there.
     Doctor {
         /// Print the IAM policy that the console needs in AWS, and nothing else.
         #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "read", value_name = "POLICY")]
@@ -99,7 +115,9 @@ pub enum Verb {
         #[arg(long)]
         preview: bool,
     },
-    /// Serve the embedded fleet to other programs, until stopped; prints how to reach it.
+    /// Serve the embedded fleet to kubectl and other programs.
+    ///
+    /// Runs until it is stopped, and prints how to reach it.
     Sim(Sim),
     /// Print the completion script of a shell.
     Completions {

@@ -7,16 +7,17 @@ use std::time::Duration;
 use color_eyre::eyre::eyre;
 
 use super::args::Cli;
-use super::{CliError, session};
+use super::{CliError, log, session};
 use crate::clock::Clock;
 use crate::run::{Console, End};
 
 /// Opens the console; 128 plus its number when a signal ended it.
 pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
-    let place = session::place(cli)?;
+    let mut place = session::place(cli)?;
     let config = session::load(cli, &place)?;
+    place.paths.state_dir = config.state_dir(&place.paths).to_owned();
     let theme = session::theme(&config, &place.paths)?;
-    let app = session::app(&config, &place.paths)?;
+    let mut app = session::app(&config, &place.paths)?;
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         return Err(eyre!(
             "the console needs a terminal on standard input and output; without one use `quarterdeck status` or `quarterdeck snapshot VIEW`"
@@ -28,6 +29,15 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         ));
     }
     let clock = Clock::system();
+    match log::start(&place.paths.state_dir, config.log) {
+        Ok(file) => app.settings.log_file = file.map(|f| f.display().to_string()),
+        // No reason not to open: but who looks for the log later must know.
+        Err(e) => {
+            let file = log::file(&place.paths.state_dir);
+            app.complain(clock.now(), &format!("the console's log cannot be written in {}: {e}", file.display()));
+        }
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), demo = cli.common.demo, level = config.log.word(), "started");
     let reading = session::read(cli, &config, &clock).await?;
     // Over SSH every frame is bytes on somebody's hotspot.
     let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
@@ -40,7 +50,14 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         paths: place.paths.clone(),
         draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
     };
+    for (id, _) in console.store.clusters() {
+        tracing::info!(cluster = id.as_str(), "is read");
+    }
     let ended = crate::run::run(&mut console, reading.backend, reading.observations).await;
+    match &ended {
+        Ok(end) => tracing::info!(?end, "ended"),
+        Err(error) => tracing::error!(%error, "ended"),
+    }
     if let Some(sim) = reading.sim {
         sim.stop().await;
     }

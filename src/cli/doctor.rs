@@ -47,7 +47,9 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
                     format!("defaults ({} does not exist)", file.display())
                 },
             );
-            f.good("state", &place.paths.state_dir.display().to_string());
+            let state = config.state_dir(&place.paths);
+            f.good("state", &state.display().to_string());
+            log_file(state, config.log, &mut f);
             clusters(cli, &config, &mut f).await;
         }
         Err(e) => f.bad("config", &e.to_string(), "mend the file; `quarterdeck config check` looks again"),
@@ -58,6 +60,18 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     };
     say(&f.text);
     Ok(if f.bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the console writes its own log.
+fn log_file(state: &std::path::Path, level: crate::config::LogLevel, f: &mut Findings) {
+    let file = super::log::file(state);
+    let exists = if file.exists() { "" } else { ", not written yet" };
+    match level {
+        crate::config::LogLevel::Off => {
+            f.note("log", "off", "QUARTERDECK_LOG=info, or `log` in the settings, writes one");
+        }
+        level => f.good("log", &format!("{} (level {}{exists})", file.display(), level.word())),
+    }
 }
 
 fn terminal(f: &mut Findings) {

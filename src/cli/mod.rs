@@ -6,6 +6,7 @@ mod console;
 mod doctor;
 pub mod export;
 pub mod iam;
+mod log;
 mod output;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod reading;

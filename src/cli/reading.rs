@@ -89,6 +89,7 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
             kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
             namespace: cli.common.namespace.clone(),
             production: false,
+            read_only: config.read_only,
             // A demo is looked at for minutes: sparklines should move.
             metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
             silence: crate::source::kubernetes::SILENCE,
@@ -114,6 +115,7 @@ fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
             ceiling: Some(config.aws_ceiling),
         },
         production: false,
+        read_only: config.read_only,
         // A demo is looked at for minutes: things should move.
         interval: config.aws_interval.min(Duration::from_secs(3)),
     };
@@ -211,6 +213,7 @@ fn ecs_of(names: &[EcsName], config: &Config) -> Vec<EcsSpec> {
                     ..AccountSpec::default()
                 },
                 production: config.ecs_cluster(name).is_some_and(|s| s.production),
+                read_only: config.read_only || config.ecs_cluster(name).is_some_and(|s| s.read_only),
                 interval: config.aws_interval,
             }
         })
@@ -294,6 +297,7 @@ fn spec(cli: &Cli, config: &Config, name: &str, context: Option<String>, kubecon
         kubeconfig: kubeconfig.clone(),
         namespace: cli.common.namespace.clone().or_else(|| settings.and_then(|s| s.namespace.clone())),
         production: settings.is_some_and(|s| s.production),
+        read_only: config.read_only || settings.is_some_and(|s| s.read_only),
         metrics_interval: config.metrics_interval,
         silence: crate::source::kubernetes::SILENCE,
     }

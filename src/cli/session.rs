@@ -11,6 +11,7 @@ use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
 use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
+use crate::domain::{Threshold, Thresholds};
 use crate::keymap::Keymap;
 use crate::run::backend::Backend;
 use crate::sim::model::{Model, Parameters, Scenario};
@@ -55,7 +56,12 @@ pub fn load(cli: &Cli, place: &Place) -> Result<Config, CliError> {
         .set("--wide", "wide", flag(c.wide))
         .set("--read-only", "read_only", flag(c.read_only));
     let options = LoadOptions { file: c.config.as_deref(), env: &env, cli: overrides, paths: &place.paths };
-    Ok(config::load(options)?)
+    let mut config = config::load(options)?;
+    if cli.common.demo.is_some() {
+        // Whatever the user's environment or file says: a demo leaves nothing behind.
+        config.state_dir = None;
+    }
+    Ok(config)
 }
 
 /// The theme in force, at the terminal's colour depth.
@@ -80,6 +86,15 @@ pub fn ascii(config: &Config) -> bool {
     config.ascii || (!utf8 && matches!(locale.as_str(), "C" | "POSIX"))
 }
 
+/// From when on use is a warning, or critical.
+pub fn thresholds(config: &Config) -> Thresholds {
+    let limits = |warn, critical| Threshold { warn: f64::from(warn), critical: f64::from(critical) };
+    Thresholds {
+        cpu: limits(config.cpu_warn, config.cpu_critical),
+        memory: limits(config.memory_warn, config.memory_critical),
+    }
+}
+
 /// The app as the configuration wants it.
 pub fn app(config: &Config, paths: &Paths) -> Result<App, CliError> {
     let keymap = Keymap::load(&config.keymap, Some(&paths.keymaps_dir))?;
@@ -89,8 +104,11 @@ pub fn app(config: &Config, paths: &Paths) -> Result<App, CliError> {
         read_only: config.read_only,
         log_bytes: usize::try_from(config.logs_buffer).unwrap_or(usize::MAX),
         log_tail: config.logs_tail,
+        log_since: config.logs_since.map(|d| u32::try_from(d.as_secs()).unwrap_or(u32::MAX)),
         log_wrap: config.logs_wrap,
         log_timestamps: config.logs_timestamps,
+        thresholds: thresholds(config),
+        log_file: None,
         columns: crate::view::column_infos,
     };
     Ok(App::new(settings, keymap))

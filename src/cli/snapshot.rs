@@ -94,7 +94,13 @@ impl Taking {
     fn draw(&mut self) -> Buffer {
         let mut buf = Buffer::empty(self.area);
         let now = self.clock.now();
-        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now,
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         crate::ui::draw(&mut buf, self.area, &mut self.app, c, &self.theme);
         buf
     }

@@ -28,7 +28,13 @@ pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
     match format {
         Format::Json => say(&serde_json::to_string_pretty(&status)?),
         Format::Table => {
-            let c = Context { store: &reading.store, now, absolute: false, ascii: session::ascii(&config) };
+            let c = Context {
+                store: &reading.store,
+                now,
+                absolute: false,
+                ascii: session::ascii(&config),
+                thresholds: session::thresholds(&config),
+            };
             say(&table(c));
         }
     }

@@ -7,7 +7,8 @@
 use toml::de::DeValue;
 
 use super::kinds::{
-    ColorChoice, Dollars, Flag, Interval, Kind, Lines, Millis, Name, OptionalPath, OptionalSpan, Percent, Size, View,
+    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, Percent,
+    Size, View,
 };
 use super::{ClusterSettings, Origin};
 
@@ -140,6 +141,7 @@ settings! {
     wide, Flag, "wide", "false", "Show the wide columns from the start.";
     color, ColorChoice, "color", "auto", "How many colours to use. `auto` asks the terminal, and respects `NO_COLOR`.";
     ascii, Flag, "ascii", "false", "Draw lines and signs with ASCII only, for fonts and links that garble the rest.";
+    log, LogLevel, "log", "info", "How much the console writes into its own log, `quarterdeck.log` in the state directory: one file of 4 MiB and one older. It has no secrets, and a demo leaves none behind.";
     draw_interval_ms, Millis, "draw_interval_ms", "33", "At least so many milliseconds lie between two frames.";
     metrics_interval, Interval, "metrics_interval", "30s", "How often to ask for CPU and memory use.";
     kubeconfig, OptionalPath, "kubeconfig", "", "The kubeconfig file. Empty: KUBECONFIG, ~/.kube/config, or the cluster that the console runs in.";

@@ -287,6 +287,54 @@ impl Kind for ColorChoice {
     }
 }
 
+/// How much the console writes into its own log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What must not happen.
+    Error,
+    /// What failed, too.
+    Warn,
+    /// What began, ended and came back, too.
+    #[default]
+    Info,
+    /// Every attempt, too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    const ALL: [(&'static str, Self); 6] = [
+        ("off", Self::Off),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+
+    /// As a file writes it, without quotes.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, level)| *level == self).map_or("info", |(word, _)| word)
+    }
+}
+
+impl Kind for LogLevel {
+    type Value = Self;
+    const ALLOWED: &'static str = "\"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)).map(|(_, level)| *level)
+    }
+
+    fn to_toml(value: &Self) -> String {
+        quoted(value.word())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,7 +21,7 @@ use keys::{Layer, Refused};
 pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
-pub use kinds::{ColorChoice, VIEWS};
+pub use kinds::{ColorChoice, LogLevel, VIEWS};
 pub use paths::Paths;
 pub use template::template;
 

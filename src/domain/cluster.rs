@@ -49,4 +49,6 @@ pub struct Cluster {
     pub endpoint: Text,
     /// Marked as production by configuration.
     pub production: bool,
+    /// Nothing may be changed there.
+    pub read_only: bool,
 }

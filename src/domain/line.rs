@@ -37,6 +37,8 @@ pub enum Tone {
     Gauge(u8),
     /// What the user searched for.
     Match,
+    /// The match that was gone to.
+    Found,
     /// An error.
     Error,
     /// A warning.

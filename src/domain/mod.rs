@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod spend;
 pub mod task;
 pub mod text;
+pub mod threshold;
 pub mod workload;
 
 pub use cluster::{Cluster, ClusterId, Orchestrator};
@@ -31,6 +32,7 @@ pub use quantity::{Bytes, Millicores, Resources, Usage};
 pub use spend::Spend;
 pub use task::{Container, ContainerRole, ContainerState, Task};
 pub use text::{Interner, Labels, Text};
+pub use threshold::{Threshold, Thresholds};
 pub use workload::{Autoscaler, DisruptionBudget, Replicas, Workload};
 
 /// A point in time, UTC. Only [`crate::clock`] makes new ones from the wall.

@@ -15,6 +15,8 @@ use crate::domain::line::parse_sgr;
 use crate::domain::{Line, ObjectId, Span, Text, Timestamp};
 use crate::store::Store;
 
+#[cfg(feature = "kubernetes")]
+use crate::source::LogItem;
 #[cfg(feature = "aws")]
 use crate::source::ecs;
 #[cfg(feature = "kubernetes")]
@@ -41,6 +43,19 @@ pub enum Reply {
         /// Time and text of each.
         lines: Vec<(Option<Timestamp>, Vec<Span>)>,
     },
+    /// Something happened to a source between its lines.
+    Marker {
+        /// The page.
+        page: u64,
+        /// The request's round.
+        round: u64,
+        /// Which source.
+        source: u16,
+        /// After which time.
+        at: Option<Timestamp>,
+        /// What.
+        text: Text,
+    },
     /// A log stream ended.
     Ended {
         /// The page.
@@ -51,6 +66,8 @@ pub enum Reply {
         source: u16,
         /// Why.
         why: Text,
+        /// It happened now; else it was so from the start.
+        news: bool,
     },
 }
 
@@ -66,12 +83,17 @@ pub fn take(app: &mut App, reply: Reply, _now: Timestamp) {
                 }
             }
         }
-        Reply::Ended { page, round, source, why } => {
+        Reply::Marker { page, round, source, at, text } => {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
                 state.answered = true;
-                if let Some(place) = state.ended.get_mut(usize::from(source)) {
-                    *place = Some(why);
-                }
+                state.note(at, source, &text);
+            }
+        }
+        Reply::Ended { page, round, source, why, news } => {
+            if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
+                state.answered = true;
+                let last = state.buffer.lines().iter().rev().find(|l| l.source == source).and_then(|l| l.at);
+                state.has_ended(source, &why, last, news);
             }
         }
     }
@@ -85,7 +107,14 @@ pub struct Backend {
     #[cfg(feature = "aws")]
     ecs: Option<ecs::Sources>,
     replies: Option<mpsc::Sender<Reply>>,
-    streams: HashMap<u64, Vec<AbortHandle>>,
+    streams: HashMap<u64, Vec<Reading>>,
+}
+
+/// Something that reads logs for a page.
+struct Reading {
+    handle: AbortHandle,
+    /// The sources that it reads and that somebody still wants.
+    sources: Vec<u16>,
 }
 
 impl Backend {
@@ -139,9 +168,24 @@ impl Backend {
 
     /// Stops reading a page's logs.
     pub fn stop_logs(&mut self, page: u64) {
-        for handle in self.streams.remove(&page).unwrap_or_default() {
-            handle.abort();
+        for reading in self.streams.remove(&page).unwrap_or_default() {
+            reading.handle.abort();
         }
+    }
+
+    /// Stops reading one source of a page. What reads several goes on until
+    /// nobody wants any of them.
+    pub fn end_log(&mut self, page: u64, source: u16) {
+        let Some(readings) = self.streams.get_mut(&page) else { return };
+        for reading in &mut *readings {
+            reading.sources.retain(|s| *s != source);
+        }
+        readings.retain(|reading| {
+            if reading.sources.is_empty() {
+                reading.handle.abort();
+            }
+            !reading.sources.is_empty()
+        });
     }
 
     /// Reads an object: not without an adapter.
@@ -181,31 +225,37 @@ impl Backend {
         let _ = replies.try_send(Reply::Text { page, result: Err(why) });
     }
 
-    /// Reads logs: not without an adapter.
-    #[cfg(not(any(feature = "kubernetes", feature = "aws")))]
-    pub fn logs(&mut self, request: &LogRequest, _store: &Store) {
-        self.stop_logs(request.page);
-    }
-
     /// Reads logs, in place of what the page read before.
-    #[cfg(any(feature = "kubernetes", feature = "aws"))]
     pub fn logs(&mut self, request: &LogRequest, store: &Store) {
         self.stop_logs(request.page);
-        let mut handles: Vec<AbortHandle> = Vec::new();
+        self.more_logs(request, 0, store);
+    }
+
+    /// Reads logs: not without an adapter.
+    #[cfg(not(any(feature = "kubernetes", feature = "aws")))]
+    pub fn more_logs(&mut self, request: &LogRequest, _from: u16, _store: &Store) {
+        self.streams.insert(request.page, Vec::new());
+    }
+
+    /// Reads the logs of a page's sources from number `from` on, beside what it reads.
+    #[cfg(any(feature = "kubernetes", feature = "aws"))]
+    pub fn more_logs(&mut self, request: &LogRequest, from: u16, store: &Store) {
+        let numbered = (0_u16..).zip(&request.sources).skip(usize::from(from));
+        let mut readings: Vec<Reading> = Vec::new();
         #[cfg(feature = "kubernetes")]
         if let (Some(sources), Some(replies)) = (&self.kubernetes, &self.replies) {
-            handles.extend((0_u16..).zip(&request.sources).filter_map(|(number, source)| {
+            readings.extend(numbered.clone().filter_map(|(number, source)| {
                 let reader = sources.reader(&source.task.cluster)?;
-                Some(follow(reader, request, number, source, replies.clone()))
+                let handle = follow(reader, request, number, source, replies.clone());
+                Some(Reading { handle, sources: vec![number] })
             }));
         }
         #[cfg(feature = "aws")]
         if let (Some(sources), Some(replies)) = (&self.ecs, &self.replies) {
-            handles.extend(follow_ecs(sources, request, store, replies));
+            readings.extend(follow_ecs(sources, request, numbered.clone(), store, replies));
         }
-        #[cfg(not(feature = "aws"))]
-        let _ = store;
-        self.streams.insert(request.page, handles);
+        let _ = (store, numbered);
+        self.streams.entry(request.page).or_default().extend(readings);
     }
 }
 
@@ -225,34 +275,39 @@ fn uid(id: &ObjectId, store: &Store) -> String {
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 fn stream(request: &LogRequest, source: &crate::app::logs::LogSource) -> crate::source::LogStream {
     use crate::app::logs::Range;
+    let range = if source.from_start { Range::Head } else { request.range };
     crate::source::LogStream {
         task: source.task.clone(),
         container: source.container.clone(),
         follow: !request.previous,
-        since_secs: if let Range::Since(s) = request.range { Some(s) } else { None },
-        tail: if let Range::Tail(n) = request.range { Some(n) } else { None },
+        since_secs: if let Range::Since(s) = range { Some(s) } else { None },
+        tail: if let Range::Tail(n) = range { Some(n) } else { None },
         previous: request.previous,
+        uid: source.uid.clone(),
+        restarts: Some(source.restarts),
     }
 }
 
 /// The logs of ECS tasks: one reader for each cluster, which merges them.
 #[cfg(feature = "aws")]
-fn follow_ecs(
+fn follow_ecs<'a>(
     sources: &ecs::Sources,
     request: &LogRequest,
+    numbered: impl Iterator<Item = (u16, &'a crate::app::logs::LogSource)>,
     store: &Store,
     replies: &mpsc::Sender<Reply>,
-) -> Vec<AbortHandle> {
+) -> Vec<Reading> {
     let mut wanted: std::collections::BTreeMap<crate::domain::ClusterId, Vec<ecs::Wanted>> =
         std::collections::BTreeMap::default();
-    for (number, source) in (0_u16..).zip(&request.sources) {
+    for (number, source) in numbered {
         let Some(task) = store.tasks.get(&source.task) else { continue };
         let Some(own) = &task.ecs else { continue };
         let w = ecs::Wanted { source: number, definition: own.definition_arn.clone(), stream: stream(request, source) };
         wanted.entry(source.task.cluster.clone()).or_default().push(w);
     }
-    let mut handles = Vec::new();
+    let mut readings = Vec::new();
     for (cluster, wanted) in wanted {
+        let numbers = wanted.iter().map(|w| w.source).collect();
         let Some(reader) = sources.reader(&cluster) else { continue };
         let (page, round, replies) = (request.page, request.round, replies.clone());
         let (task, handle) = futures::future::abortable(async move {
@@ -264,7 +319,7 @@ fn follow_ecs(
                             let lines = lines.into_iter().map(|l| (l.at, parse_sgr(&l.raw))).collect();
                             Reply::Lines { page, round, source, lines }
                         }
-                        Err(error) => Reply::Ended { page, round, source, why: error.text() },
+                        Err(error) => Reply::Ended { page, round, source, why: error.text(), news: true },
                     };
                     if replies.send(reply).await.is_err() {
                         return;
@@ -276,9 +331,9 @@ fn follow_ecs(
         spawn(async move {
             let _ = task.await;
         });
-        handles.push(handle);
+        readings.push(Reading { handle, sources: numbers });
     }
-    handles
+    readings
 }
 
 #[cfg(feature = "kubernetes")]
@@ -307,25 +362,30 @@ fn follow(
         // Lines that wait already go together, so that a busy log costs few frames.
         let mut lines = std::pin::pin!(reader.logs(stream).ready_chunks(256));
         while let Some(chunk) = lines.next().await {
-            let mut out = Vec::with_capacity(chunk.len());
-            let mut failed = None;
+            let mut lines = Vec::with_capacity(chunk.len());
             for item in chunk {
-                match item {
-                    Ok(line) => out.push((line.at, parse_sgr(&line.raw))),
-                    Err(e) => failed = Some(Text::new(&e.to_string())),
+                let (next, ends) = match item {
+                    Ok(LogItem::Line(line)) => {
+                        lines.push((line.at, parse_sgr(&line.raw)));
+                        continue;
+                    }
+                    Ok(LogItem::Marker { at, text }) => {
+                        (Reply::Marker { page, round, source: number, at, text }, false)
+                    }
+                    Ok(LogItem::Ended { why, news }) => (Reply::Ended { page, round, source: number, why, news }, true),
+                    Err(e) => (Reply::Ended { page, round, source: number, why: e.text(), news: true }, true),
+                };
+                let before = Reply::Lines { page, round, source: number, lines: std::mem::take(&mut lines) };
+                if replies.send(before).await.is_err() || replies.send(next).await.is_err() || ends {
+                    return;
                 }
             }
-            if !out.is_empty() && replies.send(Reply::Lines { page, round, source: number, lines: out }).await.is_err()
-            {
-                return;
-            }
-            if let Some(why) = failed {
-                let _ = replies.send(Reply::Ended { page, round, source: number, why }).await;
+            if !lines.is_empty() && replies.send(Reply::Lines { page, round, source: number, lines }).await.is_err() {
                 return;
             }
         }
         let why = Text::new("the container has no more to say");
-        let _ = replies.send(Reply::Ended { page, round, source: number, why }).await;
+        let _ = replies.send(Reply::Ended { page, round, source: number, why, news: false }).await;
     });
     spawn(async move {
         let _ = task.await;

@@ -41,11 +41,27 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
             Effect::Copy(text) => screen.copy(&text)?,
             Effect::Fetch { page, id, kind } => backend.fetch(page, id, kind, console.clock.clone(), &console.store),
             Effect::Logs(request) => backend.logs(&request, &console.store),
+            Effect::MoreLogs { request, from } => backend.more_logs(&request, from, &console.store),
+            Effect::EndLog { page, source } => backend.end_log(page, source),
             Effect::StopLogs(page) => backend.stop_logs(page),
             Effect::SaveScreen => save(console),
         }
     }
     Ok(false)
+}
+
+/// Lets the log pages follow the tasks that come and go.
+pub fn keep_up_logs(console: &mut Console, backend: &mut Backend) -> bool {
+    let now = console.clock.now();
+    let effects = console.app.keep_up_logs(&console.store, now);
+    for effect in &effects {
+        match effect {
+            Effect::MoreLogs { request, from } => backend.more_logs(request, *from, &console.store),
+            Effect::EndLog { page, source } => backend.end_log(*page, *source),
+            _ => {}
+        }
+    }
+    !effects.is_empty()
 }
 
 /// For the test that a panic gives the terminal back; reached only with the
@@ -61,7 +77,13 @@ fn save(console: &mut Console) {
     let (width, height) = console.app.size;
     let area = Rect::new(0, 0, width, height);
     let mut buf = Buffer::empty(area);
-    let c = Context { store: &console.store, now, absolute: console.app.absolute, ascii: console.ascii };
+    let c = Context {
+        store: &console.store,
+        now,
+        absolute: console.app.absolute,
+        ascii: console.ascii,
+        thresholds: console.app.settings.thresholds,
+    };
     crate::ui::draw(&mut buf, area, &mut console.app, c, &console.theme);
     let dir = console.paths.state_dir.join("screens");
     let stem = now.format("%Y%m%d-%H%M%S").to_string();

@@ -21,7 +21,7 @@ use crate::theme::Theme;
 use crate::view::columns::Context;
 use backend::{Backend, Reply};
 
-/// How long observations may keep input waiting.
+/// How long observations, or answers, may keep input waiting.
 const APPLY_BUDGET: Duration = Duration::from_millis(4);
 /// How many observations may wait; sources wait beyond that.
 pub const OBSERVATIONS: usize = 512;
@@ -117,9 +117,15 @@ pub async fn run(
     let mut screen = Screen::enter().map_err(RunError::Terminal)?;
     let mut dirty = Dirty::Now;
     let mut drawn = instant();
-    let mut second = 0;
+    let (mut second, mut kept_up) = (0, 0);
     loop {
         let now = console.clock.now();
+        if now.timestamp() != kept_up {
+            kept_up = now.timestamp();
+            if effects::keep_up_logs(console, &mut backend) {
+                dirty = dirty.max(Dirty::Soon);
+            }
+        }
         if dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= console.draw_interval) {
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
             #[cfg(feature = "aws")]
@@ -140,16 +146,16 @@ pub async fn run(
                 }
             }
             Woken::Reply(reply) => {
-                backend::take(&mut console.app, reply, console.clock.now());
-                while let Ok(more) = replies.try_recv() {
-                    backend::take(&mut console.app, more, console.clock.now());
-                }
+                let now = console.clock.now();
+                drain(reply, &mut replies, APPLY_BUDGET, |r| backend::take(&mut console.app, r, now));
                 dirty = dirty.max(Dirty::Soon);
+                // Answers come first, but a log that never stops must not keep the rest of the fleet waiting.
+                if let Ok(first) = observations.try_recv() {
+                    console.apply(first, &mut observations);
+                }
             }
             Woken::Observation(first) => {
-                let before = console.store.revision() + console.store.usage.revision();
-                console.apply(first, &mut observations);
-                if console.store.revision() + console.store.usage.revision() != before {
+                if console.apply(first, &mut observations) {
                     dirty = dirty.max(Dirty::Soon);
                 }
             }
@@ -198,21 +204,35 @@ async fn wake(
     }
 }
 
-impl Console {
-    /// Applies what has arrived, for as long as the budget lasts.
-    fn apply(&mut self, first: Observation, more: &mut mpsc::Receiver<Observation>) {
-        let start = instant();
-        self.store.apply(first);
-        while start.elapsed() < APPLY_BUDGET {
-            match more.try_recv() {
-                Ok(observation) => self.store.apply(observation),
-                Err(_) => break,
-            }
+/// Takes what has arrived until there is no more or the budget is used up; the
+/// rest stays for the next time, after the input.
+fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, budget: Duration, mut take: impl FnMut(T)) {
+    let start = instant();
+    take(first);
+    while start.elapsed() < budget {
+        match more.try_recv() {
+            Ok(next) => take(next),
+            Err(_) => break,
         }
+    }
+}
+
+impl Console {
+    /// Applies what has arrived, for as long as the budget lasts; true if that changed anything.
+    fn apply(&mut self, first: Observation, more: &mut mpsc::Receiver<Observation>) -> bool {
+        let before = self.store.revision() + self.store.usage.revision();
+        drain(first, more, APPLY_BUDGET, |o| self.store.apply(o));
+        self.store.revision() + self.store.usage.revision() != before
     }
 
     fn frame(&mut self, screen: &mut Screen, now: Timestamp) -> std::io::Result<()> {
-        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now,
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         let (app, theme) = (&mut self.app, &self.theme);
         screen.draw(|buf, area| crate::ui::draw(buf, area, app, c, theme))
     }
@@ -229,9 +249,49 @@ impl Console {
 
     /// Brings the list on top up to date, so that a key acts on what is shown.
     fn arrange(&mut self, now: Timestamp) {
-        let c = Context { store: &self.store, now, absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now,
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         if let Some(table) = self.app.table_mut() {
             crate::view::arrange(table, c);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_arrives_faster_than_it_is_taken_does_not_keep_input_waiting() {
+        let (tx, mut rx) = mpsc::channel(256);
+        for n in 1..=256 {
+            tx.try_send(n).unwrap();
+        }
+        let mut taken = Vec::new();
+        let slow = |n| {
+            let start = instant();
+            while start.elapsed() < Duration::from_millis(1) {}
+            taken.push(n);
+        };
+        drain(0, &mut rx, Duration::from_millis(4), slow);
+        assert!(taken.len() <= 5, "{} taken in a budget for four", taken.len());
+        assert_eq!(rx.len() + taken.len(), 257, "none is lost");
+        assert_eq!(taken, (0..taken.len()).collect::<Vec<_>>(), "in order");
+    }
+
+    #[test]
+    fn what_is_there_is_taken_as_a_whole_where_there_is_time() {
+        let (tx, mut rx) = mpsc::channel(8);
+        for n in 1..=8 {
+            tx.try_send(n).unwrap();
+        }
+        let mut taken = 0;
+        drain(0, &mut rx, Duration::from_mins(1), |_| taken += 1);
+        assert_eq!(taken, 9);
     }
 }

@@ -17,6 +17,11 @@ pub struct LogStream {
     pub tail: Option<u32>,
     /// Of the container's last instance, not this one.
     pub previous: bool,
+    /// The task's own id, so that another of the same name is not taken for it; may be empty.
+    pub uid: Text,
+    /// How often the container had been restarted when this was asked, if known:
+    /// by it a later restart is recognised.
+    pub restarts: Option<u32>,
 }
 
 /// One line of a log.
@@ -26,4 +31,25 @@ pub struct LogText {
     pub at: Option<Timestamp>,
     /// The line without its end, exactly as written: not cleaned.
     pub raw: String,
+}
+
+/// What a log's stream brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogItem {
+    /// A line.
+    Line(LogText),
+    /// What happened to the container between two lines.
+    Marker {
+        /// The time of the line before it, so that it keeps its place.
+        at: Option<Timestamp>,
+        /// What happened.
+        text: Text,
+    },
+    /// Nothing follows.
+    Ended {
+        /// Because of this.
+        why: Text,
+        /// It happened while the log was followed; else it was so from the start.
+        news: bool,
+    },
 }

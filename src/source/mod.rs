@@ -14,4 +14,4 @@ mod redact;
 pub mod supervise;
 
 pub use error::SourceError;
-pub use log::{LogStream, LogText};
+pub use log::{LogItem, LogStream, LogText};

@@ -245,6 +245,10 @@ impl Supervisor {
 
     /// The list is complete.
     pub async fn synced(&mut self) {
+        if self.complete.is_none() || self.failing.is_some() {
+            let (cluster, feed) = (self.source.cluster.as_str(), self.source.feed.word());
+            tracing::info!(cluster, feed, "is read completely");
+        }
         self.complete = Some(self.clock.now());
         self.absent = false;
         self.failing = None;
@@ -259,6 +263,7 @@ impl Supervisor {
         if self.complete.is_some() && (self.failing.take().is_some() || self.absent) {
             self.absent = false;
             self.complete = Some(now);
+            tracing::info!(cluster = self.source.cluster.as_str(), feed = self.source.feed.word(), "is live again");
             self.emit(Body::Freshness(Freshness::Live { at: now })).await;
         }
     }
@@ -273,6 +278,8 @@ impl Supervisor {
         let news = was.as_ref().is_none_or(|(d, b)| *d != down || *b != because);
         self.failing = Some(Failing { at, down, because });
         if news {
+            let (cluster, feed) = (self.source.cluster.as_str(), self.source.feed.word());
+            tracing::warn!(cluster, feed, error = %error, down, "is not read");
             self.show_failure().await;
         }
     }
@@ -304,6 +311,8 @@ impl Supervisor {
         self.failing = None;
         if !self.absent {
             self.absent = true;
+            let (cluster, feed) = (self.source.cluster.as_str(), self.source.feed.word());
+            tracing::info!(cluster, feed, because = %because, denied, "is absent");
             self.emit(Body::Freshness(Freshness::Absent { because, denied })).await;
         }
         let extra = self.backoff.jitter.up_to(Duration::from_secs(3));

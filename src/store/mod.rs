@@ -136,6 +136,12 @@ impl Store {
         self.clusters.iter().map(|(id, c)| (id, c.as_ref()))
     }
 
+    /// What a cluster said of itself, once it has.
+    #[must_use]
+    pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
+        self.clusters.get(id).and_then(Option::as_ref)
+    }
+
     /// Every source with its state, by cluster and feed.
     pub fn sources(&self) -> impl Iterator<Item = (&SourceId, &SourceState)> {
         self.sources.iter()

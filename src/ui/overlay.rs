@@ -23,7 +23,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
             None
         }
         Some(Overlay::Errors { scroll }) => {
-            let text = help::errors(c.store, c.now);
+            let text = help::errors(c.store, c.now, app.settings.log_file.as_deref());
             scrolled(buf, area, " sources and errors ", &text, scroll, painter);
             None
         }

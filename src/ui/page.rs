@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::lines::{cut, fold, line, lines};
+use super::lines::{cut, fold, hung, line, lines};
 use super::style::Painter;
 use crate::app::logs::LogState;
 use crate::app::table::{TableState, ViewKind};
@@ -213,13 +213,12 @@ fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Pain
         Content::Lines(all) => {
             let mut y = inner.top();
             for l in all.iter().skip(state.scroll) {
-                let marked = marked(&l.spans, &state.search);
                 let rows = if state.wrap {
-                    logs::wrap(&marked, usize::from(inner.width))
+                    hung(l, usize::from(inner.width))
                 } else {
-                    vec![logs::cut(&marked, state.pan, usize::from(inner.width))]
+                    vec![Line { spans: logs::cut(&l.spans, state.pan, usize::from(inner.width)) }]
                 };
-                for spans in rows {
+                for spans in rows.iter().map(|row| marked(&row.spans, &state.search)) {
                     if y >= inner.bottom() {
                         break;
                     }
@@ -269,7 +268,7 @@ fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painte
                 (false, None) => "loading…".to_owned(),
             }
         } else {
-            format!("no line of {} fits `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
+            format!("no line of {} has `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
         };
         line(buf, Rect { x: body.x + 1, ..body }, &Line::new().with(text, Tone::Dim), painter);
     }
@@ -289,22 +288,29 @@ fn log_foot(state: &LogState) -> Line {
     if state.buffer.dropped() > 0 {
         out.push(format!("  {} older ones dropped", header::grouped(state.buffer.dropped())), Tone::Warning);
     }
-    if let Some(source) = state.only.and_then(|n| state.request.sources.get(usize::from(n))) {
+    if let Some(source) = state.only().and_then(|n| state.request.sources.get(usize::from(n))) {
         out.push(format!("  only {}", source.label), Tone::Match);
     } else if state.request.sources.len() > 1 {
-        out.push(format!("  {} containers", state.request.sources.len()), Tone::Dim);
+        let open = state.ended.iter().filter(|e| e.is_none()).count();
+        out.push(format!("  {open} container{}", if open == 1 { "" } else { "s" }), Tone::Dim);
     }
     if state.skipped_sources > 0 {
         out.push(format!(" ({} more not read)", state.skipped_sources), Tone::Warning);
     }
-    if !state.filter.is_empty() {
-        out.push("  with ", Tone::Dim);
+    if state.is_filtered() {
+        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
         out.push(state.filter_raw.clone(), Tone::Match);
+        let (nth, all) = state.position();
+        let nth = nth.map_or_else(|| "-".to_owned(), |n| header::grouped(n as u64));
+        out.push(format!(" {nth}/{}", header::grouped(all as u64)), Tone::Strong);
     }
     let ended = state.ended.iter().flatten().count();
-    if ended > 0 {
-        let why = state.ended.iter().flatten().next().map_or("", |w| w.as_str());
-        out.push(format!("  {ended} ended: {why}"), Tone::Dim);
+    if ended == state.ended.len() {
+        // Nothing comes any more: that wants a reason. Of some, their marker lines tell it.
+        let why = state.ended.iter().flatten().next_back().map_or("", |w| w.as_str());
+        out.push(format!("  ended: {why}"), Tone::Dim);
+    } else if ended > 0 {
+        out.push(format!("  {ended} ended"), Tone::Dim);
     }
     out
 }

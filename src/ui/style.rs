@@ -60,6 +60,7 @@ impl<'a> Painter<'a> {
             Tone::Gauge(1) => Role::GaugeMid,
             Tone::Gauge(_) => Role::GaugeHigh,
             Tone::Match => Role::Match,
+            Tone::Found => return self.role(Role::Match).add_modifier(Modifier::REVERSED | Modifier::BOLD),
             Tone::Error => Role::LogError,
             Tone::Warning => Role::LogWarn,
             Tone::Ansi(n) => return self.ansi(n),

@@ -31,8 +31,8 @@ const COLUMNS: &[Column] = &[
     Column { title: "SHORT", width: 6, priority: 1, left: false, cell: short },
     Column { title: "RST1H", width: 5, priority: 5, left: false, cell: restarts },
     Column { title: "EVENTS", width: 6, priority: 7, left: false, cell: warnings },
-    Column { title: "CPU", width: 4, priority: 6, left: false, cell: |s, _| (share(s, true), Tone::Plain) },
-    Column { title: "MEM", width: 4, priority: 6, left: false, cell: |s, _| (share(s, false), Tone::Plain) },
+    Column { title: "CPU", width: 4, priority: 6, left: false, cell: |s, c| share(s, c, true) },
+    Column { title: "MEM", width: 4, priority: 6, left: false, cell: |s, c| share(s, c, false) },
     Column { title: "CPU TREND", width: 10, priority: 9, left: true, cell: |s, c| (trend(s, c, true), Tone::Gauge(0)) },
     Column { title: "MEM TREND", width: 10, priority: 9, left: true, cell: |s, c| (trend(s, c, false), Tone::Gauge(0)) },
 ];
@@ -42,7 +42,8 @@ const COLUMNS: &[Column] = &[
 #[must_use]
 pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let all = clusters(c.store, c.now);
-    let name_width = all.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, 24);
+    let shown = |s: &ClusterSummary| s.id.as_str().width() + if s.read_only { 3 } else { 0 };
+    let name_width = all.iter().map(shown).max().unwrap_or(7).clamp(7, 24);
     let mut columns: Vec<&Column> = COLUMNS.iter().collect();
     let needed = |columns: &[&Column]| 2 + name_width + columns.iter().map(|c| c.width + 1).sum::<usize>() + 1;
     while needed(&columns) > width
@@ -58,11 +59,14 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     }
     let mut out = vec![Line::new().with(head, Tone::Key)];
     for s in &all {
-        let name: String = s.id.as_str().chars().take(name_width).collect();
+        let badge = if s.read_only { " RO" } else { "" };
+        let name: String = s.id.as_str().chars().take(name_width - badge.len()).collect();
+        let rest = name_width.saturating_sub(name.width());
         let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
         let mut line = Line::new()
             .with(format!("{shape} "), Tone::Health(s.health))
-            .with(format!("{name:<name_width$} "), if s.production { Tone::Production } else { Tone::Cluster });
+            .with(name, if s.production { Tone::Production } else { Tone::Cluster })
+            .with(format!("{badge:<rest$} "), Tone::Warning);
         for column in &columns {
             let (text, tone) = (column.cell)(s, c);
             let width = column.width;
@@ -133,11 +137,15 @@ fn warnings(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
     (known(s, c, s.known.events, || s.warnings.to_string()), Tone::Plain)
 }
 
-fn share(s: &ClusterSummary, cpu: bool) -> String {
-    let share = s.usage.and_then(|u| {
-        if cpu { percent(u.cpu.0, s.allocatable.cpu.0) } else { percent(u.memory.0, s.allocatable.memory.0) }
-    });
-    share.map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%"))
+fn share(s: &ClusterSummary, c: Context<'_>, cpu: bool) -> (String, Tone) {
+    let (used, limits) = if cpu {
+        (s.usage.and_then(|u| percent(u.cpu.0, s.allocatable.cpu.0)), c.thresholds.cpu)
+    } else {
+        (s.usage.and_then(|u| percent(u.memory.0, s.allocatable.memory.0)), c.thresholds.memory)
+    };
+    // What is calm need not be green in a line of numbers.
+    let tone = used.filter(|p| *p >= limits.warn).map_or(Tone::Plain, |p| limits.tone(p));
+    (used.map_or_else(|| "-".to_owned(), |p| format!("{p:.0}%")), tone)
 }
 
 fn trend(s: &ClusterSummary, c: Context<'_>, cpu: bool) -> String {

@@ -8,7 +8,7 @@ mod workloads;
 
 use crate::app::ColumnInfo;
 use crate::app::table::ViewKind;
-use crate::domain::{Timestamp, Tone, quantity};
+use crate::domain::{Threshold, Thresholds, Timestamp, Tone, quantity};
 use crate::store::Store;
 use std::sync::OnceLock;
 
@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub absolute: bool,
     /// No Unicode.
     pub ascii: bool,
+    /// From when on use is a warning, or critical.
+    pub thresholds: Thresholds,
 }
 
 /// Which edge the text keeps to.
@@ -185,17 +187,13 @@ pub fn number(n: u64) -> Value {
 
 /// `83%` with the tone of its range, blank without a whole.
 #[must_use]
-pub fn percent_cell(part: u64, whole: u64) -> Cell {
+pub fn percent_cell(part: u64, whole: u64, limits: Threshold) -> Cell {
     quantity::percent(part, whole)
-        .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
+        .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{p:.0}%"), limits.tone(p)))
 }
 
-/// Calm under 80 %, busy under 95 %, full above.
+/// `83%` with the tone of its range; `-` where it is not known.
 #[must_use]
-pub fn gauge_tone(percent: f64) -> Tone {
-    match percent {
-        95.0.. => Tone::Gauge(2),
-        80.0.. => Tone::Gauge(1),
-        _ => Tone::Gauge(0),
-    }
+pub fn optional_percent(p: Option<f64>, limits: Threshold) -> Cell {
+    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), limits.tone(p)))
 }

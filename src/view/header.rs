@@ -44,6 +44,9 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         if one.production {
             line.push("production ", Tone::Production);
         }
+        if one.read_only && !app.settings.read_only {
+            line.push("RO ", Tone::Warning);
+        }
     }
     let crumbs = app.breadcrumb();
     for (i, crumb) in crumbs.iter().enumerate() {
@@ -63,7 +66,7 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
     }
     let mut right = Line::new();
     if app.settings.read_only {
-        right.push("read-only  ", Tone::Warning);
+        right.push("RO  ", Tone::Warning);
     }
     right.push(format!("{} UTC ", c.now.format("%H:%M:%S")), Tone::Time);
     let used = |line: &Line, right: &Line| -> usize {
@@ -154,10 +157,10 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     if !used.is_empty() {
         let cpu = percent(used.iter().map(|(u, _)| u.cpu.0).sum(), used.iter().map(|(_, a)| a.cpu.0).sum());
         let memory = percent(used.iter().map(|(u, _)| u.memory.0).sum(), used.iter().map(|(_, a)| a.memory.0).sum());
-        for (name, p) in [("cpu", cpu), ("mem", memory)] {
+        for (name, p, limits) in [("cpu", cpu, c.thresholds.cpu), ("mem", memory, c.thresholds.memory)] {
             if let Some(p) = p {
                 line.push(format!("  {name} "), Tone::Dim);
-                line.push(format!("{p:.0}%"), super::columns::gauge_tone(p));
+                line.push(format!("{p:.0}%"), limits.tone(p));
             }
         }
     }

@@ -87,6 +87,8 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Back,
             C::LogFollow,
             C::Filter,
+            C::LogNextMatch,
+            C::LogAllLines,
             C::LogWrap,
             C::LogTimestamps,
             C::LogSince5m,
@@ -116,8 +118,8 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
 
 /// Every source with its freshness, then the error log, newest first.
 #[must_use]
-pub fn errors(store: &Store, now: Timestamp) -> Vec<Line> {
-    let mut out = sources(store, now);
+pub fn errors(store: &Store, now: Timestamp, log_file: Option<&str>) -> Vec<Line> {
+    let mut out = sources(store, now, log_file);
     out.extend(spend(store, now));
     out
 }
@@ -150,7 +152,7 @@ fn spend(store: &Store, now: Timestamp) -> Vec<Line> {
     out
 }
 
-fn sources(store: &Store, now: Timestamp) -> Vec<Line> {
+fn sources(store: &Store, now: Timestamp, log_file: Option<&str>) -> Vec<Line> {
     let mut out = vec![Line::new().with("SOURCES", Tone::Title)];
     let width = store.clusters().map(|(id, _)| id.as_str().width()).max().unwrap_or(0);
     for (id, state) in store.sources() {
@@ -174,6 +176,9 @@ fn sources(store: &Store, now: Timestamp) -> Vec<Line> {
     }
     out.push(Line::new());
     out.push(Line::new().with("WHAT WENT WRONG, NEWEST FIRST", Tone::Title));
+    if let Some(file) = log_file {
+        out.push(Line::new().with("more in ", Tone::Dim).with(file, Tone::Dim));
+    }
     let mut any = false;
     for entry in store.log().rev() {
         any = true;

@@ -37,15 +37,17 @@ fn build(state: &LogState, line: &LogLine, width: usize) -> Vec<Line> {
         let time = line.at.map_or_else(|| "            ".to_owned(), short_time);
         prefix.push(time + " ", Tone::Time);
     }
-    if state.request.sources.len() > 1 && !line.marker && state.only.is_none() {
+    if state.request.sources.len() > 1 && !line.marker && state.only().is_none() {
         let label = state.request.sources.get(usize::from(line.source)).map_or("", |s| s.label.as_str());
         let cut = label_width(state, width);
         let number = u8::try_from(line.source % 6).unwrap_or(0);
         prefix.push(format!("{:<cut$} ", tail(label, cut)), Tone::Source(number));
     }
     let mut body: Vec<Span> = Vec::new();
+    // Without what must not be there, a line that has the rest is no match.
+    let found = state.found == Some(line.seq);
     for span in &line.spans {
-        highlight(state, span, &mut body);
+        if line.hit { highlight(state, span, found, &mut body) } else { body.push(span.clone()) }
     }
     let prefix_width = prefix.spans.iter().map(|s| s.text.width()).sum::<usize>();
     let room = width.saturating_sub(prefix_width).max(10);
@@ -95,16 +97,19 @@ fn tail(label: &str, width: usize) -> String {
     out.into_iter().rev().collect()
 }
 
-/// Splits a span at what the filter looks for.
-fn highlight(state: &LogState, span: &Span, out: &mut Vec<Span>) {
+/// Splits a span at what is looked for; `found`: this is the match gone to.
+fn highlight(state: &LogState, span: &Span, found: bool, out: &mut Vec<Span>) {
     let lower = span.text.to_ascii_lowercase();
     let mut marks: Vec<(usize, usize)> = state
-        .filter
+        .buffer
+        .wanted()
+        .words
         .iter()
         .filter(|(text, negated)| !negated && !text.is_empty())
         .flat_map(|(text, _)| lower.match_indices(text.as_str()).map(|(at, m)| (at, at + m.len())))
         .collect();
     marks.sort_unstable();
+    let tone = if found { Tone::Found } else { Tone::Match };
     let mut at = 0;
     for (start, end) in marks {
         if start < at {
@@ -113,7 +118,7 @@ fn highlight(state: &LogState, span: &Span, out: &mut Vec<Span>) {
         if start > at {
             out.push(Span { text: span.text[at..start].to_owned(), tone: span.tone });
         }
-        out.push(Span { text: span.text[start..end].to_owned(), tone: Tone::Match });
+        out.push(Span { text: span.text[start..end].to_owned(), tone });
         at = end;
     }
     if at < span.text.len() {

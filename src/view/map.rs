@@ -1,6 +1,6 @@
 //! The fleet as a map: a cell per node with its use as bars and its tasks as marks.
 
-use super::columns::{Context, gauge_tone};
+use super::columns::Context;
 use super::spark::bar;
 use crate::app::table::TableState;
 use crate::domain::{CapacityType, Health, Line, Node, Task, Tone, quantity::percent};
@@ -124,7 +124,8 @@ fn figures(node: &Node, c: Context<'_>) -> Line {
         let (part, whole, mark) = load(node, c, cpu);
         let p = percent(part, whole).unwrap_or(0.0);
         line.push(format!("{name}{mark}"), Tone::Dim);
-        line.push(format!("{p:.0}%"), gauge_tone(p));
+        let limits = if cpu { c.thresholds.cpu } else { c.thresholds.memory };
+        line.push(format!("{p:.0}%"), limits.tone(p));
     }
     line
 }
@@ -146,8 +147,9 @@ fn gauge(name: &str, node: &Node, c: Context<'_>, width: usize, cpu: bool) -> Li
     let (part, whole, mark) = load(node, c, cpu);
     let p = percent(part, whole).unwrap_or(0.0);
     let room = width.saturating_sub(name.len() + 7);
+    let tone = if cpu { c.thresholds.cpu } else { c.thresholds.memory }.tone(p);
     Line::new()
         .with(format!("{name}{mark}"), Tone::Dim)
-        .with(bar(part, whole, room, c.ascii), gauge_tone(p))
-        .with(format!(" {p:>3.0}%"), gauge_tone(p))
+        .with(bar(part, whole, room, c.ascii), tone)
+        .with(format!(" {p:>3.0}%"), tone)
 }

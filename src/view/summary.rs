@@ -31,6 +31,8 @@ pub struct ClusterSummary {
     pub version: Text,
     /// Marked as production.
     pub production: bool,
+    /// Nothing may be changed there.
+    pub read_only: bool,
     /// The worst of its feeds, and which.
     pub worst: Option<(Feed, Freshness)>,
     /// Feeds that are not live, worst first.
@@ -74,6 +76,7 @@ pub fn clusters(store: &Store, now: Timestamp) -> Vec<ClusterSummary> {
             if let Some(c) = known {
                 s.version = c.version.clone();
                 s.production = c.production;
+                s.read_only = c.read_only;
             }
             s.health = all.iter().filter(|p| p.id.cluster == *id).map(|p| p.health).max().unwrap_or(Health::Ok);
             s
@@ -144,6 +147,7 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
         orchestrator: store.orchestrator(id),
         version: Text::empty(),
         production: false,
+        read_only: false,
         worst: troubled.first().cloned(),
         known,
         nodes: (ready, all),

@@ -49,6 +49,7 @@ pub fn specs(sim: &SimServer, interval: Duration) -> Vec<EcsSpec> {
             ceiling: Some(100),
         },
         production: false,
+        read_only: false,
         interval,
     };
     access.clusters.iter().map(spec).collect()

@@ -171,8 +171,11 @@ impl Desk {
             read_only: false,
             log_bytes: 1 << 20,
             log_tail: 200,
+            log_since: None,
             log_wrap: false,
             log_timestamps: false,
+            thresholds: quarterdeck::domain::Thresholds::default(),
+            log_file: None,
             columns: quarterdeck::view::column_infos,
         };
         let mut desk = Self {
@@ -186,11 +189,23 @@ impl Desk {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { store: &self.store, now: now(), absolute: self.app.absolute, ascii: self.ascii }
+        Context {
+            store: &self.store,
+            now: now(),
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        }
     }
 
     pub fn arrange(&mut self) {
-        let c = Context { store: &self.store, now: now(), absolute: false, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now: now(),
+            absolute: false,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         if let Some(table) = self.app.table_mut() {
             quarterdeck::view::arrange(table, c);
         }
@@ -235,7 +250,13 @@ impl Desk {
     pub fn buffer(&mut self, width: u16, height: u16) -> Buffer {
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);
-        let c = Context { store: &self.store, now: now(), absolute: self.app.absolute, ascii: self.ascii };
+        let c = Context {
+            store: &self.store,
+            now: now(),
+            absolute: self.app.absolute,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
         quarterdeck::ui::draw(&mut buf, area, &mut self.app, c, &self.theme);
         buf
     }
@@ -246,7 +267,11 @@ impl Desk {
     }
 
     pub fn add_task(&mut self, name: &str, status: &str) {
-        let rows = Rows::Tasks(vec![task(name, "web", "node-a", status, Health::Ok)]);
+        self.put_task(task(name, "web", "node-a", status, Health::Ok));
+    }
+
+    pub fn put_task(&mut self, task: Task) {
+        let rows = Rows::Tasks(vec![task]);
         let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
         self.store.apply(Observation { source, at: now(), body: Body::Upsert(rows) });
     }

@@ -14,7 +14,7 @@ use super::reply::{self, Body};
 use super::route::{Query, Target};
 use super::status::Failure;
 use crate::domain::Timestamp;
-use crate::sim::backend::{LogLine, LogQuery, Refusal};
+use crate::sim::backend::{LogLine, LogQuery, ObjectKind, Refusal};
 
 impl Api {
     pub(super) fn logs(self: Arc<Self>, target: &Target, query: &Query) -> Result<Response<Body>, Failure> {
@@ -28,27 +28,41 @@ impl Api {
             since: since(query, now)?,
             tail: positive(query, "tailLines")?,
         };
-        let first = {
+        let (first, instance) = {
             let state = self.state();
             let pod = state
                 .store
                 .get(target.resource.kind, &target.namespace, &target.name)
                 .ok_or_else(|| Failure::not_found(target.resource, &target.name))?;
-            wanted.container = Some(container(&pod.value(), query.get("container"))?);
-            state.fleet.logs(&wanted, now).map_err(|refusal| match refusal {
+            let pod = pod.value();
+            let name = container(&pod, query.get("container"))?;
+            let instance = running(&pod, &name);
+            wanted.container = Some(name);
+            let lines = state.fleet.logs(&wanted, now).map_err(|refusal| match refusal {
                 Refusal::NotFound => Failure::not_found(target.resource, &target.name),
                 // The kubelet's own words, which the API server passes on.
                 Refusal::Invalid(why) | Refusal::Conflict(why) => Failure::bad_request(why),
-            })?
+            })?;
+            (lines, instance)
         };
         let mut printer = Printer { timestamps: query.flag("timestamps"), bytes_left, last: None, at_last: 0 };
         let mut body = Vec::new();
         printer.print(&first, &mut body);
-        if !query.flag("follow") || wanted.previous || printer.is_full() {
+        // As the kubelet does it: following ends with the container, whatever comes after it.
+        let Some(instance) = instance.filter(|_| query.flag("follow") && !wanted.previous && !printer.is_full()) else {
             return Ok(reply::text(200, body));
-        }
-        let run =
-            Follow { ticks: self.ticks.subscribe(), api: self, query: wanted, printer, first: body, started: now };
+        };
+        let run = Follow {
+            target: (target.resource.kind, target.name.clone()),
+            instance,
+            over: false,
+            ticks: self.ticks.subscribe(),
+            api: self,
+            query: wanted,
+            printer,
+            first: body,
+            started: now,
+        };
         let stream = stream::unfold(run, |mut run| async move {
             let chunk = run.next().await?;
             Some((Ok::<_, io::Error>(chunk), run))
@@ -110,6 +124,21 @@ fn container(pod: &Value, asked: &str) -> Result<String, Failure> {
     Err(Failure::bad_request(format!("container {asked} is not valid for pod {pod_name}")))
 }
 
+fn status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    let lists = ["containerStatuses", "initContainerStatuses"].map(|list| pod["status"][list].as_array());
+    lists.into_iter().flatten().flatten().find(|c| c["name"] == container)
+}
+
+/// How many instances of the container came before this one.
+fn restarts(pod: &Value, container: &str) -> Option<u64> {
+    status(pod, container).map(|c| c["restartCount"].as_u64().unwrap_or(0))
+}
+
+/// The same, if it runs.
+fn running(pod: &Value, container: &str) -> Option<u64> {
+    restarts(pod, container).filter(|_| status(pod, container).is_some_and(|c| c["state"]["running"].is_object()))
+}
+
 /// Writes lines and remembers how far it came.
 struct Printer {
     timestamps: bool,
@@ -150,6 +179,12 @@ impl Printer {
 }
 
 struct Follow {
+    /// The pod: its kind, for the store, and its name.
+    target: (ObjectKind, String),
+    /// Which of the container's instances: how many came before it.
+    instance: u64,
+    /// It has ended, and its last lines were given out.
+    over: bool,
     api: Arc<Api>,
     query: LogQuery,
     printer: Printer,
@@ -166,7 +201,7 @@ impl Follow {
             return Some(std::mem::take(&mut self.first).into());
         }
         loop {
-            if self.printer.is_full() {
+            if self.printer.is_full() || self.over {
                 return None;
             }
             self.ticks.changed().await.ok()?;
@@ -182,7 +217,18 @@ impl Follow {
         let from = self.printer.last.unwrap_or(self.started);
         let query = LogQuery { since: Some(from), tail: None, ..self.query.clone() };
         let now = self.api.clock.now();
-        let lines = self.api.state().fleet.logs(&query, now).ok()?;
+        let lines = {
+            let state = self.api.state();
+            let pod = state.store.get(self.target.0, &query.namespace, &self.target.1)?.value();
+            let name = query.container.as_deref().unwrap_or_default();
+            let runs = running(&pod, name);
+            self.over = runs != Some(self.instance);
+            // What the next instance writes is another log.
+            if self.over && restarts(&pod, name) != Some(self.instance) {
+                return None;
+            }
+            state.fleet.logs(&query, now).ok()?
+        };
         // Lines of the very instant that was reached are known already.
         let fresh = lines.iter().position(|l| l.at > from).unwrap_or(lines.len());
         let known = if self.printer.last.is_some() { self.printer.at_last.min(fresh) } else { 0 };

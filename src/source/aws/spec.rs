@@ -58,6 +58,8 @@ pub struct EcsSpec {
     pub account: AccountSpec,
     /// Marked as production by configuration.
     pub production: bool,
+    /// Nothing may be changed there.
+    pub read_only: bool,
     /// Between two rounds of tasks and services.
     pub interval: Duration,
 }

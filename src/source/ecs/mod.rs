@@ -249,6 +249,7 @@ async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
         version: Text::empty(),
         endpoint: Text::new(endpoint),
         production: link.spec.production,
+        read_only: link.spec.read_only,
     };
     supervisor.emit(Body::Cluster(cluster(""))).await;
     loop {

@@ -396,6 +396,7 @@ mod tests {
             kubeconfig: spec::Kubeconfig::Inline("[".to_owned()),
             namespace: None,
             production: false,
+            read_only: false,
             metrics_interval: Duration::from_secs(30),
             silence: spec::SILENCE,
         };

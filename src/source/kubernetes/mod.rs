@@ -146,6 +146,7 @@ async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
                 version: Text::new(version),
                 endpoint: connected.endpoint.clone(),
                 production: link.spec.production,
+                read_only: link.spec.read_only,
             };
             if !said {
                 said = true;

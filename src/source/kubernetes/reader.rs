@@ -13,7 +13,7 @@ use super::project::{Projector, Row};
 use crate::domain::{Event, ObjectId, Text};
 use crate::source::SourceError;
 use crate::source::redact::redact;
-use crate::source::{LogStream, LogText};
+use crate::source::{LogItem, LogStream};
 use crate::store::observation::Feed;
 
 /// Asks one cluster. Cloning shares the client, which the first question makes.
@@ -118,12 +118,13 @@ impl Reader {
         Ok(review.status.allowed)
     }
 
-    /// A container's log, line by line. Following, it survives a cut connection
-    /// without repeating lines, and ends when the container is gone.
+    /// A container's log, line by line. Following, it survives cut connections and
+    /// the container's restarts without repeating or losing lines, and ends when
+    /// the pod is gone or the container will not run again; the last item says which.
     pub fn logs(
         &self,
         request: LogStream,
-    ) -> impl futures::Stream<Item = Result<LogText, SourceError>> + Send + 'static + use<> {
+    ) -> impl futures::Stream<Item = Result<LogItem, SourceError>> + Send + 'static + use<> {
         logs::stream(self.clone(), request)
     }
 }

@@ -21,6 +21,8 @@ pub struct ClusterSpec {
     pub namespace: Option<String>,
     /// Marked as production by configuration.
     pub production: bool,
+    /// Nothing may be changed there.
+    pub read_only: bool,
     /// How often usage is sampled.
     pub metrics_interval: Duration,
     /// How long a watch may be silent on a server that sends bookmarks, as all do,

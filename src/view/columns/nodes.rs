@@ -159,7 +159,9 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| usage(c, r).map_or_else(|| Cell::dim(""), |u| percent_cell(u.cpu.0, r.allocatable.cpu.0)),
+        cell: |c, r| {
+            usage(c, r).map_or_else(|| Cell::dim(""), |u| percent_cell(u.cpu.0, r.allocatable.cpu.0, c.thresholds.cpu))
+        },
         value: |c, r| optional(cpu_used(c, r)),
         percent: Some(cpu_used),
     },
@@ -172,7 +174,7 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| percent_cell(load(c, r).requests.cpu.0, r.allocatable.cpu.0),
+        cell: |c, r| percent_cell(load(c, r).requests.cpu.0, r.allocatable.cpu.0, c.thresholds.cpu),
         value: |c, r| optional(cpu_requested(c, r)),
         percent: Some(cpu_requested),
     },
@@ -198,7 +200,12 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| usage(c, r).map_or_else(|| Cell::dim(""), |u| percent_cell(u.memory.0, r.allocatable.memory.0)),
+        cell: |c, r| {
+            usage(c, r).map_or_else(
+                || Cell::dim(""),
+                |u| percent_cell(u.memory.0, r.allocatable.memory.0, c.thresholds.memory),
+            )
+        },
         value: |c, r| optional(memory_used(c, r)),
         percent: Some(memory_used),
     },
@@ -211,7 +218,7 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| percent_cell(load(c, r).requests.memory.0, r.allocatable.memory.0),
+        cell: |c, r| percent_cell(load(c, r).requests.memory.0, r.allocatable.memory.0, c.thresholds.memory),
         value: |c, r| optional(memory_requested(c, r)),
         percent: Some(memory_requested),
     },

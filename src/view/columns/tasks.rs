@@ -1,6 +1,6 @@
 //! Columns of the tasks view; READY, STATUS, RESTARTS and AGE as kubectl prints them.
 
-use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
+use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, optional_percent, time_cell};
 use crate::domain::{CapacityType, Task, Text, Tone, Usage, quantity};
 use crate::view::spark::sparkline;
 
@@ -18,10 +18,6 @@ fn cpu_percent(c: Context<'_>, t: &Task) -> Option<f64> {
 fn memory_percent(c: Context<'_>, t: &Task) -> Option<f64> {
     let base = if t.limits.memory.0 > 0 { t.limits.memory.0 } else { t.requests.memory.0 };
     quantity::percent(usage(c, t)?.memory.0, base)
-}
-
-fn optional_percent(p: Option<f64>) -> Cell {
-    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
 }
 
 fn amount(n: u64, text: String) -> Cell {
@@ -146,7 +142,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, t| optional_percent(cpu_percent(c, t)),
+        cell: |c, t| optional_percent(cpu_percent(c, t), c.thresholds.cpu),
         value: |c, t| cpu_percent(c, t).map_or(Value::Missing, Value::Number),
         percent: Some(cpu_percent),
     },
@@ -172,7 +168,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, t| optional_percent(memory_percent(c, t)),
+        cell: |c, t| optional_percent(memory_percent(c, t), c.thresholds.memory),
         value: |c, t| memory_percent(c, t).map_or(Value::Missing, Value::Number),
         percent: Some(memory_percent),
     },

@@ -1,6 +1,6 @@
 //! Columns of the workloads view.
 
-use super::{Align, Cell, Column, Context, Unit, Value, age_value, gauge_tone, number, time_cell};
+use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, optional_percent, time_cell};
 use crate::domain::{CapacityType, Kind, Text, Tone, Workload, quantity::percent};
 
 /// `ready/desired`, as kubectl's READY and COMPLETIONS.
@@ -36,10 +36,6 @@ fn memory_share(c: Context<'_>, r: &Workload) -> Option<f64> {
     }
     let (used, asked) = c.store.workload_use.get(&r.id)?;
     percent(used.memory.0, asked.memory.0)
-}
-
-fn share_cell(p: Option<f64>) -> Cell {
-    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), gauge_tone(p)))
 }
 
 /// Where a service's tasks run; spot is marked.
@@ -193,7 +189,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| share_cell(cpu_share(c, r)),
+        cell: |c, r| optional_percent(cpu_share(c, r), c.thresholds.cpu),
         value: |c, r| cpu_share(c, r).map_or(Value::Missing, Value::Number),
         percent: Some(cpu_share),
     },
@@ -206,7 +202,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Percent,
-        cell: |c, r| share_cell(memory_share(c, r)),
+        cell: |c, r| optional_percent(memory_share(c, r), c.thresholds.memory),
         value: |c, r| memory_share(c, r).map_or(Value::Missing, Value::Number),
         percent: Some(memory_share),
     },
