@@ -18,7 +18,7 @@ const READ: &[(&str, &[&str])] = &[
             "ecs:DescribeTaskDefinition",
         ],
     ),
-    ("Metrics", &["cloudwatch:GetMetricData"]),
+    ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),
     ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents"]),
     (
         "AutoScaling",

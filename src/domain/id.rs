@@ -31,13 +31,15 @@ pub enum Kind {
     DisruptionBudget,
     /// Kubernetes Namespace.
     Namespace,
+    /// An alarm of CloudWatch, later of others.
+    Alarm,
     /// Any other kind (an event may be about a Service or a `PersistentVolumeClaim`).
     Other,
 }
 
 impl Kind {
     /// Every kind, in the order above.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Node,
         Self::Task,
         Self::Deployment,
@@ -50,6 +52,7 @@ impl Kind {
         Self::Autoscaler,
         Self::DisruptionBudget,
         Self::Namespace,
+        Self::Alarm,
         Self::Other,
     ];
 
@@ -68,7 +71,7 @@ impl Kind {
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::DisruptionBudget => "PodDisruptionBudget",
             Self::Namespace => "Namespace",
-            Self::EcsService | Self::Other => "",
+            Self::EcsService | Self::Alarm | Self::Other => "",
         }
     }
 
@@ -94,6 +97,7 @@ impl Kind {
             Self::Autoscaler => "hpa",
             Self::DisruptionBudget => "pdb",
             Self::Namespace => "ns",
+            Self::Alarm => "alarm",
             Self::Other => "object",
         }
     }

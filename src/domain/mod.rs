@@ -3,6 +3,7 @@
 //! no terminal and no SDK type comes in here.
 
 pub mod age;
+pub mod alarm;
 pub mod cluster;
 pub mod ecs;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod task;
 pub mod text;
 pub mod workload;
 
+pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
 pub use cluster::{Cluster, ClusterId, Orchestrator};
 pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};

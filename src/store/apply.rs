@@ -115,6 +115,7 @@ impl Store {
                     self.targets.insert(id, health);
                 }
             }
+            Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
                 let kind = match source.feed {
@@ -171,6 +172,7 @@ impl Store {
                 self.usage.forget(id);
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),
+            Kind::Alarm => drop(self.alarms.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
@@ -194,6 +196,7 @@ impl Store {
             Feed::Autoscalers => self.autoscalers.unconfirmed(source, generation),
             Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
             Feed::Limits => self.limits.unconfirmed(source, generation),
+            Feed::Alarms => self.alarms.unconfirmed(source, generation),
             Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets

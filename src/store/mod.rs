@@ -13,8 +13,8 @@ pub mod totals;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::{
-    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId, Orchestrator,
-    Spend, TargetHealth, Task, Text, Timestamp, Workload,
+    Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId,
+    Orchestrator, Spend, TargetHealth, Task, Text, Timestamp, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -80,6 +80,8 @@ pub struct Store {
     pub disruption_budgets: Table<DisruptionBudget>,
     /// What runs out.
     pub limits: Table<Limit>,
+    /// Alarms, whatever their state.
+    pub alarms: Table<Alarm>,
     /// Targets behind services that are, or were, on screen.
     pub targets: BTreeMap<ObjectId, TargetHealth>,
     /// What reading each AWS account has cost.

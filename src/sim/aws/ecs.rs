@@ -412,8 +412,7 @@ impl Cluster {
             "tags": [], "settings": [], "capacityProviders": providers, "defaultCapacityProviderStrategy": [],
         });
         if include.contains(&"SETTINGS") {
-            let value = if self.insights { "enabled" } else { "disabled" };
-            out["settings"] = json!([{"name": "containerInsights", "value": value}]);
+            out["settings"] = json!([{"name": "containerInsights", "value": self.insights.word()}]);
         }
         if include.contains(&"STATISTICS") {
             let of = |launch: &'static str, f: fn(&Task) -> bool| {

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::schema::{ActionDef, Breaker, ClusterDef, Outcome, StepDef};
+use super::alarms::Standing;
+use super::schema::{ActionDef, Breaker, ClusterDef, Insights, Outcome, StepDef};
 use crate::sim::model::{Rng, hash2};
 
 /// Milliseconds since 1970.
@@ -89,6 +90,10 @@ impl Task {
     pub fn running(&self) -> bool {
         self.phase == Phase::Running
     }
+    /// It ran at this time, as far as its hour of history goes.
+    pub fn ran_at(&self, at: Ms) -> bool {
+        self.started.is_some_and(|began| began <= at) && self.stopped.is_none_or(|ended| ended > at)
+    }
     pub fn is_fargate(&self) -> bool {
         self.launch == "FARGATE"
     }
@@ -173,13 +178,15 @@ pub struct Cluster {
     pub name: String,
     pub region: String,
     pub account: String,
-    pub insights: bool,
+    pub insights: Insights,
     pub instances: Vec<Instance>,
     pub services: BTreeMap<String, Service>,
     pub tasks: BTreeMap<String, Task>,
     /// By `family:revision`.
     pub definitions: BTreeMap<String, Definition>,
     pub zone_down: Option<usize>,
+    /// Where each alarm stands, by name.
+    pub alarms: BTreeMap<String, Standing>,
     steps: Vec<Step>,
     rng: Rng,
     second: Ms,
@@ -199,6 +206,7 @@ impl Cluster {
             tasks: BTreeMap::new(),
             definitions: BTreeMap::new(),
             zone_down: None,
+            alarms: BTreeMap::new(),
             steps: def.at.iter().map(|s| Step { due: now + s.t.0, times: 0, def: s.clone() }).collect(),
             rng: Rng::new(hash2(seed, crate::sim::model::hash(&def.name))),
             second: now,

@@ -3,6 +3,7 @@
 //! [`Sources::spawn`] returns at once; connecting happens in the tasks, and no
 //! cluster waits for another.
 
+mod alarms;
 mod limits;
 mod list;
 mod logs;
@@ -56,6 +57,9 @@ pub struct Link {
     quotas: Mutex<HashMap<String, f64>>,
     /// Services' desired counts, for what scales them.
     desired: Mutex<HashMap<Text, u32>>,
+    /// True for the first cluster that is read of its account: what belongs to the
+    /// account as a whole is shown there.
+    lead: bool,
 }
 
 impl Link {
@@ -72,6 +76,7 @@ impl Link {
             services_known: watch::Sender::default(),
             quotas: Mutex::default(),
             desired: Mutex::default(),
+            lead: false,
         }
     }
 
@@ -124,12 +129,12 @@ pub struct Sources {
 impl Shared {
     /// Everything that reads a cluster, ready to run.
     fn begin(&self, spec: EcsSpec) -> Vec<Work> {
-        let account = Arc::clone(
-            lock(&self.accounts)
-                .entry(spec.account.clone())
-                .or_insert_with(|| Arc::new(Account::new(spec.account.clone(), self.clock.clone()))),
-        );
-        let link = &Arc::new(Link::new(spec, account));
+        let mut lead = false;
+        let account = Arc::clone(lock(&self.accounts).entry(spec.account.clone()).or_insert_with(|| {
+            lead = true;
+            Arc::new(Account::new(spec.account.clone(), self.clock.clone()))
+        }));
+        let link = &Arc::new(Link { lead, ..Link::new(spec, account) });
         lock(&self.links).insert(link.spec.id.clone(), Arc::clone(link));
         self.works(link)
     }
@@ -154,6 +159,7 @@ impl Shared {
                 Feed::Services,
                 Box::pin(services::run(Arc::clone(link), supervisor(Feed::Services), supervisor(Feed::Events))),
             ),
+            (Feed::Alarms, Box::pin(alarms::run(Arc::clone(link), supervisor(Feed::Alarms)))),
             (Feed::Autoscalers, Box::pin(scaling::run(Arc::clone(link), supervisor(Feed::Autoscalers)))),
             (Feed::Limits, Box::pin(limits::run(Arc::clone(link), supervisor(Feed::Limits)))),
             (
@@ -215,7 +221,10 @@ impl Sources {
 
     /// Ends every wait between attempts, so that what failed is asked again now.
     pub fn refresh(&self) {
-        lock(&self.shared.links).values().for_each(|link| link.account.limits.relax());
+        lock(&self.shared.links).values().for_each(|link| {
+            link.account.limits.relax();
+            link.account.forget_alarms();
+        });
         self.shared.wake.notify_waiters();
     }
 

@@ -3,6 +3,7 @@
 usage: drive.py ENDPOINT KEY_ID SECRET CLUSTER     (prints "ok" when everything holds)
 """
 import datetime
+import json
 import sys
 import time
 
@@ -152,7 +153,33 @@ def metrics():
     assert len(errors["Values"]) < len(p50["Values"]), "minutes without errors have no points"
     assert nothing["Values"] == [] and nothing["StatusCode"] == "Complete"
     assert cloudwatch.list_metrics(Namespace="AWS/ECS")["Metrics"]
-    assert cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])["MetricAlarms"] == []
+
+
+def alarms():
+    cloudwatch = client("cloudwatch")
+    types = ["MetricAlarm", "CompositeAlarm"]
+    pages = list(cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=types, PaginationConfig={"PageSize": 5}))
+    metric = [a for p in pages for a in p["MetricAlarms"]]
+    composite = [a for p in pages for a in p["CompositeAlarms"]]
+    names = [a["AlarmName"] for a in metric]
+    assert len(pages) > 3 and len(names) == len(set(names)) == 22, names
+    assert [c["AlarmName"] for c in composite] == [f"{CLUSTER}-degraded"], composite
+    assert "CompositeAlarms" not in cloudwatch.describe_alarms() or not cloudwatch.describe_alarms()["CompositeAlarms"]
+    cpu = next(a for a in metric if a["AlarmName"] == f"{CLUSTER}-web-cpu-high")
+    assert {d["Name"]: d["Value"] for d in cpu["Dimensions"]} == {"ClusterName": CLUSTER, "ServiceName": "web"}
+    assert isinstance(cpu["StateTransitionedTimestamp"], datetime.datetime) and cpu["StateValue"] == "OK", cpu
+    assert json.loads(cpu["StateReasonData"])["threshold"] == cpu["Threshold"] == 90.0
+    low = next(a for a in metric if a["AlarmName"] == f"{CLUSTER}-web-tasks-low")
+    assert [q.get("Expression") for q in low["Metrics"]] == [None, None, "running - desired"], low
+    # The composite one watches the first service's.
+    child = f"{CLUSTER}-cart-tasks-low"
+    assert child in composite[0]["AlarmRule"], composite
+    cloudwatch.set_alarm_state(AlarmName=child, StateValue="ALARM", StateReason="practice")
+    fires = cloudwatch.describe_alarms(AlarmNames=[child])["MetricAlarms"][0]
+    assert (fires["StateValue"], fires["StateReason"]) == ("ALARM", "practice"), fires
+    until("the composite alarm", 20, lambda: cloudwatch.describe_alarms(
+        AlarmTypes=types, StateValue="ALARM")["CompositeAlarms"])
+    refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="nope", StateValue="OK", StateReason="x")
 
 
 def logs():
@@ -216,7 +243,7 @@ def surroundings():
 
 
 ecs = client("ecs")
-for part in (lists, metrics, logs, queue, surroundings, refusals, acts):
+for part in (lists, metrics, alarms, logs, queue, surroundings, refusals, acts):
     part()
     print(part.__name__, "holds", flush=True)
 print("ok")
