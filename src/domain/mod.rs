@@ -17,6 +17,7 @@ pub mod quantity;
 pub mod spend;
 pub mod task;
 pub mod text;
+pub mod traffic;
 pub mod workload;
 
 pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
@@ -33,6 +34,7 @@ pub use quantity::{Bytes, Millicores, Resources, Usage};
 pub use spend::Spend;
 pub use task::{Container, ContainerRole, ContainerState, Task};
 pub use text::{Interner, Labels, Text};
+pub use traffic::Traffic;
 pub use workload::{Autoscaler, DisruptionBudget, Replicas, Workload};
 
 /// A point in time, UTC. Only [`crate::clock`] makes new ones from the wall.

@@ -116,13 +116,10 @@ impl Store {
                 }
             }
             Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
+            Rows::Traffic(rows) => self.traffic.extend(rows),
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
-                let kind = match source.feed {
-                    Feed::NodeMetrics => Kind::Node,
-                    Feed::ServiceMetrics => Kind::EcsService,
-                    _ => Kind::Task,
-                };
+                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
                 self.usage.begin();
                 for (id, usage) in rows {
                     self.usage.push(id, usage);
@@ -178,6 +175,7 @@ impl Store {
                 self.workloads.remove(id);
                 self.usage.forget(id);
                 self.targets.remove(id);
+                self.traffic.remove(id);
             }
             _ => {
                 if self.events.remove(id).is_none() {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::domain::{
     Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId,
-    Orchestrator, Spend, TargetHealth, Task, Text, Timestamp, Workload,
+    Orchestrator, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -84,6 +84,8 @@ pub struct Store {
     pub alarms: Table<Alarm>,
     /// Targets behind services that are, or were, on screen.
     pub targets: BTreeMap<ObjectId, TargetHealth>,
+    /// Requests to services that are, or were, on screen.
+    pub traffic: BTreeMap<ObjectId, Traffic>,
     /// What reading each AWS account has cost.
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.

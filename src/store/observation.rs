@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator,
-    Spend, TargetHealth, Task, Text, Timestamp, Usage, Workload,
+    Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -172,6 +172,8 @@ pub enum Rows {
     Alarms(Vec<Alarm>),
     /// Targets behind services.
     Targets(Vec<(ObjectId, TargetHealth)>),
+    /// What load balancers count of services' requests.
+    Traffic(Vec<(ObjectId, Traffic)>),
     /// Use of nodes and tasks, and of services as shares ([`Usage::of_shares`]), by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
@@ -190,6 +192,7 @@ impl Rows {
             Self::Limits(v) => v.len(),
             Self::Alarms(v) => v.len(),
             Self::Targets(v) => v.len(),
+            Self::Traffic(v) => v.len(),
             Self::Usage(v) => v.len(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
+
 use super::details::Lines;
 use crate::domain::{
     CapacityType, EcsInstance, EcsService, EcsTask, Health, Line, Node, ObjectId, Tone, Workload, age::age,
@@ -56,6 +58,13 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
     if let Some(targets) = d.c.store.targets.get(&w.id) {
         let tone = if targets.unhealthy > 0 { Tone::Health(Health::Warning) } else { Tone::Plain };
         d.row("targets", &targets.text(), tone);
+    }
+    if let Some(traffic) = d.c.store.traffic.get(&w.id) {
+        d.row("requests", &traffic.text(), Tone::Number);
+        // Off screen nothing is asked: what was seen then may be old.
+        if traffic.at.is_some_and(|at| d.c.now - at > TimeDelta::minutes(6)) {
+            d.time("counted", traffic.at);
+        }
     }
     d.heading("deployments");
     for x in &e.deployments {

@@ -138,9 +138,9 @@ impl World {
         if namespace == "AWS/ApplicationELB" {
             let group = dimension("TargetGroup")?;
             let service = group.split('/').nth(1)?;
-            // The load balancer has the cluster's name.
-            let name_of = |c: &&Cluster| dimension("LoadBalancer").is_none_or(|b| b.split('/').nth(1) == Some(&c.name));
-            let c = self.clusters.iter().filter(mine).filter(name_of).find(|c| c.services.contains_key(service))?;
+            // There are no figures of a target group without its load balancer, which has the cluster's name.
+            let cluster = dimension("LoadBalancer")?.split('/').nth(1)?;
+            let c = self.clusters.iter().filter(mine).find(|c| c.name == cluster)?;
             return balancer(c, c.services.get(service)?, name, at);
         }
         let cluster = dimension("ClusterName")?;

@@ -4,6 +4,8 @@
 //! cluster waits for another.
 
 mod alarms;
+mod asks;
+mod balancers;
 mod limits;
 mod list;
 mod logs;
@@ -57,6 +59,13 @@ pub struct Link {
     quotas: Mutex<HashMap<String, f64>>,
     /// Services' desired counts, for what scales them.
     desired: Mutex<HashMap<Text, u32>>,
+    /// The load balancer in front of each target group; `None` where it is none that
+    /// counts requests.
+    balancers: Mutex<HashMap<Text, Option<String>>>,
+    /// Tasks that run, by the names of their rows.
+    running: Mutex<HashMap<Text, metrics::Running>>,
+    /// How much of Container Insights is on.
+    insights: watch::Sender<asks::Insights>,
     /// True for the first cluster that is read of its account: what belongs to the
     /// account as a whole is shown there.
     lead: bool,
@@ -76,6 +85,9 @@ impl Link {
             services_known: watch::Sender::default(),
             quotas: Mutex::default(),
             desired: Mutex::default(),
+            balancers: Mutex::default(),
+            running: Mutex::default(),
+            insights: watch::Sender::default(),
             lead: false,
         }
     }
@@ -89,6 +101,14 @@ impl Link {
         let value = self.account.quota("fargate", code).await?;
         lock(&self.quotas).insert(code.to_owned(), value);
         Ok(value)
+    }
+
+    /// Takes in what the cluster's settings say of what may be asked.
+    fn settings(&self, cluster: &aws_sdk_ecs::types::Cluster) {
+        let name = aws_sdk_ecs::types::ClusterSettingName::ContainerInsights;
+        let setting = cluster.settings().iter().find(|s| s.name() == Some(&name));
+        let level = asks::Insights::of(setting.and_then(|s| s.value()).unwrap_or_default());
+        self.insights.send_if_modified(|known| std::mem::replace(known, level) != level);
     }
 
     fn project<T>(&self, f: impl FnOnce(&mut project::Projector) -> T) -> T {
@@ -296,7 +316,7 @@ async fn instances(link: Arc<Link>, mut supervisor: Supervisor, named: watch::Se
     loop {
         // A cluster that is not there is said once, by name, before anything else fails on it.
         let outcome = async {
-            link.cluster().await?;
+            link.settings(&link.cluster().await?);
             link.instances().await
         };
         match outcome.await {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_ecs::types::DesiredStatus;
 use chrono::TimeDelta;
 
+use super::metrics::Running;
 use super::{Link, lock};
 use crate::domain::{Health, Resources, Task, Text, Timestamp};
 use crate::source::SourceError;
@@ -155,4 +156,15 @@ fn measure(link: &Link, known: &Known) {
         size.1 += 1;
     }
     *lock(&link.sizes) = sizes;
+    let running = known.tasks.values().filter(|t| !has_stopped(t)).map(|t| {
+        let definition = t.ecs.as_ref().map(|e| e.definition.as_str()).unwrap_or_default();
+        let running = Running {
+            id: Text::new(super::tail(&t.uid)),
+            service: t.owner.clone(),
+            family: Text::new(definition.split(':').next().unwrap_or_default()),
+            size: t.requests,
+        };
+        (t.id.name.clone(), running)
+    });
+    *lock(&link.running) = running.collect();
 }

@@ -137,7 +137,9 @@ def metrics():
             "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()]}}}
     service = {"ClusterName": CLUSTER, "ServiceName": "web"}
     group = ecs.describe_services(cluster=CLUSTER, services=["web"])["services"][0]["loadBalancers"][0]["targetGroupArn"]
-    target = {"TargetGroup": "targetgroup/" + group.split(":targetgroup/")[1]}
+    balancer = client("elbv2").describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]["LoadBalancerArns"][0]
+    target = {"TargetGroup": "targetgroup/" + group.split(":targetgroup/")[1],
+              "LoadBalancer": balancer.split(":loadbalancer/")[1]}
     queries = [query(0, "AWS/ECS", "CPUUtilization", "Average", service),
                query(1, "AWS/ApplicationELB", "TargetResponseTime", "p50", target),
                query(2, "AWS/ApplicationELB", "TargetResponseTime", "p99", target),
