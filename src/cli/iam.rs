@@ -16,6 +16,8 @@ const READ: &[(&str, &[&str])] = &[
             "ecs:ListContainerInstances",
             "ecs:DescribeContainerInstances",
             "ecs:DescribeTaskDefinition",
+            "ecs:DescribeCapacityProviders",
+            "ecs:GetTaskProtection",
         ],
     ),
     ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),

@@ -21,7 +21,7 @@ pub mod traffic;
 pub mod workload;
 
 pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
-pub use cluster::{Cluster, ClusterId, Orchestrator};
+pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};
 pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};
 pub use freshness::Freshness;

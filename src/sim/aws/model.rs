@@ -80,6 +80,8 @@ pub struct Task {
     pub stop: Option<Stop>,
     pub version: u32,
     pub seed: u64,
+    /// Left alone until then.
+    pub protected: Option<Ms>,
 }
 
 impl Task {
@@ -89,6 +91,9 @@ impl Task {
     }
     pub fn running(&self) -> bool {
         self.phase == Phase::Running
+    }
+    pub fn is_protected(&self, now: Ms) -> bool {
+        self.protected.is_some_and(|until| until > now)
     }
     /// It ran at this time, as far as its hour of history goes.
     pub fn ran_at(&self, at: Ms) -> bool {
@@ -390,6 +395,7 @@ impl Cluster {
                 stop: None,
                 version: 1,
                 seed,
+                protected: None,
             },
         );
         Some(id)
@@ -712,10 +718,13 @@ impl Cluster {
     }
 
     fn stop_tasks(&mut self, name: &str, deployment: &str, ids: &[String], now: Ms) {
+        // What is protected is left alone: a rollout waits.
+        let ids: Vec<&String> =
+            ids.iter().filter(|id| self.tasks.get(*id).is_some_and(|t| !t.is_protected(now))).collect();
         if ids.is_empty() {
             return;
         }
-        for id in ids {
+        for id in &ids {
             let reason = format!("Scaling activity initiated by (deployment {deployment})");
             self.stop(id, stop("ServiceSchedulerInitiated", &reason), now, 0);
         }

@@ -11,13 +11,15 @@ mod list;
 mod logs;
 mod metrics;
 mod project;
+mod protection;
+mod providers;
 mod reader;
 mod scaling;
 mod services;
 mod targets;
 mod tasks;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ use super::SourceError;
 use super::aws::{Account, AccountSpec, Bucket, EcsSpec, Tokens};
 use super::supervise::{Jitter, Supervisor, guarded};
 use crate::clock::Clock;
-use crate::domain::{Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
+use crate::domain::{CapacityProvider, Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
 use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
 
 /// What one task does until it is stopped.
@@ -66,6 +68,10 @@ pub struct Link {
     running: Mutex<HashMap<Text, metrics::Running>>,
     /// How much of Container Insights is on.
     insights: watch::Sender<asks::Insights>,
+    /// What the cluster gets its capacity from.
+    providers: Mutex<Vec<CapacityProvider>>,
+    /// Services that roll out.
+    rolling: Mutex<HashSet<Text>>,
     /// True for the first cluster that is read of its account: what belongs to the
     /// account as a whole is shown there.
     lead: bool,
@@ -88,6 +94,8 @@ impl Link {
             balancers: Mutex::default(),
             running: Mutex::default(),
             insights: watch::Sender::default(),
+            providers: Mutex::default(),
+            rolling: Mutex::default(),
             lead: false,
         }
     }
@@ -101,6 +109,18 @@ impl Link {
         let value = self.account.quota("fargate", code).await?;
         lock(&self.quotas).insert(code.to_owned(), value);
         Ok(value)
+    }
+
+    /// The cluster as it introduces itself.
+    fn introduction(&self, endpoint: &str) -> Cluster {
+        Cluster {
+            id: self.spec.id.clone(),
+            orchestrator: Orchestrator::Ecs,
+            version: Text::empty(),
+            endpoint: Text::new(endpoint),
+            production: self.spec.production,
+            providers: lock(&self.providers).clone(),
+        }
     }
 
     /// Takes in what the cluster's settings say of what may be asked.
@@ -272,17 +292,10 @@ impl Sources {
 
 /// Says who the cluster is, as soon as that is known.
 async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
-    let cluster = |endpoint: &str| Cluster {
-        id: link.spec.id.clone(),
-        orchestrator: Orchestrator::Ecs,
-        version: Text::empty(),
-        endpoint: Text::new(endpoint),
-        production: link.spec.production,
-    };
-    supervisor.emit(Body::Cluster(cluster(""))).await;
+    supervisor.emit(Body::Cluster(link.introduction(""))).await;
     loop {
         match link.account.clients().await {
-            Ok(clients) => return supervisor.emit(Body::Cluster(cluster(&clients.region))).await,
+            Ok(clients) => return supervisor.emit(Body::Cluster(link.introduction(&clients.region))).await,
             // The feeds say what is wrong; saying it twice helps nobody.
             Err(_) => supervisor.breathe().await,
         }
@@ -313,18 +326,22 @@ async fn instances(link: Arc<Link>, mut supervisor: Supervisor, named: watch::Se
     supervisor.loading().await;
     let mut rounds = Rounds::<Node>::default();
     let mut jitter = Jitter::default();
+    let mut providers = providers::Watch::default();
     loop {
         // A cluster that is not there is said once, by name, before anything else fails on it.
         let outcome = async {
-            link.settings(&link.cluster().await?);
-            link.instances().await
+            let cluster = link.cluster().await?;
+            link.settings(&cluster);
+            let instances = link.instances().await?;
+            Ok((cluster, instances))
         };
         match outcome.await {
-            Ok(found) => {
+            Ok((cluster, found)) => {
                 let nodes: Vec<Node> = link.project(|p| found.iter().filter_map(|i| p.instance(i)).collect());
                 *lock(&link.names) = nodes.iter().map(|n| (n.uid.to_string(), n.id.name.clone())).collect();
                 rounds.send(&mut supervisor, nodes, |n| &n.id, Rows::Nodes).await;
                 named.send_replace(true);
+                providers.look(&link, &cluster, &supervisor).await;
                 supervisor.pause(link.interval(2, &mut jitter)).await;
             }
             Err(error) => {

@@ -72,8 +72,12 @@ def lists():
     assert len(on_first) == rows[0]["runningTasksCount"], (len(on_first), rows[0])
     definition = ecs.describe_task_definition(taskDefinition="web")["taskDefinition"]
     assert definition["containerDefinitions"][0]["logConfiguration"]["logDriver"] == "awslogs"
-    names = {p["name"] for p in ecs.describe_capacity_providers()["capacityProviders"]}
-    assert names == {"FARGATE", "FARGATE_SPOT", "shop-ec2"}, names
+    assert set(cluster["capacityProviders"]) == {"FARGATE", "FARGATE_SPOT", "shop-ec2"}, cluster
+    assert cluster["defaultCapacityProviderStrategy"] == [{"capacityProvider": "shop-ec2", "weight": 1, "base": 0}]
+    found = ecs.describe_capacity_providers(capacityProviders=cluster["capacityProviders"] + ["nope"])
+    assert [f["reason"] for f in found["failures"]] == ["MISSING"], found
+    providers = {p["name"]: p for p in found["capacityProviders"]}
+    assert providers["shop-ec2"]["autoScalingGroupProvider"]["managedScaling"]["targetCapacity"] == 100, providers
     assert ecs.list_service_deployments(cluster=CLUSTER, service="web")["serviceDeployments"]
 
 
@@ -124,6 +128,21 @@ def acts():
     until("an empty instance", 60, lambda: ecs.describe_container_instances(
         cluster=CLUSTER, containerInstances=[instance])["containerInstances"][0]["runningTasksCount"] == 0)
     until("the rollout of cart", 60, lambda: count("cart")["deployments"][0]["rolloutState"] == "COMPLETED")
+
+
+def protection():
+    web = ecs.list_tasks(cluster=CLUSTER, serviceName="web")["taskArns"]
+    on = ecs.update_task_protection(cluster=CLUSTER, tasks=web[:1], protectionEnabled=True, expiresInMinutes=30)
+    assert on["protectedTasks"][0]["protectionEnabled"], on
+    got = ecs.get_task_protection(cluster=CLUSTER, tasks=web + ["nope"])
+    assert [f["reason"] for f in got["failures"]] == ["MISSING"] and len(got["protectedTasks"]) == len(web), got
+    by = {p["taskArn"]: p for p in got["protectedTasks"]}
+    left = by[web[0]]["expirationDate"] - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(minutes=28) < left <= datetime.timedelta(minutes=30), by
+    assert not by[web[1]]["protectionEnabled"] and "expirationDate" not in by[web[1]], by
+    ecs.update_task_protection(cluster=CLUSTER, tasks=web[:1], protectionEnabled=False)
+    refused("InvalidParameterException", ecs.update_task_protection, cluster=CLUSTER, tasks=web[:1],
+            protectionEnabled=True, expiresInMinutes=2881)
 
 
 def metrics():
@@ -245,7 +264,7 @@ def surroundings():
 
 
 ecs = client("ecs")
-for part in (lists, metrics, alarms, logs, queue, surroundings, refusals, acts):
+for part in (lists, protection, metrics, alarms, logs, queue, surroundings, refusals, acts):
     part()
     print(part.__name__, "holds", flush=True)
 print("ok")
