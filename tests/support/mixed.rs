@@ -18,8 +18,8 @@ fn id(kind: Kind, name: &str) -> ObjectId {
     ObjectId { cluster: ClusterId::new("shop-ecs"), kind, namespace: Text::empty(), name: Text::new(name) }
 }
 
-fn ago(minutes: i64) -> Option<DateTime<Utc>> {
-    Some(now() - TimeDelta::minutes(minutes))
+fn ago(minutes: i64) -> DateTime<Utc> {
+    now() - TimeDelta::minutes(minutes)
 }
 
 fn arn(kind: &str, name: &str) -> Text {
@@ -36,7 +36,7 @@ fn task(digits: &str, status: &str, health: Health, provider: &str, stop: Option
     Task {
         id: id(Kind::Task, &format!("web/{digits}")),
         uid: arn("task", digits),
-        created: ago(95),
+        created: Some(ago(95)),
         node: Text::new(if provider == "shop-asg" { "i-0a1b2c3d4e5f60718" } else { "" }),
         owner_kind: Kind::EcsService,
         owner: Text::new("web"),
@@ -73,7 +73,7 @@ fn task(digits: &str, status: &str, health: Health, provider: &str, stop: Option
             definition: Text::new("web:41"),
             definition_arn: Text::empty(),
             zone: Text::new("eu-west-1b"),
-            started: ago(94),
+            started: Some(ago(94)),
             started_by: Text::new("ecs-svc/0123456789012345678"),
             exec: false,
             protected_until: (digits.starts_with("0a")).then(|| now() + TimeDelta::minutes(26)),
@@ -95,7 +95,7 @@ fn deployment(status: &str, rollout: &str, definition: &str, desired: u32, runni
         running,
         pending: desired.saturating_sub(running),
         failed: u32::from(desired > running),
-        created: ago(8),
+        created: Some(ago(8)),
     }
 }
 
@@ -169,7 +169,7 @@ fn alarm() -> Alarm {
         source: AlarmSource::CloudWatchMetric,
         state: AlarmState::Firing,
         severity: Severity::Critical,
-        since: ago(6),
+        since: Some(ago(6)),
         summary: Text::new("Customers see errors."),
         reason: Text::new("Threshold Crossed: 3 out of the last 3 datapoints were greater than the threshold (10.0)."),
         value: Some(17.0),
@@ -205,7 +205,7 @@ pub fn mixed_fleet() -> Store {
     let stopped = Stop {
         code: Text::new("EssentialContainerExited"),
         reason: Text::new("Essential container in task exited"),
-        at: ago(3),
+        at: Some(ago(3)),
     };
     let taken =
         Stop { code: Text::new("SpotInterruption"), reason: Text::new("Your Spot Task was interrupted."), at: None };
@@ -240,7 +240,7 @@ pub fn mixed_fleet() -> Store {
     let usage = vec![(web.clone(), Usage::of_shares(42.0, 55.0)), (first, used)];
     say(Feed::ServiceMetrics, Body::Upsert(Rows::Usage(usage)));
     let traffic = Traffic {
-        at: ago(3),
+        at: Some(ago(3)),
         requests: Some(12.34),
         errors: Some(0.004),
         latency: [Some(0.041), Some(0.12), Some(1.24)],
