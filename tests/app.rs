@@ -410,6 +410,7 @@ fn what_is_read_only_has_a_badge_and_the_app_knows() {
         version: Text::new("v1.34.2"),
         endpoint: Text::new("127.0.0.1:1"),
         production: false,
+        providers: Vec::new(),
         read_only: true,
     };
     let source = SourceId { cluster: id.clone(), feed: Feed::Nodes };

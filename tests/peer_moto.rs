@@ -19,10 +19,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
-use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
+use quarterdeck::domain::{AlarmState, ClusterId, Health, Kind, ObjectId, Severity, Text};
 use quarterdeck::source::LogStream;
 use quarterdeck::source::aws::{AccountSpec, EcsSpec, Keys};
 use quarterdeck::source::ecs::{Sources, Wanted};
+use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc;
 
@@ -87,6 +88,24 @@ fn our_sources_read_moto_whole() {
     runtime.block_on(read(endpoint, filled["first_task"].as_str().expect("an ARN")));
 }
 
+/// 111 alarms, one of which fires.
+fn alarms(store: &Store) {
+    assert_eq!(store.alarms.len(), 111);
+    let firing: Vec<_> = store.alarms.rows().filter(|a| a.state == AlarmState::Firing).collect();
+    let [cpu] = firing.as_slice() else { panic!("one fires: {firing:?}") };
+    assert_eq!((cpu.id.name.as_str(), cpu.severity), ("svc-000-cpu", Severity::Critical));
+    assert_eq!((cpu.value, cpu.threshold), (Some(93.5), Some(80.0)));
+    assert_eq!(cpu.about.as_ref().map(|a| a.name.as_str()), Some("svc-000"));
+    assert_eq!(cpu.runbook, "https://runbooks.example.com/0");
+    assert!(cpu.since.is_some() && !cpu.account_wide);
+    let queue = store.alarms.rows().find(|a| a.id.name == "orders-old").expect("the queue's");
+    assert!(queue.account_wide && queue.about.is_none());
+    let problems = problems(store, Clock::system().now());
+    let told: Vec<_> = problems.iter().filter(|p| p.id.kind == Kind::Alarm).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].health, told[0].what.as_str()), (Health::Critical, "alarm on service svc-000"));
+}
+
 async fn read(endpoint: String, first_task: &str) {
     let id = ClusterId::new("shop");
     let account = AccountSpec {
@@ -108,7 +127,7 @@ async fn read(endpoint: String, first_task: &str) {
     let sources = Sources::spawn(vec![spec], None, tx, Clock::system());
     let mut store = Store::expecting([]).and_ecs([id.clone()]);
     until("a whole picture", &mut store, &mut rx, |s| {
-        s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers])
+        s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers, Feed::Alarms])
     })
     .await;
     // 120 services are two pages and twelve batches, 250 tasks three: none is lost.
@@ -116,6 +135,8 @@ async fn read(endpoint: String, first_task: &str) {
     assert!(store.nodes.rows().all(|n| n.id.name.starts_with("i-") && n.instance_type == "m5.large"));
     let of_first = store.tasks.rows().filter(|t| t.owner == "svc-000").count();
     assert_eq!(of_first, 10, "a task's group is its service");
+
+    alarms(&store);
 
     let service =
         ObjectId { cluster: id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: Text::new("svc-000") };

@@ -6,7 +6,9 @@ mod fleet;
 
 use chrono::TimeDelta;
 use fleet::{node, now, observe, task, workload};
-use quarterdeck::domain::{Health, Kind, NodeCondition, Text};
+use quarterdeck::domain::{
+    Alarm, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, Severity, Text,
+};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Feed, Rows, Store};
 
@@ -127,4 +129,50 @@ fn crash_named(of: &quarterdeck::domain::Task, name: &str) -> quarterdeck::domai
     let mut other = of.clone();
     other.id.name = Text::new(name);
     other
+}
+
+fn alarm(cluster: &str, name: &str) -> Alarm {
+    let mut id = fleet::id(Kind::Alarm, "", name);
+    id.cluster = ClusterId::new(cluster);
+    Alarm {
+        id,
+        uid: Text::new(&format!("arn:{name}")),
+        account_wide: false,
+        source: AlarmSource::CloudWatchMetric,
+        state: AlarmState::Firing,
+        severity: Severity::Critical,
+        since: Some(now()),
+        summary: Text::new("what it is for"),
+        reason: Text::empty(),
+        value: None,
+        threshold: None,
+        labels: Labels::from([]),
+        about: None,
+        suppressed_by: Text::empty(),
+        runbook: Text::empty(),
+    }
+}
+
+#[test]
+fn an_alarm_that_fires_is_told_once_unless_somebody_has_seen_to_it() {
+    let mut silenced = alarm("test", "silenced");
+    silenced.suppressed_by = Text::new("Alarm: maintenance");
+    let mut fine = alarm("test", "fine");
+    fine.state = AlarmState::Ok;
+    let mut blind = alarm("test", "blind");
+    blind.state = AlarmState::InsufficientData;
+    let mut scales = alarm("test", "scales");
+    scales.severity = Severity::Info;
+    let mut store = Store::default();
+    // The same alarm, read through two profiles.
+    let rows = vec![alarm("test", "queue"), alarm("again", "queue"), silenced, fine, blind, scales];
+    observe(&mut store, Feed::Alarms, Rows::Alarms(rows));
+    assert_eq!(store.alarms.len(), 6, "all are known");
+    let found = problems(&store, now());
+    let [one] = found.as_slice() else { panic!("one is told: {found:?}") };
+    assert_eq!((one.id.name.as_str(), one.id.cluster.as_str()), ("queue", "again"));
+    assert_eq!((one.health, one.what.as_str(), one.why.as_str()), (Health::Critical, "alarm", "what it is for"));
+    assert_eq!(one.since, Some(now()));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(Vec::new()));
+    assert_eq!(store.alarms.len(), 1, "what a whole list does not have is gone; the other cluster's stays");
 }

@@ -5,6 +5,7 @@ mod support;
 
 use quarterdeck::theme::Theme;
 use support::fleet::{Desk, now, small_fleet};
+use support::mixed::mixed_fleet;
 
 /// A screen by the keys that open it.
 const SCREENS: [(&str, &str); 10] = [
@@ -27,6 +28,31 @@ fn frames() {
             let mut desk = Desk::new(small_fleet());
             desk.press(keys);
             // Lines end where the text does: what follows is empty in every frame.
+            let frame: String =
+                desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);
+        }
+    }
+}
+
+/// Both orchestrators side by side, and ECS alone in each list.
+#[test]
+fn frames_with_ecs() {
+    for (name, keys, filter) in [
+        ("ecs-overview", "1", ""),
+        ("ecs-nodes", "2", "cluster=shop-ecs"),
+        ("ecs-nodes-details", "2 v", "cluster=shop-ecs"),
+        ("ecs-tasks", "3", "cluster=shop-ecs"),
+        ("ecs-tasks-details", "3 v", "cluster=shop-ecs"),
+        ("ecs-workloads", "4", "cluster=shop-ecs"),
+        ("ecs-workloads-details", "4 v", "name=web cluster=shop-ecs"),
+    ] {
+        for (width, height) in [(80, 24), (120, 40), (200, 50)] {
+            let mut desk = Desk::new(mixed_fleet());
+            desk.press(keys);
+            if !filter.is_empty() {
+                desk.type_filter(filter);
+            }
             let frame: String =
                 desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
             insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);

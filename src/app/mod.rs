@@ -213,11 +213,12 @@ impl App {
             ViewKind::Overview => {
                 page.filter_map(|s| table.problems.get(*s as usize)).map(|p| p.id.clone()).filter(service).collect()
             }
-            // A task's own service, for its details.
+            // The tasks that ECS runs, and the selected one's own service for its details.
             ViewKind::Tasks => {
-                let task =
+                let service_of_selected =
                     table.selected(store).and_then(|id| store.tasks.get(&id).and_then(|t| store.workload_id_of(t)));
-                task.into_iter().filter(service).collect()
+                let tasks = page.filter_map(|s| store.tasks.at(*s)).filter(|t| t.ecs.is_some() && t.is_active());
+                tasks.map(|t| t.id.clone()).chain(service_of_selected.into_iter().filter(service)).collect()
             }
             ViewKind::Nodes | ViewKind::Map | ViewKind::Events => Vec::new(),
         };

@@ -191,7 +191,7 @@ impl App {
             return Vec::new();
         };
         match command {
-            Command::Describe | Command::Yaml if matches!(id.kind, Kind::Other | Kind::Zone) => {
+            Command::Describe | Command::Yaml if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm) => {
                 self.complain(now, "objects of this kind cannot be read here");
                 Vec::new()
             }
@@ -493,6 +493,11 @@ impl App {
                     t.touch();
                 }
             }
+            // An alarm leads to what it is about.
+            Kind::Alarm => match store.alarms.get(&id).and_then(|a| a.about.clone()) {
+                Some(about) => self.open_table(ViewKind::Tasks, Scope::Workload(about), None),
+                None => self.complain(now, "this alarm is about nothing that is shown here"),
+            },
             Kind::Other => self.complain(now, "objects of this kind cannot be opened here"),
             _ => return self.open_text(id, TextKind::Describe),
         }

@@ -16,9 +16,11 @@ const READ: &[(&str, &[&str])] = &[
             "ecs:ListContainerInstances",
             "ecs:DescribeContainerInstances",
             "ecs:DescribeTaskDefinition",
+            "ecs:DescribeCapacityProviders",
+            "ecs:GetTaskProtection",
         ],
     ),
-    ("Metrics", &["cloudwatch:GetMetricData"]),
+    ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),
     ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents"]),
     (
         "AutoScaling",
@@ -30,7 +32,12 @@ const READ: &[(&str, &[&str])] = &[
     ),
     (
         "Surroundings",
-        &["ec2:DescribeSubnets", "elasticloadbalancing:DescribeTargetHealth", "servicequotas:GetServiceQuota"],
+        &[
+            "ec2:DescribeSubnets",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "servicequotas:GetServiceQuota",
+        ],
     ),
 ];
 
@@ -103,6 +110,7 @@ mod tests {
         literals(&source.join("aws"), &mut asked);
         // The query client is told its service and its action apart.
         asked.insert("ec2:DescribeSubnets".to_owned());
+        asked.insert("elasticloadbalancing:DescribeTargetGroups".to_owned());
         asked.insert("elasticloadbalancing:DescribeTargetHealth".to_owned());
         let allowed: BTreeSet<String> =
             READ.iter().flat_map(|(_, actions)| actions.iter().map(ToString::to_string)).collect();

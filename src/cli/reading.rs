@@ -104,8 +104,11 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
 #[cfg(feature = "aws")]
 fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
     let access = sim.aws();
-    let spec = |(name, region, account): &(String, String, String)| EcsSpec {
-        id: ClusterId::new(name),
+    let full = |(name, region, account): &(String, String, String)| format!("demo-{account}@{region}/{name}");
+    let pairs: Vec<(String, String)> = access.clusters.iter().map(|c| (c.0.clone(), full(c))).collect();
+    let names = config::ecs::distinct(&pairs, &["demo".to_owned()]);
+    let spec = |((name, region, account), shown): (&(String, String, String), String)| EcsSpec {
+        id: ClusterId::new(&shown),
         cluster: name.clone(),
         account: AccountSpec {
             profile: Some(format!("demo-{account}")),
@@ -119,7 +122,7 @@ fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
         // A demo is looked at for minutes: things should move.
         interval: config.aws_interval.min(Duration::from_secs(3)),
     };
-    access.clusters.iter().map(spec).collect()
+    access.clusters.iter().zip(names).map(spec).collect()
 }
 
 /// The user's clusters: those named, those configured, or what the usual places offer.
@@ -128,10 +131,6 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
     let mut wanted = Wanted::default();
     let named = !cli.common.context.is_empty() || !cli.common.ecs_cluster.is_empty();
     let configured = !config.clusters.is_empty();
-    #[cfg(feature = "aws")]
-    {
-        wanted.ecs = ecs_specs(cli, config)?;
-    }
     #[cfg(feature = "kubernetes")]
     {
         let only_ecs = (named && cli.common.context.is_empty())
@@ -149,12 +148,18 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
         }
     }
     #[cfg(feature = "aws")]
+    let taken: Vec<String> = wanted.kubernetes_ids().iter().map(ToString::to_string).collect();
+    #[cfg(feature = "aws")]
+    {
+        wanted.ecs = ecs_specs(cli, config, &taken)?;
+    }
+    #[cfg(feature = "aws")]
     if !named && !configured && aws_is_set_up() {
         // Who has a kubeconfig does not wait for AWS, which many have for EKS's sake only.
         if console && !wanted.kubernetes_ids().is_empty() {
-            wanted.ecs_later = Some(Box::pin(discover(config.clone())));
+            wanted.ecs_later = Some(Box::pin(discover(config.clone(), taken)));
         } else {
-            wanted.ecs = discover(config.clone()).await;
+            wanted.ecs = discover(config.clone(), taken).await;
             if wanted.ecs.is_empty() && wanted.kubernetes_ids().is_empty() {
                 return Err(eyre!("AWS's usual environment lists no ECS cluster; name one: --ecs-cluster REGION/NAME"));
             }
@@ -172,7 +177,7 @@ fn aws_is_set_up() -> bool {
 
 /// The ECS clusters that were named or configured.
 #[cfg(feature = "aws")]
-fn ecs_specs(cli: &Cli, config: &Config) -> Result<Vec<EcsSpec>, CliError> {
+fn ecs_specs(cli: &Cli, config: &Config, taken: &[String]) -> Result<Vec<EcsSpec>, CliError> {
     let mut names: Vec<EcsName> = Vec::new();
     for text in &cli.common.ecs_cluster {
         let name = config::ecs::parse(text)
@@ -184,40 +189,29 @@ fn ecs_specs(cli: &Cli, config: &Config) -> Result<Vec<EcsSpec>, CliError> {
     if names.is_empty() && cli.common.context.is_empty() {
         names = config.clusters.iter().filter_map(|c| c.ecs.clone()).collect();
     }
-    Ok(ecs_of(&names, config))
+    Ok(ecs_of(&names, config, taken))
 }
 
-/// A spec for each name; where two clusters have one name, profile and region
-/// tell them apart.
+/// A spec for each name; where two clusters have one name, or a Kubernetes cluster has
+/// it, profile and region tell them apart.
 #[cfg(feature = "aws")]
-fn ecs_of(names: &[EcsName], config: &Config) -> Vec<EcsSpec> {
+fn ecs_of(names: &[EcsName], config: &Config, taken: &[String]) -> Vec<EcsSpec> {
     let short = |n: &EcsName| config.ecs_cluster(n).map_or_else(|| n.name.clone(), |s| s.name.clone());
-    let long = |n: &EcsName| {
-        let profile = n.profile.as_ref().map_or_else(String::new, |p| format!("{p}@"));
-        let region = n.region.as_ref().map_or_else(String::new, |r| format!("{r}/"));
-        format!("{profile}{region}{}", n.name)
+    let pairs: Vec<(String, String)> = names.iter().map(|n| (short(n), n.full())).collect();
+    let spec = |(name, shown): (&EcsName, String)| EcsSpec {
+        id: ClusterId::new(&shown),
+        cluster: name.name.clone(),
+        account: AccountSpec {
+            profile: name.profile.clone(),
+            region: name.region.clone(),
+            ceiling: Some(config.aws_ceiling),
+            ..AccountSpec::default()
+        },
+        production: config.ecs_cluster(name).is_some_and(|s| s.production),
+        read_only: config.read_only || config.ecs_cluster(name).is_some_and(|s| s.read_only),
+        interval: config.aws_interval,
     };
-    let all: Vec<String> = names.iter().map(&short).collect();
-    names
-        .iter()
-        .zip(&all)
-        .map(|(name, shown)| {
-            let twice = all.iter().filter(|other| *other == shown).count() > 1;
-            EcsSpec {
-                id: ClusterId::new(&if twice { long(name) } else { shown.clone() }),
-                cluster: name.name.clone(),
-                account: AccountSpec {
-                    profile: name.profile.clone(),
-                    region: name.region.clone(),
-                    ceiling: Some(config.aws_ceiling),
-                    ..AccountSpec::default()
-                },
-                production: config.ecs_cluster(name).is_some_and(|s| s.production),
-                read_only: config.read_only || config.ecs_cluster(name).is_some_and(|s| s.read_only),
-                interval: config.aws_interval,
-            }
-        })
-        .collect()
+    names.iter().zip(config::ecs::distinct(&pairs, taken)).map(spec).collect()
 }
 
 /// True where AWS's usual environment names credentials: nobody else's account is
@@ -231,12 +225,12 @@ fn aws_is_set_up() -> bool {
 
 /// The clusters that the usual environment can list; none if it cannot.
 #[cfg(feature = "aws")]
-async fn discover(config: Config) -> Vec<EcsSpec> {
+async fn discover(config: Config, taken: Vec<String>) -> Vec<EcsSpec> {
     let account = AccountSpec { ceiling: Some(config.aws_ceiling), ..AccountSpec::default() };
     match crate::source::ecs::clusters(account, &Clock::system()).await {
         Ok(names) => {
             let name = |name| EcsName { profile: None, region: None, name };
-            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), &config)
+            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), &config, &taken)
         }
         Err(error) => {
             // Not everybody with AWS credentials has or may see ECS: `doctor` and the log say it.

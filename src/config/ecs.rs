@@ -1,5 +1,7 @@
 //! How an ECS cluster is named: `[PROFILE@][REGION/]NAME`.
 
+use std::collections::BTreeSet;
+
 /// What may be written.
 pub const ALLOWED: &str = "NAME, REGION/NAME, PROFILE@NAME, PROFILE@REGION/NAME, or a cluster's ARN";
 
@@ -37,9 +39,63 @@ pub fn parse(text: &str) -> Option<EcsName> {
     fits.then(|| EcsName { profile: owned(profile), region: owned(region), name: name.to_owned() })
 }
 
+impl EcsName {
+    /// As it may be written: `prod@eu-west-1/shop`, without what is not said.
+    #[must_use]
+    pub fn full(&self) -> String {
+        let profile = self.profile.as_ref().map_or_else(String::new, |p| format!("{p}@"));
+        let region = self.region.as_ref().map_or_else(String::new, |r| format!("{r}/"));
+        format!("{profile}{region}{}", self.name)
+    }
+}
+
+/// What to call clusters on screen, each differently, and as none of those that are
+/// `taken`: the short name of a pair where only one is called so, else the full one.
+#[must_use]
+pub fn distinct(pairs: &[(String, String)], taken: &[String]) -> Vec<String> {
+    let mut used: BTreeSet<String> = taken.iter().cloned().collect();
+    let alone =
+        |short: &String| pairs.iter().filter(|(other, _)| other == short).count() == 1 && !taken.contains(short);
+    // Who is called differently anyhow keeps his name, whoever comes first.
+    used.extend(pairs.iter().map(|(short, _)| short).filter(|short| alone(short)).cloned());
+    pairs
+        .iter()
+        .map(|(short, full)| {
+            if alone(short) {
+                return short.clone();
+            }
+            let tried = [full.clone(), format!("ecs/{full}")].into_iter();
+            let more = (2_u32..).map(|n| format!("ecs/{full}#{n}"));
+            let name = tried.chain(more).find(|name| !used.contains(name)).unwrap_or_else(|| full.clone());
+            used.insert(name.clone());
+            name
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clusters_of_one_name_are_told_apart_and_the_others_keep_theirs() {
+        let pair = |short: &str, full: &str| (short.to_owned(), full.to_owned());
+        let pairs = [
+            pair("shop", "prod@eu-west-1/shop"),
+            pair("ware", "prod@eu-west-1/ware"),
+            pair("shop", "staging@eu-west-1/shop"),
+            pair("shop", "prod@us-east-1/shop"),
+        ];
+        let expect = ["prod@eu-west-1/shop", "ware", "staging@eu-west-1/shop", "prod@us-east-1/shop"];
+        assert_eq!(distinct(&pairs, &[]), expect);
+        // A kubeconfig context may have the name as well.
+        assert_eq!(distinct(&[pair("shop", "eu/shop")], &["shop".to_owned()]), ["eu/shop"]);
+        assert_eq!(distinct(&[pair("shop", "shop")], &["shop".to_owned()]), ["ecs/shop"]);
+        let twice = [pair("shop", "shop"), pair("shop", "shop")];
+        assert_eq!(distinct(&twice, &["shop".to_owned()]), ["ecs/shop", "ecs/shop#2"]);
+        let odd = [pair("eu/shop", "x@shop"), pair("shop", "eu/shop"), pair("shop", "us/shop")];
+        assert_eq!(distinct(&odd, &[]), ["eu/shop", "ecs/eu/shop", "us/shop"]);
+    }
 
     #[test]
     fn names_with_and_without_profile_and_region() {

@@ -37,6 +37,8 @@ pub struct EcsTask {
     pub started_by: Text,
     /// True where ECS Exec may enter it.
     pub exec: bool,
+    /// ECS leaves it alone until then; only known of tasks whose service rolls out.
+    pub protected_until: Option<Timestamp>,
     /// Why it stopped or stops; `None` for a task that is to run.
     pub stop: Option<Stop>,
 }
@@ -91,6 +93,8 @@ pub struct EcsService {
     pub arn: Text,
     /// Where its tasks run: launch type, or capacity providers with weights.
     pub placement: Text,
+    /// The capacity providers of its strategy, by name.
+    pub providers: Vec<Text>,
     /// Spot, on demand, or not known; spot if any of it may be.
     pub capacity_type: CapacityType,
     /// Tasks on their way up.
@@ -116,6 +120,12 @@ impl EcsService {
     #[must_use]
     pub fn primary(&self) -> Option<&Deployment> {
         self.deployments.iter().find(|d| d.status == "PRIMARY")
+    }
+
+    /// True while one deployment takes the place of another.
+    #[must_use]
+    pub fn is_rolling(&self) -> bool {
+        self.deployments.len() > 1 || self.primary().is_some_and(|d| d.rollout == "IN_PROGRESS")
     }
 }
 
@@ -184,6 +194,7 @@ mod tests {
             started: None,
             started_by: Text::empty(),
             exec: false,
+            protected_until: None,
             stop: None,
         };
         assert_eq!(task("FARGATE", "FARGATE_SPOT").placement(), "fargate-spot");

@@ -33,13 +33,15 @@ pub enum Kind {
     Namespace,
     /// An availability zone: nodes that share a fate.
     Zone,
+    /// An alarm of CloudWatch, later of others.
+    Alarm,
     /// Any other kind (an event may be about a Service or a `PersistentVolumeClaim`).
     Other,
 }
 
 impl Kind {
     /// Every kind, in the order above.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Node,
         Self::Task,
         Self::Deployment,
@@ -53,6 +55,7 @@ impl Kind {
         Self::DisruptionBudget,
         Self::Namespace,
         Self::Zone,
+        Self::Alarm,
         Self::Other,
     ];
 
@@ -71,7 +74,7 @@ impl Kind {
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::DisruptionBudget => "PodDisruptionBudget",
             Self::Namespace => "Namespace",
-            Self::EcsService | Self::Zone | Self::Other => "",
+            Self::EcsService | Self::Zone | Self::Alarm | Self::Other => "",
         }
     }
 
@@ -98,6 +101,7 @@ impl Kind {
             Self::DisruptionBudget => "pdb",
             Self::Namespace => "ns",
             Self::Zone => "zone",
+            Self::Alarm => "alarm",
             Self::Other => "object",
         }
     }

@@ -3,6 +3,7 @@
 //! no terminal and no SDK type comes in here.
 
 pub mod age;
+pub mod alarm;
 pub mod cluster;
 pub mod ecs;
 pub mod event;
@@ -17,9 +18,11 @@ pub mod spend;
 pub mod task;
 pub mod text;
 pub mod threshold;
+pub mod traffic;
 pub mod workload;
 
-pub use cluster::{Cluster, ClusterId, Orchestrator};
+pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
+pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};
 pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};
 pub use freshness::Freshness;
@@ -33,6 +36,7 @@ pub use spend::Spend;
 pub use task::{Container, ContainerRole, ContainerState, Task};
 pub use text::{Interner, Labels, Text};
 pub use threshold::{Threshold, Thresholds};
+pub use traffic::Traffic;
 pub use workload::{Autoscaler, DisruptionBudget, Replicas, Workload};
 
 /// A point in time, UTC. Only [`crate::clock`] makes new ones from the wall.

@@ -117,13 +117,11 @@ impl Store {
                     self.targets.insert(id, health);
                 }
             }
+            Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
+            Rows::Traffic(rows) => self.traffic.extend(rows),
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
-                let kind = match source.feed {
-                    Feed::NodeMetrics => Kind::Node,
-                    Feed::ServiceMetrics => Kind::EcsService,
-                    _ => Kind::Task,
-                };
+                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
                 self.usage.begin();
                 for (id, usage) in rows {
                     self.usage.push(id, usage);
@@ -195,12 +193,14 @@ impl Store {
                 self.usage.forget(id);
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),
+            Kind::Alarm => drop(self.alarms.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
                 self.workload_use.remove(id);
                 self.usage.forget(id);
                 self.targets.remove(id);
+                self.traffic.remove(id);
             }
             _ => {
                 if self.events.remove(id).is_none() {
@@ -219,6 +219,7 @@ impl Store {
             Feed::Autoscalers => self.autoscalers.unconfirmed(source, generation),
             Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
             Feed::Limits => self.limits.unconfirmed(source, generation),
+            Feed::Alarms => self.alarms.unconfirmed(source, generation),
             Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets

@@ -13,8 +13,8 @@ pub mod totals;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::domain::{
-    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId, Orchestrator,
-    Resources, Spend, TargetHealth, Task, Text, Timestamp, Usage, Workload,
+    Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId,
+    Orchestrator, Resources, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -82,8 +82,12 @@ pub struct Store {
     pub disruption_budgets: Table<DisruptionBudget>,
     /// What runs out.
     pub limits: Table<Limit>,
+    /// Alarms, whatever their state.
+    pub alarms: Table<Alarm>,
     /// Targets behind services that are, or were, on screen.
     pub targets: BTreeMap<ObjectId, TargetHealth>,
+    /// Requests to services that are, or were, on screen.
+    pub traffic: BTreeMap<ObjectId, Traffic>,
     /// What reading each AWS account has cost.
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.

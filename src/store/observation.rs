@@ -1,8 +1,8 @@
 //! What sources push: the only way data enters the store.
 
 use crate::domain::{
-    Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator, Spend,
-    TargetHealth, Task, Text, Timestamp, Usage, Workload,
+    Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator,
+    Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -44,6 +44,8 @@ pub enum Feed {
     Targets,
     /// What bites when it runs out: free addresses of subnets, quotas.
     Limits,
+    /// Alarms of CloudWatch.
+    Alarms,
 }
 
 impl Feed {
@@ -65,11 +67,12 @@ impl Feed {
     ];
 
     /// Every feed of an ECS cluster, most wanted first. Services' events come with the services.
-    pub const ECS: [Self; 8] = [
+    pub const ECS: [Self; 9] = [
         Self::Tasks,
         Self::Services,
         Self::Nodes,
         Self::Events,
+        Self::Alarms,
         Self::Autoscalers,
         Self::Limits,
         Self::ServiceMetrics,
@@ -77,7 +80,7 @@ impl Feed {
     ];
 
     /// Every feed there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Tasks,
         Self::Nodes,
         Self::Deployments,
@@ -95,6 +98,7 @@ impl Feed {
         Self::ServiceMetrics,
         Self::Targets,
         Self::Limits,
+        Self::Alarms,
     ];
 
     /// True for what is asked for only while it is on screen.
@@ -148,6 +152,7 @@ impl Feed {
             Self::ServiceMetrics => "service metrics",
             Self::Targets => "targets",
             Self::Limits => "limits",
+            Self::Alarms => "alarms",
         }
     }
 }
@@ -178,8 +183,12 @@ pub enum Rows {
     DisruptionBudgets(Vec<DisruptionBudget>),
     /// What runs out.
     Limits(Vec<Limit>),
+    /// Alarms.
+    Alarms(Vec<Alarm>),
     /// Targets behind services.
     Targets(Vec<(ObjectId, TargetHealth)>),
+    /// What load balancers count of services' requests.
+    Traffic(Vec<(ObjectId, Traffic)>),
     /// Use of nodes and tasks, and of services as shares ([`Usage::of_shares`]), by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
@@ -196,7 +205,9 @@ impl Rows {
             Self::Autoscalers(v) => v.len(),
             Self::DisruptionBudgets(v) => v.len(),
             Self::Limits(v) => v.len(),
+            Self::Alarms(v) => v.len(),
             Self::Targets(v) => v.len(),
+            Self::Traffic(v) => v.len(),
             Self::Usage(v) => v.len(),
         }
     }

@@ -3,18 +3,18 @@
 
 mod lost;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 
 use super::Store;
-use crate::domain::{Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// What it is about: a node, a workload, a task, an autoscaler.
+    /// What it is about: a node, a workload, a task, an autoscaler, an alarm.
     pub id: ObjectId,
     /// How bad.
     pub health: Health,
@@ -89,6 +89,7 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
         since: None,
         tasks: 0,
     }));
+    out.extend(of_alarms(store));
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
     out
 }
@@ -133,6 +134,29 @@ fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<Ob
             .or_insert(Trouble { worst: task, health, count: 1, restarts: task.restarts, since, looping });
     }
     trouble
+}
+
+/// Alarms that fire and of which somebody is told; each once, though two profiles may
+/// both read it. What drives autoscaling fires as a matter of course and is left out.
+fn of_alarms(store: &Store) -> Vec<Problem> {
+    let mut firing: Vec<&Alarm> = store.alarms.rows().filter(|a| a.health().is_problem()).collect();
+    firing.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut told = HashSet::new();
+    firing.retain(|a| a.uid.is_empty() || told.insert(&a.uid));
+    firing
+        .into_iter()
+        .map(|a| Problem {
+            id: a.id.clone(),
+            health: a.health(),
+            what: match &a.about {
+                Some(about) => format!("alarm on {} {}", about.kind.short(), about.name),
+                None => "alarm".to_owned(),
+            },
+            why: if a.reason.is_empty() { a.summary.clone() } else { a.reason.clone() },
+            since: a.since,
+            tasks: 0,
+        })
+        .collect()
 }
 
 /// A task that is on its way for so long has lost it.
@@ -192,7 +216,7 @@ fn since(task: &Task, now: Timestamp) -> Option<Timestamp> {
     task.since.or(task.last_restart).filter(|_| task.restarts < 2)
 }
 
-/// Zones before nodes before workloads before single tasks: the larger cause first.
+/// Zones before nodes before workloads before single tasks and alarms: the larger cause first.
 fn rank(p: &Problem) -> (u8, std::cmp::Reverse<u32>) {
     let kind = match p.id.kind {
         Kind::Zone => 0,

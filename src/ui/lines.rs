@@ -57,7 +57,8 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
     let line = |(i, row): (usize, String)| {
         let mut out =
             if i == 0 { Line { spans: before.to_vec() } } else { Line::new().with(" ".repeat(indent), Tone::Plain) };
-        out.push(row, last.tone);
+        // The space after a row's last word may be one column too many.
+        out.push(row.trim_end(), last.tone);
         out
     };
     rows.into_iter().enumerate().map(line).collect()
@@ -155,7 +156,7 @@ pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, hung};
+    use super::{cut, fold, hung};
     use crate::domain::{Line, Span, Tone};
 
     fn rows(line: &Line, width: usize) -> Vec<String> {
@@ -200,6 +201,14 @@ mod tests {
                 proptest::prop_assert!(unicode_width::UnicodeWidthStr::width(row.trim_end()) <= width.max(2), "{:?}", row);
             }
         }
+    }
+
+    #[test]
+    fn a_row_that_is_just_full_keeps_its_last_word() {
+        let line = Line::new().with("key ", Tone::Key).with("twelve chars and more", Tone::Plain);
+        let rows: Vec<String> =
+            fold(&line, 16).iter().map(|l| l.spans.iter().map(|s| s.text.as_str()).collect()).collect();
+        assert_eq!(rows, ["key twelve chars", "    and more"]);
     }
 
     #[test]

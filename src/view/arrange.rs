@@ -164,9 +164,7 @@ fn revision(kind: ViewKind, store: &Store) -> u64 {
         ViewKind::Overview => store.revision(),
         ViewKind::Nodes | ViewKind::Map => store.nodes.revision() + store.usage.revision() + store.tasks.revision(),
         ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
-        ViewKind::Workloads => {
-            store.workloads.revision() + store.autoscalers.revision() + store.usage.revision()
-        }
+        ViewKind::Workloads => store.workloads.revision() + store.autoscalers.revision() + store.usage.revision(),
         ViewKind::Events => store.events.revision(),
     }
 }

@@ -34,7 +34,13 @@ const COLUMNS: &[Column] = &[
     Column { title: "CPU", width: 4, priority: 6, left: false, cell: |s, c| share(s, c, true) },
     Column { title: "MEM", width: 4, priority: 6, left: false, cell: |s, c| share(s, c, false) },
     Column { title: "CPU TREND", width: 10, priority: 9, left: true, cell: |s, c| (trend(s, c, true), Tone::Gauge(0)) },
-    Column { title: "MEM TREND", width: 10, priority: 9, left: true, cell: |s, c| (trend(s, c, false), Tone::Gauge(0)) },
+    Column {
+        title: "MEM TREND",
+        width: 10,
+        priority: 9,
+        left: true,
+        cell: |s, c| (trend(s, c, false), Tone::Gauge(0)),
+    },
 ];
 
 /// The list of clusters, its header first, in at most `width` columns of the

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
+
+use super::columns::clock_time;
 use super::details::Lines;
 use crate::domain::{
-    CapacityType, EcsInstance, EcsService, EcsTask, Health, Line, Node, ObjectId, Tone, Workload, age::age,
+    CapacityType, ClusterId, EcsInstance, EcsService, EcsTask, Health, Line, Node, ObjectId, Text, Timestamp, Tone,
+    Workload, age::age,
 };
 use crate::store::Store;
 use crate::store::history::Samples;
@@ -27,6 +31,9 @@ pub(super) fn task(d: &mut Lines<'_, '_>, e: &EcsTask) {
             None => d.row("stopped", "not yet: it is on its way", Tone::Warning),
         }
     }
+    if let Some(at) = e.protected_until.filter(|at| *at > d.c.now) {
+        d.row("protected", &format!("until {}", clock_time(at, d.c.now)), Tone::Warning);
+    }
     d.row("exec", if e.exec { "enabled" } else { "not enabled" }, Tone::Dim);
     d.row("arn", &e.arn, Tone::Dim);
 }
@@ -37,6 +44,9 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
         d.row("pending", &e.pending.to_string(), Tone::Health(Health::Progressing));
     }
     d.row("placed on", &e.placement, spot(e.capacity_type));
+    for name in &e.providers {
+        provider(d, &w.id.cluster, name);
+    }
     d.row("definition", &w.revision, Tone::Plain);
     let breaker = match e.breaker {
         None => "off",
@@ -57,6 +67,14 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
         let tone = if targets.unhealthy > 0 { Tone::Health(Health::Warning) } else { Tone::Plain };
         d.row("targets", &targets.text(), tone);
     }
+    if let Some(traffic) = d.c.store.traffic.get(&w.id) {
+        d.row("requests", &traffic.text(), Tone::Number);
+        // Off screen nothing is asked: what was seen then may be old.
+        if traffic.at.is_some_and(|at| d.c.now - at > TimeDelta::minutes(6)) {
+            d.time("counted", traffic.at);
+        }
+    }
+    protected(d, w);
     d.heading("deployments");
     for x in &e.deployments {
         let state = if x.rollout.is_empty() { &x.status } else { &x.rollout };
@@ -86,6 +104,29 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
     }
 }
 
+/// A capacity provider, and what is known of it.
+fn provider(d: &mut Lines<'_, '_>, cluster: &ClusterId, name: &Text) {
+    let known = d.c.store.clusters().find(|(id, _)| *id == cluster).and_then(|(_, c)| c);
+    match known.and_then(|c| c.providers.iter().find(|p| p.name == *name)) {
+        Some(p) => {
+            let tone = if p.is_troubled() { Tone::Warning } else { Tone::Plain };
+            d.row("provider", &format!("{name}: {}", p.text()), tone);
+        }
+        None => d.row("provider", name, Tone::Plain),
+    }
+}
+
+/// Tasks that a rollout has to wait for.
+fn protected(d: &mut Lines<'_, '_>, w: &Workload) {
+    let tasks = d.c.store.tasks.rows().filter(|t| d.c.store.belongs(t, &w.id));
+    let until = tasks.filter_map(|t| t.ecs.as_ref()?.protected_until).filter(|at| *at > d.c.now);
+    let until: Vec<Timestamp> = until.collect();
+    if let Some(last) = until.iter().max() {
+        let text = format!("{} of its tasks, the last until {}", until.len(), clock_time(*last, d.c.now));
+        d.row("protected", &text, Tone::Warning);
+    }
+}
+
 /// Of a container instance: what is left of it.
 pub(super) fn instance(d: &mut Lines<'_, '_>, n: &Node, e: &EcsInstance) {
     let tasks = format!("{} running, {} pending", e.tasks.0, e.tasks.1);
@@ -98,7 +139,7 @@ pub(super) fn instance(d: &mut Lines<'_, '_>, n: &Node, e: &EcsInstance) {
         (format!("{}, not connected", n.version), Tone::Health(Health::Critical))
     };
     d.row("ecs agent", &agent, tone);
-    d.row("provider", &e.provider, Tone::Plain);
+    provider(d, &n.id.cluster, &e.provider);
     d.row("arn", &e.arn, Tone::Dim);
 }
 

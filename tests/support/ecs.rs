@@ -38,8 +38,11 @@ pub async fn serve(ecs: &str) -> SimServer {
 /// The specs of all clusters of a server.
 pub fn specs(sim: &SimServer, interval: Duration) -> Vec<EcsSpec> {
     let access = sim.aws();
-    let spec = |(name, region, account): &(String, String, String)| EcsSpec {
-        id: ClusterId::new(name),
+    let full = |(name, region, account): &(String, String, String)| format!("test-{account}@{region}/{name}");
+    let pairs: Vec<(String, String)> = access.clusters.iter().map(|c| (c.0.clone(), full(c))).collect();
+    let names = quarterdeck::config::ecs::distinct(&pairs, &[]);
+    let spec = |((name, region, account), shown): (&(String, String, String), String)| EcsSpec {
+        id: ClusterId::new(&shown),
         cluster: name.clone(),
         account: AccountSpec {
             profile: Some(if account == "123456789012" { "test".to_owned() } else { format!("test-{account}") }),
@@ -52,7 +55,7 @@ pub fn specs(sim: &SimServer, interval: Duration) -> Vec<EcsSpec> {
         read_only: false,
         interval,
     };
-    access.clusters.iter().map(spec).collect()
+    access.clusters.iter().zip(names).map(spec).collect()
 }
 
 impl Bench {

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::fault::AwsFaults;
-use super::model::{Cluster, Ms, Service};
+use super::model::{Cluster, Ms, Service, Task};
+use super::schema::Insights;
 use super::wire::{Refusal, time};
 use super::{Caller, World, tail};
 use crate::sim::model::{hash, hash2, unit};
@@ -14,13 +15,13 @@ type Answer = Result<Option<Value>, Refusal>;
 /// CloudWatch takes so many queries at once.
 const QUERIES: usize = 500;
 /// Points come so late.
-const LATE: Ms = 90_000;
+pub(super) const LATE: Ms = 90_000;
 
 /// What one minute of a metric was: the sum and count behind its statistics.
-struct Minute {
-    value: f64,
-    spread: f64,
-    samples: f64,
+pub(super) struct Minute {
+    pub value: f64,
+    pub spread: f64,
+    pub samples: f64,
 }
 
 impl World {
@@ -35,7 +36,8 @@ impl World {
         match operation {
             "GetMetricData" => self.metric_data(caller, input, faults, now).map(Some),
             "ListMetrics" => Ok(Some(self.list_metrics(caller, input))),
-            "DescribeAlarms" => Ok(Some(json!({"MetricAlarms": [], "CompositeAlarms": []}))),
+            "DescribeAlarms" => self.describe_alarms(caller, input, faults, now).map(Some),
+            "SetAlarmState" => self.set_alarm_state(caller, input, now).map(Some),
             "PutMetricData" => Ok(Some(json!({}))),
             _ => Ok(None),
         }
@@ -136,13 +138,18 @@ impl World {
         if namespace == "AWS/ApplicationELB" {
             let group = dimension("TargetGroup")?;
             let service = group.split('/').nth(1)?;
-            let c = self.clusters.iter().filter(mine).find(|c| c.services.contains_key(service))?;
+            // There are no figures of a target group without its load balancer, which has the cluster's name.
+            let cluster = dimension("LoadBalancer")?.split('/').nth(1)?;
+            let c = self.clusters.iter().filter(mine).find(|c| c.name == cluster)?;
             return balancer(c, c.services.get(service)?, name, at);
         }
         let cluster = dimension("ClusterName")?;
         let c = self.clusters.iter().filter(mine).find(|c| c.name == cluster)?;
-        if namespace == "ECS/ContainerInsights" && !c.insights {
+        if namespace == "ECS/ContainerInsights" && c.insights == Insights::Disabled {
             return None;
+        }
+        if let Some(task) = dimension("TaskId") {
+            return task_usage(c, c.tasks.get(task).filter(|_| c.insights == Insights::Enhanced)?, name, at, now);
         }
         let s = c.services.get(dimension("ServiceName")?)?;
         usage(c, s, name, at, now)
@@ -184,10 +191,14 @@ fn wave(key: &str, at: Ms) -> f64 {
     1.0 + 0.25 * slow + 0.2 * noise
 }
 
-fn usage(c: &Cluster, s: &Service, name: &str, at: Ms, now: Ms) -> Option<Minute> {
-    let running = c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.running());
+pub(super) fn usage(c: &Cluster, s: &Service, name: &str, at: Ms, now: Ms) -> Option<Minute> {
+    let young = c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.ran_at(at.min(now))).count();
+    match name {
+        "RunningTaskCount" => return Some(Minute { value: young as f64, spread: 0.0, samples: 1.0 }),
+        "DesiredTaskCount" => return Some(Minute { value: f64::from(s.desired), spread: 0.0, samples: 1.0 }),
+        _ => {}
+    }
     // Nothing runs, nothing is measured: a gap, not a zero.
-    let young = running.clone().filter(|t| t.started.is_some_and(|b| b <= at.min(now))).count();
     if young == 0 {
         return None;
     }
@@ -197,15 +208,30 @@ fn usage(c: &Cluster, s: &Service, name: &str, at: Ms, now: Ms) -> Option<Minute
     let (value, spread) = match name {
         "CPUUtilization" => (cpu, cpu * 0.3),
         "MemoryUtilization" => (memory, memory * 0.05),
-        "CpuUtilized" => (cpu / 100.0 * f64::from(s.cpu) * tasks, 0.0),
-        "CpuReserved" => (f64::from(s.cpu) * tasks, 0.0),
-        "MemoryUtilized" => (memory / 100.0 * f64::from(s.memory) * tasks, 0.0),
-        "MemoryReserved" => (f64::from(s.memory) * tasks, 0.0),
-        "RunningTaskCount" => (tasks, 0.0),
-        "DesiredTaskCount" => (f64::from(s.desired), 0.0),
+        // One sample a task: their average is a task's, their sum is the service's.
+        "CpuUtilized" => (cpu / 100.0 * f64::from(s.cpu), 0.0),
+        "CpuReserved" => (f64::from(s.cpu), 0.0),
+        "MemoryUtilized" => (memory / 100.0 * f64::from(s.memory), 0.0),
+        "MemoryReserved" => (f64::from(s.memory), 0.0),
         _ => return None,
     };
     Some(Minute { value, spread, samples: tasks })
+}
+
+/// One task's share of what it has: around that of its service.
+fn task_usage(c: &Cluster, t: &Task, name: &str, at: Ms, now: Ms) -> Option<Minute> {
+    if !t.ran_at(at.min(now)) {
+        return None;
+    }
+    let s = c.services.get(t.service.as_ref()?)?;
+    let (of_service, least) = match name {
+        "TaskCpuUtilization" => ("CPUUtilization", 0.1),
+        "TaskMemoryUtilization" => ("MemoryUtilization", 1.0),
+        _ => return None,
+    };
+    let mean = usage(c, s, of_service, at, now)?.value;
+    let value = (mean * (0.85 + 0.3 * unit(t.seed))).clamp(least, 100.0);
+    Some(Minute { value, spread: 0.0, samples: 1.0 })
 }
 
 fn balancer(c: &Cluster, s: &Service, name: &str, at: Ms) -> Option<Minute> {
@@ -238,7 +264,7 @@ fn fold(minutes: &[Minute], statistic: &str) -> f64 {
             let share = (p / 100.0).clamp(0.0, 0.9999);
             mean * (0.7 + 0.45 * (-(1.0 - share).ln()))
         }
-        ("Sum", _) => minutes.iter().map(|m| m.value).sum(),
+        ("Sum", _) => minutes.iter().map(|m| m.value * m.samples).sum(),
         ("Minimum", _) => least,
         ("Maximum", _) => most,
         ("SampleCount", _) => samples,

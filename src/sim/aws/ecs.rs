@@ -38,7 +38,7 @@ impl World {
             "StopTask" => self.stop_task(caller, input, now)?,
             "UpdateContainerInstancesState" => self.update_instances(caller, input)?,
             "RegisterTaskDefinition" => self.register_definition(caller, input)?,
-            "GetTaskProtection" => json!({"protectedTasks": [], "failures": []}),
+            "GetTaskProtection" | "UpdateTaskProtection" => self.protection(caller, operation, input, now)?,
             "ExecuteCommand" => {
                 return Err(Refusal::invalid(
                     "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.",
@@ -208,10 +208,26 @@ impl World {
             .filter(|n| wanted.is_empty() || wanted.contains(&n.as_str()))
             .map(|n| {
                 let arn = format!("arn:aws:ecs:{}:{}:capacity-provider/{n}", caller.region, caller.account);
-                json!({"capacityProviderArn": arn, "name": n, "status": "ACTIVE"})
+                let mut json = json!({"capacityProviderArn": arn, "name": n, "status": "ACTIVE"});
+                if n.starts_with("FARGATE") {
+                    json["type"] = n.as_str().into();
+                } else {
+                    let group = format!(
+                        "arn:aws:autoscaling:{}:{}:autoScalingGroup:0:autoScalingGroupName/{n}",
+                        caller.region, caller.account
+                    );
+                    json["type"] = "EC2_AUTOSCALING".into();
+                    json["autoScalingGroupProvider"] = json!({"autoScalingGroupArn": group,
+                        "managedScaling": {"status": "ENABLED", "targetCapacity": 100, "minimumScalingStepSize": 1,
+                            "maximumScalingStepSize": 10000, "instanceWarmupPeriod": 300},
+                        "managedTerminationProtection": "DISABLED", "managedDraining": "ENABLED"});
+                }
+                json
             })
             .collect();
-        json!({"capacityProviders": found, "failures": []})
+        let missing = wanted.iter().filter(|w| !names.iter().any(|n| n == *w));
+        let failures: Vec<Value> = missing.map(|n| json!({"arn": n, "reason": "MISSING"})).collect();
+        json!({"capacityProviders": found, "failures": failures})
     }
 
     fn definition(&self, caller: &Caller, name: &str) -> Option<(&Cluster, &Definition)> {
@@ -305,6 +321,40 @@ impl World {
         c.stop(&id, stop("UserInitiated", reason), now, 0);
         let json = c.tasks.get(&id).map(|t| c.task_json(t));
         Ok(json!({"task": json}))
+    }
+
+    fn protection(&mut self, caller: &Caller, operation: &str, input: &Value, now: Ms) -> Result<Value, Refusal> {
+        let at = self.cluster(caller, input)?;
+        let ids = strings(input, "tasks");
+        let most = if operation == "GetTaskProtection" { 100 } else { 10 };
+        if ids.is_empty() || ids.len() > most {
+            return Err(Refusal::invalid(format!("Tasks must have between 1 and {most} elements.")));
+        }
+        let minutes = input["expiresInMinutes"].as_i64().unwrap_or(120);
+        if !(1..=2880).contains(&minutes) {
+            return Err(Refusal::invalid("expiresInMinutes must be between 1 and 2880."));
+        }
+        let c = &mut self.clusters[at];
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for id in ids {
+            let arn = c.arn("task", tail(id));
+            match c.tasks.get_mut(tail(id)) {
+                Some(t) if t.service.is_some() && t.wanted() => {
+                    if operation == "UpdateTaskProtection" {
+                        let on = input["protectionEnabled"].as_bool().unwrap_or_default();
+                        t.protected = on.then_some(now + minutes * 60_000);
+                    }
+                    let mut json = json!({"taskArn": arn, "protectionEnabled": t.is_protected(now)});
+                    if let Some(until) = t.protected.filter(|until| *until > now) {
+                        json["expirationDate"] = seconds(until).into();
+                    }
+                    found.push(json);
+                }
+                Some(_) => failures.push(json!({"arn": arn, "reason": "TASK_NOT_VALID"})),
+                None => failures.push(json!({"arn": arn, "reason": "MISSING"})),
+            }
+        }
+        Ok(json!({"protectedTasks": found, "failures": failures}))
     }
 
     fn update_instances(&mut self, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
@@ -405,15 +455,17 @@ impl Cluster {
         let mut providers = vec!["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()];
         providers.extend(self.instances.iter().map(|i| i.provider.clone()));
         providers.dedup();
+        // A strategy has either Fargate's providers or groups, never both.
+        let default = self.instances.first().map_or("FARGATE", |i| i.provider.as_str());
         let mut out = json!({
             "clusterArn": self.arn("cluster", ""), "clusterName": self.name, "status": "ACTIVE",
             "registeredContainerInstancesCount": self.instances.len(), "runningTasksCount": running,
             "pendingTasksCount": pending, "activeServicesCount": self.services.len(), "statistics": [],
-            "tags": [], "settings": [], "capacityProviders": providers, "defaultCapacityProviderStrategy": [],
+            "tags": [], "settings": [], "capacityProviders": providers,
+            "defaultCapacityProviderStrategy": [{"capacityProvider": default, "weight": 1, "base": 0}],
         });
         if include.contains(&"SETTINGS") {
-            let value = if self.insights { "enabled" } else { "disabled" };
-            out["settings"] = json!([{"name": "containerInsights", "value": value}]);
+            out["settings"] = json!([{"name": "containerInsights", "value": self.insights.word()}]);
         }
         if include.contains(&"STATISTICS") {
             let of = |launch: &'static str, f: fn(&Task) -> bool| {

@@ -18,6 +18,7 @@ pub fn bucket(service: &str, operation: &str) -> (&'static str, f64, f64) {
         ("ecs", "RegisterTaskDefinition") => ("ecs definition modify", 20.0, 1.0),
         ("ecs", "ListServiceDeployments" | "DescribeServiceDeployments") => ("ecs deployments", 50.0, 20.0),
         ("ecs", "DescribeCapacityProviders") => ("ecs capacity providers", 50.0, 20.0),
+        ("ecs", "GetTaskProtection" | "UpdateTaskProtection") => ("ecs task protection", 200.0, 80.0),
         ("ecs", _) => ("ecs resource modify", 100.0, 40.0),
         ("monitoring", "GetMetricData") => ("cloudwatch metric data", 500.0, 500.0),
         ("monitoring", "DescribeAlarms") => ("cloudwatch alarms", 9.0, 9.0),

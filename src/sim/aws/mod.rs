@@ -14,6 +14,7 @@
     reason = "a model's counts, milliseconds and shares are far from the limits of their types"
 )]
 
+mod alarms;
 mod cloudwatch;
 mod ecs;
 pub mod fault;
@@ -140,7 +141,12 @@ impl AwsApi {
     /// Lets the clusters live up to now.
     pub(crate) fn tick(&self) {
         let now = self.clock.now().timestamp_millis();
-        self.change(|w| w.clusters.iter_mut().for_each(|c| c.advance(now)));
+        self.change(|w| {
+            w.clusters.iter_mut().for_each(|c| {
+                c.advance(now);
+                c.watch(now);
+            });
+        });
     }
 
     /// What was asked so far.

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::schema::{ActionDef, Breaker, ClusterDef, Outcome, StepDef};
+use super::alarms::Standing;
+use super::schema::{ActionDef, Breaker, ClusterDef, Insights, Outcome, StepDef};
 use crate::sim::model::{Rng, hash2};
 
 /// Milliseconds since 1970.
@@ -79,6 +80,8 @@ pub struct Task {
     pub stop: Option<Stop>,
     pub version: u32,
     pub seed: u64,
+    /// Left alone until then.
+    pub protected: Option<Ms>,
 }
 
 impl Task {
@@ -88,6 +91,13 @@ impl Task {
     }
     pub fn running(&self) -> bool {
         self.phase == Phase::Running
+    }
+    pub fn is_protected(&self, now: Ms) -> bool {
+        self.protected.is_some_and(|until| until > now)
+    }
+    /// It ran at this time, as far as its hour of history goes.
+    pub fn ran_at(&self, at: Ms) -> bool {
+        self.started.is_some_and(|began| began <= at) && self.stopped.is_none_or(|ended| ended > at)
     }
     pub fn is_fargate(&self) -> bool {
         self.launch == "FARGATE"
@@ -173,13 +183,15 @@ pub struct Cluster {
     pub name: String,
     pub region: String,
     pub account: String,
-    pub insights: bool,
+    pub insights: Insights,
     pub instances: Vec<Instance>,
     pub services: BTreeMap<String, Service>,
     pub tasks: BTreeMap<String, Task>,
     /// By `family:revision`.
     pub definitions: BTreeMap<String, Definition>,
     pub zone_down: Option<usize>,
+    /// Where each alarm stands, by name.
+    pub alarms: BTreeMap<String, Standing>,
     steps: Vec<Step>,
     rng: Rng,
     second: Ms,
@@ -199,6 +211,7 @@ impl Cluster {
             tasks: BTreeMap::new(),
             definitions: BTreeMap::new(),
             zone_down: None,
+            alarms: BTreeMap::new(),
             steps: def.at.iter().map(|s| Step { due: now + s.t.0, times: 0, def: s.clone() }).collect(),
             rng: Rng::new(hash2(seed, crate::sim::model::hash(&def.name))),
             second: now,
@@ -382,6 +395,7 @@ impl Cluster {
                 stop: None,
                 version: 1,
                 seed,
+                protected: None,
             },
         );
         Some(id)
@@ -704,10 +718,13 @@ impl Cluster {
     }
 
     fn stop_tasks(&mut self, name: &str, deployment: &str, ids: &[String], now: Ms) {
+        // What is protected is left alone: a rollout waits.
+        let ids: Vec<&String> =
+            ids.iter().filter(|id| self.tasks.get(*id).is_some_and(|t| !t.is_protected(now))).collect();
         if ids.is_empty() {
             return;
         }
-        for id in ids {
+        for id in &ids {
             let reason = format!("Scaling activity initiated by (deployment {deployment})");
             self.stop(id, stop("ServiceSchedulerInitiated", &reason), now, 0);
         }

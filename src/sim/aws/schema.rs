@@ -16,9 +16,9 @@ pub struct ClusterDef {
     /// The account it is in.
     #[serde(default = "account")]
     pub account: String,
-    /// Container Insights on.
+    /// Container Insights.
     #[serde(default)]
-    pub insights: bool,
+    pub insights: Insights,
     /// Groups of container instances.
     #[serde(default)]
     pub instances: Vec<InstanceDef>,
@@ -28,6 +28,31 @@ pub struct ClusterDef {
     /// What happens.
     #[serde(default)]
     pub at: Vec<StepDef>,
+}
+
+/// How much of Container Insights is on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Insights {
+    /// Nothing.
+    #[default]
+    Disabled,
+    /// By cluster, service and family.
+    Enabled,
+    /// By task and container, too.
+    Enhanced,
+}
+
+impl Insights {
+    /// As ECS's cluster setting has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::Enhanced => "enhanced",
+        }
+    }
 }
 
 fn region() -> String {

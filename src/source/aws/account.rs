@@ -61,6 +61,10 @@ pub struct Account {
     pub(super) connector: Connector,
     clients: tokio::sync::Mutex<Option<Arc<Clients>>>,
     endpoint: Mutex<String>,
+    /// Alarms belong to the account, whichever of its clusters asks.
+    pub(super) alarms: tokio::sync::Mutex<super::alarms::Kept>,
+    /// False once somebody wants them anew.
+    pub(super) alarms_fresh: std::sync::atomic::AtomicBool,
 }
 
 impl Account {
@@ -74,7 +78,16 @@ impl Account {
         let limits = Limits::new(Text::new(&name), clock.now(), spec.ceiling);
         let endpoint = Mutex::new(spec.endpoint.clone().unwrap_or_else(|| "AWS".to_owned()));
         let connector = connector(spec.keys.is_none());
-        Self { spec, limits, clock, connector, clients: tokio::sync::Mutex::default(), endpoint }
+        Self {
+            spec,
+            limits,
+            clock,
+            connector,
+            clients: tokio::sync::Mutex::default(),
+            endpoint,
+            alarms: tokio::sync::Mutex::default(),
+            alarms_fresh: std::sync::atomic::AtomicBool::new(false),
+        }
     }
 
     /// The clients, made now if there are none.

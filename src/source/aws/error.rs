@@ -146,7 +146,11 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
                 asked.endpoint
             )),
         },
-        "ResourceNotFoundException" | "ServiceNotFoundException" | "NoSuchResourceException" => {
+        "ResourceNotFoundException"
+        | "ServiceNotFoundException"
+        | "NoSuchResourceException"
+        | "TargetGroupNotFound"
+        | "TargetGroupNotFoundException" => {
             SourceError::NotFound { what: Text::new(if message.is_empty() { asked.what } else { message }) }
         }
         "" if met.status == 429 => SourceError::Throttled { retry_after: met.retry_after },

@@ -34,6 +34,8 @@ pub enum Bucket {
     DefinitionRead,
     /// CloudWatch `GetMetricData`.
     Metrics,
+    /// CloudWatch `DescribeAlarms`.
+    Alarms,
     /// CloudWatch Logs reads.
     Logs,
     /// Application Auto Scaling reads.
@@ -44,20 +46,27 @@ pub enum Bucket {
     LoadBalancing,
     /// Service Quotas reads.
     Quotas,
+    /// `DescribeCapacityProviders`.
+    ProviderRead,
+    /// `GetTaskProtection`.
+    Protection,
 }
 
 impl Bucket {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::ClusterRead,
         Self::ServiceRead,
         Self::ResourceRead,
         Self::DefinitionRead,
         Self::Metrics,
+        Self::Alarms,
         Self::Logs,
         Self::AutoScaling,
         Self::Ec2,
         Self::LoadBalancing,
         Self::Quotas,
+        Self::ProviderRead,
+        Self::Protection,
     ];
 
     /// As the meter names it.
@@ -69,11 +78,14 @@ impl Bucket {
             Self::ResourceRead => "ecs tasks and instances",
             Self::DefinitionRead => "ecs task definitions",
             Self::Metrics => "cloudwatch metrics",
+            Self::Alarms => "cloudwatch alarms",
             Self::Logs => "cloudwatch logs",
             Self::AutoScaling => "application autoscaling",
             Self::Ec2 => "ec2",
             Self::LoadBalancing => "load balancing",
             Self::Quotas => "service quotas",
+            Self::ProviderRead => "ecs capacity providers",
+            Self::Protection => "ecs task protection",
         }
     }
 }
@@ -92,8 +104,10 @@ struct State {
     paces: [Pace; Bucket::ALL.len()],
     throttled: u64,
     metrics: u64,
-    /// Metrics asked for, by the minute, for the last hour.
-    recent: VecDeque<(Instant, u64)>,
+    /// CloudWatch's calls that are paid by the call.
+    calls: u64,
+    /// Metrics asked for and calls, by the minute, for the last hour.
+    recent: VecDeque<(Instant, u64, u64)>,
 }
 
 /// The paces and counters of one account and region. Thread-safe.
@@ -110,7 +124,8 @@ impl Limits {
     #[must_use]
     pub fn new(account: Text, since: Timestamp, ceiling: Option<u32>) -> Self {
         let pace = Pace { next: None, spacing: SPACING, good: 0, requests: 0 };
-        let state = State { paces: [pace; Bucket::ALL.len()], throttled: 0, metrics: 0, recent: VecDeque::new() };
+        let state =
+            State { paces: [pace; Bucket::ALL.len()], throttled: 0, metrics: 0, calls: 0, recent: VecDeque::new() };
         Self { account, since, ceiling, state: Mutex::new(state) }
     }
 
@@ -167,14 +182,27 @@ impl Limits {
 
     /// Counts metrics that were asked for: they are what costs.
     pub fn metrics(&self, count: u64) {
+        self.pay(count, 0);
+    }
+
+    /// Counts a call of CloudWatch's that is paid as such.
+    pub fn call(&self) {
+        self.pay(0, 1);
+    }
+
+    fn pay(&self, metrics: u64, calls: u64) {
         self.change(|s| {
-            s.metrics += count;
+            s.metrics += metrics;
+            s.calls += calls;
             let now = Instant::now();
             match s.recent.back_mut() {
-                Some((at, n)) if now.duration_since(*at) < Duration::from_mins(1) => *n += count,
-                _ => s.recent.push_back((now, count)),
+                Some((at, m, c)) if now.duration_since(*at) < Duration::from_mins(1) => {
+                    *m += metrics;
+                    *c += calls;
+                }
+                _ => s.recent.push_back((now, metrics, calls)),
             }
-            while s.recent.front().is_some_and(|(at, _)| now.duration_since(*at) > HOUR) {
+            while s.recent.front().is_some_and(|(at, ..)| now.duration_since(*at) > HOUR) {
                 s.recent.pop_front();
             }
         });
@@ -195,7 +223,8 @@ impl Limits {
     pub fn spend(&self, now: Timestamp) -> Spend {
         let mut spend = self.change(|s| {
             let at = Instant::now();
-            let hour = s.recent.iter().filter(|(t, _)| at.duration_since(*t) <= HOUR).map(|(_, n)| n).sum();
+            let recent = s.recent.iter().filter(|(t, ..)| at.duration_since(*t) <= HOUR);
+            let last_hour = recent.fold((0, 0), |(m, c), (_, metrics, calls)| (m + metrics, c + calls));
             let mut requests: Vec<_> =
                 Bucket::ALL.iter().map(|b| (b.word(), s.paces[*b as usize].requests)).filter(|(_, n)| *n > 0).collect();
             requests.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
@@ -205,9 +234,9 @@ impl Limits {
                 requests,
                 throttled: s.throttled,
                 metrics: s.metrics,
-                // GetMetricData is paid by the metric; nothing else of CloudWatch's own is asked yet.
-                calls: 0,
-                last_hour: (hour, 0),
+                // GetMetricData is paid by the metric, everything else by the call.
+                calls: s.calls,
+                last_hour,
                 ceiling: self.ceiling,
                 slowed: false,
                 backing_off: s.paces.iter().any(|p| p.spacing > SPACING),
@@ -284,6 +313,9 @@ mod tests {
         assert!(spend.slowed);
         // 175 dollars a month against 20.
         assert_eq!(limits.metrics_slowdown(now), 9);
+        limits.call();
+        let spend = limits.spend(now);
+        assert_eq!((spend.calls, spend.last_hour.1, spend.hour_micro_usd()), (1, 1, 240_010));
         assert_eq!(super::tests::limits(None).metrics_slowdown(now), 1);
     }
 }

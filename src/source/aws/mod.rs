@@ -1,6 +1,7 @@
 //! What every AWS source needs: accounts, errors, paces.
 
 pub mod account;
+pub mod alarms;
 pub mod capture;
 pub mod error;
 pub mod limits;

@@ -1,15 +1,17 @@
-//! CloudWatch's CPU and memory use of the services that are on screen: what
-//! nobody looks at is not paid for.
+//! CloudWatch's figures of the services and tasks that are on screen: what nobody
+//! looks at is not paid for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types as cw;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::Link;
-use crate::domain::{Kind, ObjectId, Text, Usage};
+use super::asks::{Ask, Figure, Insights, Series};
+use super::{Link, balancers, lock};
+use crate::domain::{Bytes, Kind, Millicores, ObjectId, Resources, Text, Timestamp, Traffic, Usage};
 use crate::source::SourceError;
 use crate::source::aws::{Bucket, Tokens};
 use crate::source::supervise::{Jitter, Supervisor};
@@ -19,33 +21,45 @@ use crate::store::observation::{Body, Rows};
 const QUERIES: usize = 500;
 /// CloudWatch keeps a point a minute; asking more often pays for the same points.
 const PERIOD: i64 = 60;
-/// A service that comes on screen gets the sparkline's worth of history.
+/// What comes on screen gets the sparkline's worth of history.
 const HISTORY: i64 = 20 * PERIOD;
 /// Points come up to three minutes late.
 const OVERLAP: i64 = 4 * PERIOD;
+/// A younger minute of a load balancer's counts may still grow.
+const SETTLED: i64 = 2 * PERIOD;
+/// What was asked for less long ago has no new point yet.
+const FRESH: Duration = Duration::from_secs(50);
 
-/// A point of a service: CPU and memory in per cent of what is reserved.
-type Points = BTreeMap<i64, HashMap<Text, (Option<f64>, Option<f64>)>>;
+/// What is known of a cluster's figures between two rounds.
+#[derive(Debug, Default)]
+struct Known {
+    /// The latest point that was sent of each object.
+    sent: HashMap<ObjectId, i64>,
+    /// When each was asked for.
+    asked: HashMap<ObjectId, Instant>,
+    /// Services of which Container Insights, though on, has nothing.
+    bare: HashSet<ObjectId>,
+}
 
 /// Reads until it is stopped.
 pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::Receiver<Vec<ObjectId>>) {
     if link.account.spec.ceiling == Some(0) {
         return;
     }
-    // The latest point that was sent of each service.
-    let mut sent: HashMap<Text, i64> = HashMap::new();
+    let mut known = Known::default();
     let mut jitter = Jitter::default();
+    let mut insights = link.insights.subscribe();
     let mut begun = false;
     loop {
-        let wanted: Vec<Text> = shown
-            .borrow_and_update()
-            .iter()
-            .filter(|id| id.cluster == link.spec.id && id.kind == Kind::EcsService)
-            .map(|id| id.name.clone())
-            .collect();
+        let level = *insights.borrow_and_update();
+        let wanted = wanted(&link, level, &shown.borrow_and_update());
         if wanted.is_empty() {
             // Nobody looks: nothing is asked.
-            if shown.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = shown.changed() => changed,
+                changed = insights.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
             continue;
@@ -54,14 +68,10 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
             begun = true;
             supervisor.loading().await;
         }
-        match read(&link, &wanted, &sent).await {
-            Ok(points) => {
-                for (at, services) in points {
-                    let rows = rows(&link, at, services, &mut sent);
-                    if !rows.is_empty() {
-                        supervisor.emit(Body::Upsert(Rows::Usage(rows))).await;
-                    }
-                }
+        let due: Vec<ObjectId> =
+            wanted.iter().filter(|id| known.asked.get(id).is_none_or(|at| at.elapsed() >= FRESH)).cloned().collect();
+        match round(&link, level, &due, &mut known, &supervisor).await {
+            Ok(()) => {
                 supervisor.synced().await;
                 let slower = link.account.limits.metrics_slowdown(link.account.now());
                 let pause = Duration::from_mins(1) * slower + jitter.up_to(Duration::from_secs(5));
@@ -69,7 +79,7 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
                 // What has just come on screen does not wait for the minute.
                 tokio::select! {
                     () = until => {}
-                    () = news(&mut shown, &link, &wanted) => {}
+                    () = news(&mut shown, &link, level, &wanted) => {}
                 }
             }
             Err(error) => supervisor.failed(&error).await,
@@ -77,11 +87,20 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
     }
 }
 
-/// Waits until a service is shown that was not.
-async fn news(shown: &mut watch::Receiver<Vec<ObjectId>>, link: &Link, known: &[Text]) {
-    let fresh = |ids: &Vec<ObjectId>| {
-        ids.iter().any(|id| id.cluster == link.spec.id && id.kind == Kind::EcsService && !known.contains(&id.name))
+/// What is on screen of this cluster and has figures: services always, tasks where
+/// Container Insights tells them apart.
+fn wanted(link: &Link, level: Insights, shown: &[ObjectId]) -> Vec<ObjectId> {
+    let kinds = |id: &&ObjectId| match id.kind {
+        Kind::EcsService => true,
+        Kind::Task => level != Insights::Off,
+        _ => false,
     };
+    shown.iter().filter(|id| id.cluster == link.spec.id).filter(kinds).cloned().collect()
+}
+
+/// Waits until something is shown that was not.
+async fn news(shown: &mut watch::Receiver<Vec<ObjectId>>, link: &Link, level: Insights, known: &[ObjectId]) {
+    let fresh = |ids: &Vec<ObjectId>| wanted(link, level, ids).iter().any(|id| !known.contains(id));
     if shown.wait_for(fresh).await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -89,122 +108,196 @@ async fn news(shown: &mut watch::Receiver<Vec<ObjectId>>, link: &Link, known: &[
     tokio::time::sleep(Duration::from_secs(2)).await;
 }
 
-/// The points of these services that were not sent yet, by time.
-async fn read(link: &Link, wanted: &[Text], sent: &HashMap<Text, i64>) -> Result<Points, SourceError> {
+/// Asks for what is due, and sends what was not sent yet.
+async fn round(
+    link: &Link,
+    level: Insights,
+    due: &[ObjectId],
+    known: &mut Known,
+    supervisor: &Supervisor,
+) -> Result<(), SourceError> {
+    let groups = balancers::of(link, due, supervisor).await;
+    let running = lock(&link.running).clone();
+    let mut asks: Vec<Ask> = Vec::new();
+    for id in due {
+        if id.kind == Kind::EcsService {
+            let level = if known.bare.contains(id) { Insights::Off } else { level };
+            asks.extend(Ask::service(link, id, level));
+            for (n, group) in groups.get(id).into_iter().flatten().enumerate() {
+                asks.extend(Ask::traffic(id, u8::try_from(n).unwrap_or(u8::MAX), group));
+            }
+        } else if let Some(task) = running.get(&id.name) {
+            asks.extend(Ask::task(link, id, level, task, &running));
+        }
+    }
+    let mut series = read(link, &asks, known).await?;
+    // Container Insights may be on for a minute only, or the agent too old for it.
+    let bare: Vec<&ObjectId> = due.iter().filter(|id| id.kind == Kind::EcsService && level != Insights::Off).collect();
+    let bare: Vec<ObjectId> =
+        bare.into_iter().filter(|id| !known.bare.contains(*id) && !series.has(id, Figure::CpuUsed)).cloned().collect();
+    if !bare.is_empty() {
+        let asks: Vec<Ask> = bare.iter().flat_map(|id| Ask::service(link, id, Insights::Off)).collect();
+        series.extend(read(link, &asks, known).await?);
+        known.bare.extend(bare);
+    }
+    let now = Instant::now();
+    known.asked.extend(due.iter().map(|id| (id.clone(), now)));
+    for (_, rows) in usage(due, &series, &running, &mut known.sent) {
+        supervisor.emit(Body::Upsert(Rows::Usage(rows))).await;
+    }
+    let settled = link.account.now().timestamp() - SETTLED;
+    let traffic: Vec<(ObjectId, Traffic)> =
+        due.iter().filter_map(|id| Some((id.clone(), traffic(id, groups.get(id)?.len(), &series, settled)))).collect();
+    if !traffic.is_empty() {
+        supervisor.emit(Body::Upsert(Rows::Traffic(traffic))).await;
+    }
+    Ok(())
+}
+
+/// The points of all that is asked, in as few requests as it takes.
+async fn read(link: &Link, asks: &[Ask], known: &Known) -> Result<Series, SourceError> {
     const WHAT: &str = "cloudwatch:GetMetricData";
     let clients = link.account.clients().await?;
     let now = link.account.now().timestamp().div_euclid(PERIOD) * PERIOD;
-    let mut points = Points::new();
-    for batch in wanted.chunks(QUERIES / 2) {
-        let from = batch.iter().map(|s| sent.get(s).map_or(now - HISTORY, |at| at - OVERLAP)).min().unwrap_or(now);
-        let mut queries = Vec::with_capacity(batch.len() * 2);
-        for (n, service) in batch.iter().enumerate() {
-            queries.push(query(link, service, "CPUUtilization", format!("c{n}")));
-            queries.push(query(link, service, "MemoryUtilization", format!("m{n}")));
-        }
-        let count = queries.len() as u64;
+    let mut series = Series::default();
+    for batch in asks.chunks(QUERIES) {
+        let from = batch.iter().map(|a| known.sent.get(&a.about).map_or(now - HISTORY, |at| at - OVERLAP)).min();
+        let from = from.unwrap_or(now).max(now - HISTORY);
+        let queries: Vec<cw::MetricDataQuery> =
+            batch.iter().enumerate().map(|(n, ask)| ask.query(format!("q{n}"))).collect();
         let mut tokens = Tokens::default();
         loop {
             let request = clients
                 .cloudwatch
                 .get_metric_data()
-                .start_time(aws_smithy_types::DateTime::from_secs(from.max(now - HISTORY)))
+                .start_time(aws_smithy_types::DateTime::from_secs(from))
                 .end_time(aws_smithy_types::DateTime::from_secs(now + PERIOD))
                 .scan_by(cw::ScanBy::TimestampAscending)
                 .set_metric_data_queries(Some(queries.clone()))
                 .set_next_token(tokens.next());
-            link.account.limits.metrics(count);
+            link.account.limits.metrics(queries.len() as u64);
             let page = link.account.ask(Bucket::Metrics, WHAT, request.send()).await?;
             for result in page.metric_data_results() {
-                take(result, batch, sent, &mut points);
+                series.take(result, batch);
             }
             if !tokens.advance(page.next_token(), WHAT)? {
                 break;
             }
         }
     }
-    Ok(points)
+    Ok(series)
 }
 
-fn query(link: &Link, service: &Text, name: &str, id: String) -> cw::MetricDataQuery {
-    let dimension = |name: &str, value: &str| cw::Dimension::builder().name(name).value(value).build();
-    let metric = cw::Metric::builder()
-        .namespace("AWS/ECS")
-        .metric_name(name)
-        .dimensions(dimension("ClusterName", super::tail(&link.spec.cluster)))
-        .dimensions(dimension("ServiceName", service))
-        .build();
-    let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Average").build();
-    cw::MetricDataQuery::builder().id(id).metric_stat(stat).build()
+/// CPU and memory as rows, by time: shares of services, amounts of tasks. A point
+/// without CPU or without memory waits for the other.
+fn usage(
+    due: &[ObjectId],
+    series: &Series,
+    running: &HashMap<Text, Running>,
+    sent: &mut HashMap<ObjectId, i64>,
+) -> BTreeMap<i64, Vec<(ObjectId, Usage)>> {
+    let mut out: BTreeMap<i64, Vec<(ObjectId, Usage)>> = BTreeMap::new();
+    for id in due {
+        let points = match id.kind {
+            Kind::EcsService => shares(id, series),
+            _ => running.get(&id.name).map(|t| amounts(id, series, t.size)).unwrap_or_default(),
+        };
+        let last = sent.get(id).copied().unwrap_or(i64::MIN);
+        for (at, usage) in points.range(last.saturating_add(1)..) {
+            out.entry(*at).or_default().push((id.clone(), *usage));
+        }
+        if let Some((newest, _)) = points.last_key_value() {
+            sent.insert(id.clone(), last.max(*newest));
+        }
+    }
+    out
 }
 
-/// Takes one metric's points. Of partial data, what is there is taken: the rest
-/// comes with the next round, which asks again from the last point.
-fn take(result: &cw::MetricDataResult, batch: &[Text], sent: &HashMap<Text, i64>, points: &mut Points) {
-    let id = result.id().unwrap_or_default();
-    let Some((kind, service)) =
-        id.split_at_checked(1).and_then(|(kind, n)| Some((kind, batch.get(n.parse::<usize>().ok()?)?)))
-    else {
-        return;
+/// A service's use in per cent of what its tasks reserve.
+fn shares(id: &ObjectId, series: &Series) -> BTreeMap<i64, Usage> {
+    let of_insights = |used, reserved| {
+        let reserved = series.of(id, reserved);
+        let share = |(at, used): (&i64, &f64)| Some((*at, used / reserved.get(at).filter(|r| **r > 0.0)? * 100.0));
+        series.of(id, used).iter().filter_map(share).collect::<BTreeMap<i64, f64>>()
     };
-    for (at, value) in result.timestamps().iter().zip(result.values()) {
-        if sent.get(service).is_some_and(|last| at.secs() <= *last) {
-            continue;
+    let mut cpu = of_insights(Figure::CpuUsed, Figure::CpuReserved);
+    let mut memory = of_insights(Figure::MemoryUsed, Figure::MemoryReserved);
+    if cpu.is_empty() {
+        cpu.clone_from(series.of(id, Figure::CpuShare));
+        memory.clone_from(series.of(id, Figure::MemoryShare));
+    }
+    both(&cpu, &memory, |cpu, memory| Some(Usage::of_shares(cpu, memory)))
+}
+
+/// A task's use as amounts: from its share of its size, or as it was measured.
+fn amounts(id: &ObjectId, series: &Series, size: Resources) -> BTreeMap<i64, Usage> {
+    let by_share = both(series.of(id, Figure::CpuShare), series.of(id, Figure::MemoryShare), |cpu, memory| {
+        // A share of nothing that is known is no amount.
+        (size.cpu.0 > 0 && size.memory.0 > 0)
+            .then(|| Usage { cpu: Millicores(part(size.cpu.0, cpu)), memory: Bytes(part(size.memory.0, memory)) })
+    });
+    if !by_share.is_empty() {
+        return by_share;
+    }
+    // CPU in units of which a vCPU has 1024, memory in MiB.
+    both(series.of(id, Figure::CpuUsed), series.of(id, Figure::MemoryUsed), |cpu, memory| {
+        Some(Usage { cpu: Millicores(part(1000, cpu / 10.24)), memory: Bytes(part(1 << 20, memory * 100.0)) })
+    })
+}
+
+/// `percent` of a whole.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "clamped; amounts of one task"
+)]
+fn part(whole: u64, percent: f64) -> u64 {
+    (whole as f64 * percent.clamp(0.0, 1e9) / 100.0).round() as u64
+}
+
+fn both(a: &BTreeMap<i64, f64>, b: &BTreeMap<i64, f64>, f: impl Fn(f64, f64) -> Option<Usage>) -> BTreeMap<i64, Usage> {
+    a.iter().filter_map(|(at, a)| Some((*at, f(*a, *b.get(at)?)?))).collect()
+}
+
+/// The newest minute that is whole. A minute without errors has no point of them: that
+/// is none only if requests were counted in it.
+fn traffic(id: &ObjectId, groups: usize, series: &Series, settled: i64) -> Traffic {
+    let numbers = 0..u8::try_from(groups).unwrap_or(u8::MAX);
+    let counts: Vec<(u8, &BTreeMap<i64, f64>)> =
+        numbers.map(|n| (n, series.of_group(id, n, Figure::Requests))).collect();
+    let newest = counts.iter().filter_map(|(_, c)| c.range(..=settled).next_back().map(|(at, _)| *at)).max();
+    let Some(at) = newest else { return Traffic::default() };
+    let (mut requests, mut errors) = (0.0, 0.0);
+    for (n, count) in &counts {
+        if let Some(counted) = count.get(&at) {
+            requests += counted;
+            errors += series.of_group(id, *n, Figure::Errors).get(&at).copied().unwrap_or(0.0);
         }
-        let point = points.entry(at.secs()).or_default().entry(service.clone()).or_default();
-        if kind == "c" {
-            point.0 = Some(*value);
-        } else {
-            point.1 = Some(*value);
-        }
+    }
+    // Percentiles of several groups cannot be put together.
+    let latency = |figure| (groups == 1).then(|| series.of_group(id, 0, figure).get(&at).copied()).flatten();
+    Traffic {
+        at: Timestamp::from_timestamp(at, 0),
+        requests: Some(requests / 60.0),
+        errors: (requests > 0.0).then(|| (errors / requests).clamp(0.0, 1.0)),
+        latency: [latency(Figure::P50), latency(Figure::P95), latency(Figure::P99)],
     }
 }
 
-/// The services' shares as rows; a point without CPU or without memory waits for
-/// the other.
-fn rows(
-    link: &Link,
-    at: i64,
-    services: HashMap<Text, (Option<f64>, Option<f64>)>,
-    sent: &mut HashMap<Text, i64>,
-) -> Vec<(ObjectId, Usage)> {
-    let mut rows = Vec::new();
-    for (service, point) in services {
-        let (Some(cpu), Some(memory)) = point else { continue };
-        sent.insert(service.clone(), at);
-        let id =
-            ObjectId { cluster: link.spec.id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: service };
-        rows.push((id, Usage::of_shares(cpu, memory)));
-    }
-    rows
+/// What has to be known of a running task to ask for its figures.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Running {
+    /// Its id, the last part of its ARN.
+    pub id: Text,
+    /// Its service, empty without one.
+    pub service: Text,
+    /// Its task definition's family.
+    pub family: Text,
+    /// What it asks for.
+    pub size: Resources,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_point_is_no_zero() {
-        let batch = [Text::new("web"), Text::new("api")];
-        let mut points = Points::new();
-        let time = aws_smithy_types::DateTime::from_secs;
-        let result = cw::MetricDataResult::builder()
-            .id("c1")
-            .timestamps(time(60))
-            .timestamps(time(180))
-            .values(12.5)
-            .values(50.0)
-            .status_code(cw::StatusCode::PartialData)
-            .build();
-        take(&result, &batch, &HashMap::from([(Text::new("api"), 60)]), &mut points);
-        assert_eq!(
-            points.len(),
-            1,
-            "what was sent is not sent again, and nothing stands for the minute without a point"
-        );
-        assert_eq!(points[&180][&Text::new("api")], (Some(50.0), None));
-        let bad = cw::MetricDataResult::builder().id("x9").timestamps(time(1)).values(1.0).build();
-        take(&bad, &batch, &HashMap::new(), &mut points);
-        assert_eq!(points.len(), 1);
-    }
-}
+#[path = "metrics_tests.rs"]
+mod tests;

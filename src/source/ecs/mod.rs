@@ -3,18 +3,23 @@
 //! [`Sources::spawn`] returns at once; connecting happens in the tasks, and no
 //! cluster waits for another.
 
+mod alarms;
+mod asks;
+mod balancers;
 mod limits;
 mod list;
 mod logs;
 mod metrics;
 mod project;
+mod protection;
+mod providers;
 mod reader;
 mod scaling;
 mod services;
 mod targets;
 mod tasks;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +33,7 @@ use super::SourceError;
 use super::aws::{Account, AccountSpec, Bucket, EcsSpec, Tokens};
 use super::supervise::{Jitter, Supervisor, guarded};
 use crate::clock::Clock;
-use crate::domain::{Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
+use crate::domain::{CapacityProvider, Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
 use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
 
 /// What one task does until it is stopped.
@@ -56,6 +61,20 @@ pub struct Link {
     quotas: Mutex<HashMap<String, f64>>,
     /// Services' desired counts, for what scales them.
     desired: Mutex<HashMap<Text, u32>>,
+    /// The load balancer in front of each target group; `None` where it is none that
+    /// counts requests.
+    balancers: Mutex<HashMap<Text, Option<String>>>,
+    /// Tasks that run, by the names of their rows.
+    running: Mutex<HashMap<Text, metrics::Running>>,
+    /// How much of Container Insights is on.
+    insights: watch::Sender<asks::Insights>,
+    /// What the cluster gets its capacity from.
+    providers: Mutex<Vec<CapacityProvider>>,
+    /// Services that roll out.
+    rolling: Mutex<HashSet<Text>>,
+    /// True for the first cluster that is read of its account: what belongs to the
+    /// account as a whole is shown there.
+    lead: bool,
 }
 
 impl Link {
@@ -72,6 +91,12 @@ impl Link {
             services_known: watch::Sender::default(),
             quotas: Mutex::default(),
             desired: Mutex::default(),
+            balancers: Mutex::default(),
+            running: Mutex::default(),
+            insights: watch::Sender::default(),
+            providers: Mutex::default(),
+            rolling: Mutex::default(),
+            lead: false,
         }
     }
 
@@ -84,6 +109,27 @@ impl Link {
         let value = self.account.quota("fargate", code).await?;
         lock(&self.quotas).insert(code.to_owned(), value);
         Ok(value)
+    }
+
+    /// The cluster as it introduces itself.
+    fn introduction(&self, endpoint: &str) -> Cluster {
+        Cluster {
+            id: self.spec.id.clone(),
+            orchestrator: Orchestrator::Ecs,
+            version: Text::empty(),
+            endpoint: Text::new(endpoint),
+            production: self.spec.production,
+            read_only: self.spec.read_only,
+            providers: lock(&self.providers).clone(),
+        }
+    }
+
+    /// Takes in what the cluster's settings say of what may be asked.
+    fn settings(&self, cluster: &aws_sdk_ecs::types::Cluster) {
+        let name = aws_sdk_ecs::types::ClusterSettingName::ContainerInsights;
+        let setting = cluster.settings().iter().find(|s| s.name() == Some(&name));
+        let level = asks::Insights::of(setting.and_then(|s| s.value()).unwrap_or_default());
+        self.insights.send_if_modified(|known| std::mem::replace(known, level) != level);
     }
 
     fn project<T>(&self, f: impl FnOnce(&mut project::Projector) -> T) -> T {
@@ -124,12 +170,12 @@ pub struct Sources {
 impl Shared {
     /// Everything that reads a cluster, ready to run.
     fn begin(&self, spec: EcsSpec) -> Vec<Work> {
-        let account = Arc::clone(
-            lock(&self.accounts)
-                .entry(spec.account.clone())
-                .or_insert_with(|| Arc::new(Account::new(spec.account.clone(), self.clock.clone()))),
-        );
-        let link = &Arc::new(Link::new(spec, account));
+        let mut lead = false;
+        let account = Arc::clone(lock(&self.accounts).entry(spec.account.clone()).or_insert_with(|| {
+            lead = true;
+            Arc::new(Account::new(spec.account.clone(), self.clock.clone()))
+        }));
+        let link = &Arc::new(Link { lead, ..Link::new(spec, account) });
         lock(&self.links).insert(link.spec.id.clone(), Arc::clone(link));
         self.works(link)
     }
@@ -154,6 +200,7 @@ impl Shared {
                 Feed::Services,
                 Box::pin(services::run(Arc::clone(link), supervisor(Feed::Services), supervisor(Feed::Events))),
             ),
+            (Feed::Alarms, Box::pin(alarms::run(Arc::clone(link), supervisor(Feed::Alarms)))),
             (Feed::Autoscalers, Box::pin(scaling::run(Arc::clone(link), supervisor(Feed::Autoscalers)))),
             (Feed::Limits, Box::pin(limits::run(Arc::clone(link), supervisor(Feed::Limits)))),
             (
@@ -215,7 +262,10 @@ impl Sources {
 
     /// Ends every wait between attempts, so that what failed is asked again now.
     pub fn refresh(&self) {
-        lock(&self.shared.links).values().for_each(|link| link.account.limits.relax());
+        lock(&self.shared.links).values().for_each(|link| {
+            link.account.limits.relax();
+            link.account.forget_alarms();
+        });
         self.shared.wake.notify_waiters();
     }
 
@@ -243,18 +293,10 @@ impl Sources {
 
 /// Says who the cluster is, as soon as that is known.
 async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
-    let cluster = |endpoint: &str| Cluster {
-        id: link.spec.id.clone(),
-        orchestrator: Orchestrator::Ecs,
-        version: Text::empty(),
-        endpoint: Text::new(endpoint),
-        production: link.spec.production,
-        read_only: link.spec.read_only,
-    };
-    supervisor.emit(Body::Cluster(cluster(""))).await;
+    supervisor.emit(Body::Cluster(link.introduction(""))).await;
     loop {
         match link.account.clients().await {
-            Ok(clients) => return supervisor.emit(Body::Cluster(cluster(&clients.region))).await,
+            Ok(clients) => return supervisor.emit(Body::Cluster(link.introduction(&clients.region))).await,
             // The feeds say what is wrong; saying it twice helps nobody.
             Err(_) => supervisor.breathe().await,
         }
@@ -285,18 +327,22 @@ async fn instances(link: Arc<Link>, mut supervisor: Supervisor, named: watch::Se
     supervisor.loading().await;
     let mut rounds = Rounds::<Node>::default();
     let mut jitter = Jitter::default();
+    let mut providers = providers::Watch::default();
     loop {
         // A cluster that is not there is said once, by name, before anything else fails on it.
         let outcome = async {
-            link.cluster().await?;
-            link.instances().await
+            let cluster = link.cluster().await?;
+            link.settings(&cluster);
+            let instances = link.instances().await?;
+            Ok((cluster, instances))
         };
         match outcome.await {
-            Ok(found) => {
+            Ok((cluster, found)) => {
                 let nodes: Vec<Node> = link.project(|p| found.iter().filter_map(|i| p.instance(i)).collect());
                 *lock(&link.names) = nodes.iter().map(|n| (n.uid.to_string(), n.id.name.clone())).collect();
                 rounds.send(&mut supervisor, nodes, |n| &n.id, Rows::Nodes).await;
                 named.send_replace(true);
+                providers.look(&link, &cluster, &supervisor).await;
                 supervisor.pause(link.interval(2, &mut jitter)).await;
             }
             Err(error) => {

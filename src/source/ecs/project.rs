@@ -155,6 +155,7 @@ impl Projector {
                 started: time(t.started_at()),
                 started_by: self.interner.text(t.started_by().unwrap_or_default()),
                 exec: t.enable_execute_command(),
+                protected_until: None,
                 stop,
             })),
         })
@@ -244,6 +245,7 @@ impl Projector {
                 } else {
                     capacity_of(providers.first().copied().unwrap_or_default(), launch)
                 },
+                providers: providers.iter().map(|p| self.interner.text(p)).collect(),
                 pending: count(s.pending_count()),
                 breaker,
                 bounds: (

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_ecs::types::TaskDefinition;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Link;
 use crate::domain::{Kind, ObjectId, Text};
@@ -14,7 +14,7 @@ use crate::source::aws::capture::Capture;
 use crate::source::redact::redact;
 
 /// What comes first when an object is described, in this order: what one looks for.
-const FIRST: [&str; 34] = [
+const FIRST: [&str; 35] = [
     "serviceName",
     "taskDefinitionArn",
     "status",
@@ -47,6 +47,7 @@ const FIRST: [&str; 34] = [
     "registeredResources",
     "runningTasksCount",
     "group",
+    "protection",
     "startedAt",
     "createdAt",
 ];
@@ -108,6 +109,11 @@ impl Reader {
         let endpoint = link.account.endpoint();
         let mut json =
             capture.json().ok_or_else(|| crate::source::aws::error::garbage(link.account.asked(what, &endpoint)))?;
+        if id.kind == Kind::Task
+            && let Some(protection) = self.protection(&json[list][0], arn).await
+        {
+            json[list][0]["protection"] = protection;
+        }
         let found = json.get_mut(list).and_then(Value::as_array_mut).filter(|l| !l.is_empty()).map(|l| l.remove(0));
         found
             .map(|mut object| {
@@ -115,6 +121,24 @@ impl Reader {
                 ordered(object, 0)
             })
             .ok_or_else(|| SourceError::NotFound { what: Text::new(&format!("{} {}", id.kind.short(), id.name)) })
+    }
+
+    /// Whether ECS leaves a task of a service alone, for its description; `None` for
+    /// other tasks, of which that cannot be said.
+    async fn protection(&self, task: &Value, arn: &str) -> Option<Value> {
+        let of_service = task["group"].as_str().is_some_and(|g| g.starts_with("service:"));
+        if !of_service || task["desiredStatus"] == "STOPPED" {
+            return None;
+        }
+        let arns = [arn.to_owned()];
+        Some(match self.link.protected(&arns).await {
+            Ok(found) => match found.get(arn) {
+                Some(until) => json!({"protectionEnabled": true, "expirationDate": until.timestamp()}),
+                None => json!({"protectionEnabled": false}),
+            },
+            // The rest of the description is worth having without it.
+            Err(error) => format!("not known: {}", error.text()).into(),
+        })
     }
 
     /// Where a task's containers log to, by container; why not, where they do not
@@ -192,7 +216,6 @@ fn time_or(key: &str, value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_matters_comes_first_and_times_are_read() {

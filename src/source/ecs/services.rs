@@ -47,6 +47,8 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut events: Superv
                     .iter()
                     .filter_map(|w| Some((w.id.name.clone(), w.ecs.as_ref()?.target_groups.clone())))
                     .collect();
+                let rolling = workloads.iter().filter(|w| w.ecs.as_ref().is_some_and(|e| e.is_rolling()));
+                *lock(&link.rolling) = rolling.map(|w| w.id.name.clone()).collect();
                 *lock(&link.surges) = workloads.iter().filter_map(surge).collect();
                 rounds.send(&mut supervisor, workloads, |w| &w.id, Rows::Workloads).await;
                 event_rounds.send(&mut events, news, |e| &e.id, Rows::Events).await;

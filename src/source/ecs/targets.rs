@@ -12,7 +12,7 @@ use crate::source::supervise::{Jitter, Supervisor};
 use crate::store::observation::{Body, Rows};
 
 /// Elastic Load Balancing's API version.
-const ELB: &str = "2015-12-01";
+pub(super) const ELB: &str = "2015-12-01";
 /// More than fit on a screen are not asked for in one round.
 const MOST: usize = 60;
 

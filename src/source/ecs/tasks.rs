@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use aws_sdk_ecs::types::DesiredStatus;
 use chrono::TimeDelta;
+use tokio::time::Instant;
 
+use super::metrics::Running;
 use super::{Link, lock};
 use crate::domain::{Health, Resources, Task, Text, Timestamp};
 use crate::source::SourceError;
-use crate::source::supervise::{Jitter, Supervisor};
+use crate::source::supervise::{ABSENT_RETRY, Jitter, Supervisor};
 use crate::store::observation::{Body, Rows};
 
 /// How long a stopped task is kept, whatever ECS keeps.
@@ -26,6 +28,8 @@ struct Known {
     tasks: HashMap<String, Task>,
     rounds: u32,
     complete: bool,
+    /// Protection is not asked for before: it may not be, or failed.
+    unprotected_until: Option<Instant>,
 }
 
 /// Reads until it is stopped.
@@ -73,6 +77,7 @@ async fn round(link: &Link, known: &mut Known, supervisor: &Supervisor) -> Resul
     let now = link.account.now();
     forget(known, &running, listed.as_ref(), now, supervisor).await;
     age(known, now, supervisor).await;
+    protect(link, known, supervisor).await;
     measure(link, known);
     Ok(())
 }
@@ -94,8 +99,12 @@ async fn read(link: &Link, known: &mut Known, arns: &[String], supervisor: &Supe
         let rows: Vec<Task> =
             link.project(|p| found.iter().filter_map(|t| p.task(t, |arn| names.get(arn).cloned(), now)).collect());
         let mut news = Vec::new();
-        for row in rows {
+        for mut row in rows {
             let arn = row.uid.to_string();
+            // Protection is asked for apart.
+            if let (Some(new), Some(old)) = (&mut row.ecs, known.tasks.get(&arn).and_then(|t| t.ecs.as_ref())) {
+                new.protected_until = old.protected_until.filter(|_| new.stop.is_none());
+            }
             if known.tasks.get(&arn) != Some(&row) {
                 news.push(row.clone());
                 known.tasks.insert(arn, row);
@@ -147,6 +156,36 @@ async fn age(known: &mut Known, now: Timestamp, supervisor: &Supervisor) {
     }
 }
 
+/// Marks the tasks that a rollout has to wait for. Where that may not be asked, it is
+/// noted: tasks do not depend on it.
+async fn protect(link: &Link, known: &mut Known, supervisor: &Supervisor) {
+    let candidates: Vec<String> =
+        known.tasks.iter().filter(|(_, t)| link.may_be_in_the_way(t)).map(|(arn, _)| arn.clone()).collect();
+    let waits = known.unprotected_until.is_some_and(|until| Instant::now() < until);
+    let found = if candidates.is_empty() || waits { Ok(HashMap::new()) } else { link.protected(&candidates).await };
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            known.unprotected_until = Some(Instant::now() + ABSENT_RETRY);
+            supervisor.emit(Body::Note(error.text())).await;
+            HashMap::new()
+        }
+    };
+    let mut news = Vec::new();
+    for (arn, t) in &mut known.tasks {
+        let until = found.get(arn).copied();
+        if let Some(e) = &mut t.ecs
+            && e.protected_until != until
+        {
+            e.protected_until = until;
+            news.push(t.clone());
+        }
+    }
+    if !news.is_empty() {
+        supervisor.emit(Body::Upsert(Rows::Tasks(news))).await;
+    }
+}
+
 /// What one task of each service asks for: percentages of it become amounts.
 fn measure(link: &Link, known: &Known) {
     let mut sizes: HashMap<Text, (Resources, u32)> = HashMap::new();
@@ -155,4 +194,15 @@ fn measure(link: &Link, known: &Known) {
         size.1 += 1;
     }
     *lock(&link.sizes) = sizes;
+    let running = known.tasks.values().filter(|t| !has_stopped(t)).map(|t| {
+        let definition = t.ecs.as_ref().map(|e| e.definition.as_str()).unwrap_or_default();
+        let running = Running {
+            id: Text::new(super::tail(&t.uid)),
+            service: t.owner.clone(),
+            family: Text::new(definition.split(':').next().unwrap_or_default()),
+            size: t.requests,
+        };
+        (t.id.name.clone(), running)
+    });
+    *lock(&link.running) = running.collect();
 }

@@ -145,6 +145,7 @@ async fn introduce(link: Arc<Link>, mut supervisor: Supervisor) {
                 orchestrator: Orchestrator::Kubernetes,
                 version: Text::new(version),
                 endpoint: connected.endpoint.clone(),
+                providers: Vec::new(),
                 production: link.spec.production,
                 read_only: link.spec.read_only,
             };

@@ -3,6 +3,7 @@
 usage: drive.py ENDPOINT KEY_ID SECRET CLUSTER     (prints "ok" when everything holds)
 """
 import datetime
+import json
 import sys
 import time
 
@@ -71,8 +72,12 @@ def lists():
     assert len(on_first) == rows[0]["runningTasksCount"], (len(on_first), rows[0])
     definition = ecs.describe_task_definition(taskDefinition="web")["taskDefinition"]
     assert definition["containerDefinitions"][0]["logConfiguration"]["logDriver"] == "awslogs"
-    names = {p["name"] for p in ecs.describe_capacity_providers()["capacityProviders"]}
-    assert names == {"FARGATE", "FARGATE_SPOT", "shop-ec2"}, names
+    assert set(cluster["capacityProviders"]) == {"FARGATE", "FARGATE_SPOT", "shop-ec2"}, cluster
+    assert cluster["defaultCapacityProviderStrategy"] == [{"capacityProvider": "shop-ec2", "weight": 1, "base": 0}]
+    found = ecs.describe_capacity_providers(capacityProviders=cluster["capacityProviders"] + ["nope"])
+    assert [f["reason"] for f in found["failures"]] == ["MISSING"], found
+    providers = {p["name"]: p for p in found["capacityProviders"]}
+    assert providers["shop-ec2"]["autoScalingGroupProvider"]["managedScaling"]["targetCapacity"] == 100, providers
     assert ecs.list_service_deployments(cluster=CLUSTER, service="web")["serviceDeployments"]
 
 
@@ -125,6 +130,21 @@ def acts():
     until("the rollout of cart", 60, lambda: count("cart")["deployments"][0]["rolloutState"] == "COMPLETED")
 
 
+def protection():
+    web = ecs.list_tasks(cluster=CLUSTER, serviceName="web")["taskArns"]
+    on = ecs.update_task_protection(cluster=CLUSTER, tasks=web[:1], protectionEnabled=True, expiresInMinutes=30)
+    assert on["protectedTasks"][0]["protectionEnabled"], on
+    got = ecs.get_task_protection(cluster=CLUSTER, tasks=web + ["nope"])
+    assert [f["reason"] for f in got["failures"]] == ["MISSING"] and len(got["protectedTasks"]) == len(web), got
+    by = {p["taskArn"]: p for p in got["protectedTasks"]}
+    left = by[web[0]]["expirationDate"] - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(minutes=28) < left <= datetime.timedelta(minutes=30), by
+    assert not by[web[1]]["protectionEnabled"] and "expirationDate" not in by[web[1]], by
+    ecs.update_task_protection(cluster=CLUSTER, tasks=web[:1], protectionEnabled=False)
+    refused("InvalidParameterException", ecs.update_task_protection, cluster=CLUSTER, tasks=web[:1],
+            protectionEnabled=True, expiresInMinutes=2881)
+
+
 def metrics():
     cloudwatch = client("cloudwatch")
     end = datetime.datetime.now(datetime.timezone.utc)
@@ -136,7 +156,9 @@ def metrics():
             "Dimensions": [{"Name": k, "Value": v} for k, v in dimensions.items()]}}}
     service = {"ClusterName": CLUSTER, "ServiceName": "web"}
     group = ecs.describe_services(cluster=CLUSTER, services=["web"])["services"][0]["loadBalancers"][0]["targetGroupArn"]
-    target = {"TargetGroup": "targetgroup/" + group.split(":targetgroup/")[1]}
+    balancer = client("elbv2").describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]["LoadBalancerArns"][0]
+    target = {"TargetGroup": "targetgroup/" + group.split(":targetgroup/")[1],
+              "LoadBalancer": balancer.split(":loadbalancer/")[1]}
     queries = [query(0, "AWS/ECS", "CPUUtilization", "Average", service),
                query(1, "AWS/ApplicationELB", "TargetResponseTime", "p50", target),
                query(2, "AWS/ApplicationELB", "TargetResponseTime", "p99", target),
@@ -152,7 +174,33 @@ def metrics():
     assert len(errors["Values"]) < len(p50["Values"]), "minutes without errors have no points"
     assert nothing["Values"] == [] and nothing["StatusCode"] == "Complete"
     assert cloudwatch.list_metrics(Namespace="AWS/ECS")["Metrics"]
-    assert cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])["MetricAlarms"] == []
+
+
+def alarms():
+    cloudwatch = client("cloudwatch")
+    types = ["MetricAlarm", "CompositeAlarm"]
+    pages = list(cloudwatch.get_paginator("describe_alarms").paginate(AlarmTypes=types, PaginationConfig={"PageSize": 5}))
+    metric = [a for p in pages for a in p["MetricAlarms"]]
+    composite = [a for p in pages for a in p["CompositeAlarms"]]
+    names = [a["AlarmName"] for a in metric]
+    assert len(pages) > 3 and len(names) == len(set(names)) == 22, names
+    assert [c["AlarmName"] for c in composite] == [f"{CLUSTER}-degraded"], composite
+    assert "CompositeAlarms" not in cloudwatch.describe_alarms() or not cloudwatch.describe_alarms()["CompositeAlarms"]
+    cpu = next(a for a in metric if a["AlarmName"] == f"{CLUSTER}-web-cpu-high")
+    assert {d["Name"]: d["Value"] for d in cpu["Dimensions"]} == {"ClusterName": CLUSTER, "ServiceName": "web"}
+    assert isinstance(cpu["StateTransitionedTimestamp"], datetime.datetime) and cpu["StateValue"] == "OK", cpu
+    assert json.loads(cpu["StateReasonData"])["threshold"] == cpu["Threshold"] == 90.0
+    low = next(a for a in metric if a["AlarmName"] == f"{CLUSTER}-web-tasks-low")
+    assert [q.get("Expression") for q in low["Metrics"]] == [None, None, "running - desired"], low
+    # The composite one watches the first service's.
+    child = f"{CLUSTER}-cart-tasks-low"
+    assert child in composite[0]["AlarmRule"], composite
+    cloudwatch.set_alarm_state(AlarmName=child, StateValue="ALARM", StateReason="practice")
+    fires = cloudwatch.describe_alarms(AlarmNames=[child])["MetricAlarms"][0]
+    assert (fires["StateValue"], fires["StateReason"]) == ("ALARM", "practice"), fires
+    until("the composite alarm", 20, lambda: cloudwatch.describe_alarms(
+        AlarmTypes=types, StateValue="ALARM")["CompositeAlarms"])
+    refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="nope", StateValue="OK", StateReason="x")
 
 
 def logs():
@@ -216,7 +264,7 @@ def surroundings():
 
 
 ecs = client("ecs")
-for part in (lists, metrics, logs, queue, surroundings, refusals, acts):
+for part in (lists, protection, metrics, alarms, logs, queue, surroundings, refusals, acts):
     part()
     print(part.__name__, "holds", flush=True)
 print("ok")

@@ -65,4 +65,15 @@ for name, value in [("CPUUtilization", 37.5), ("MemoryUtilization", 62.5)]:
         {"MetricName": name, "Timestamp": moment - datetime.timedelta(minutes=m), "Value": value, "Unit": "Percent",
          "Dimensions": [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "svc-000"}]}
         for m in range(1, 10)])
+web = [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "svc-000"}]
+common = dict(EvaluationPeriods=1, Threshold=80.0, ComparisonOperator="GreaterThanThreshold")
+for n in range(110):
+    cloudwatch.put_metric_alarm(AlarmName=f"svc-{n:03}-cpu", Namespace="AWS/ECS", MetricName="CPUUtilization", Period=60,
+                                Statistic="Average", Dimensions=[web[0], {"Name": "ServiceName", "Value": f"svc-{n:03}"}],
+                                AlarmDescription=f"Severity: critical. Runbook: https://runbooks.example.com/{n}", **common)
+cloudwatch.put_metric_alarm(AlarmName="orders-old", Namespace="AWS/SQS", MetricName="ApproximateAgeOfOldestMessage",
+                            Period=60, Statistic="Maximum", Dimensions=[{"Name": "QueueName", "Value": "orders"}], **common)
+reason = {"version": "1.0", "threshold": 80.0, "recentDatapoints": [93.5]}
+cloudwatch.set_alarm_state(AlarmName="svc-000-cpu", StateValue="ALARM", StateReason="Threshold Crossed",
+                           StateReasonData=json.dumps(reason))
 print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1]}))

@@ -90,7 +90,9 @@ fn kind(feed: Feed) -> Kind {
         Feed::DaemonSets => Kind::DaemonSet,
         Feed::Jobs => Kind::Job,
         Feed::CronJobs => Kind::CronJob,
-        Feed::Events | Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits => Kind::Other,
+        Feed::Events | Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits | Feed::Alarms => {
+            Kind::Other
+        }
         Feed::Autoscalers => Kind::Autoscaler,
         Feed::DisruptionBudgets => Kind::DisruptionBudget,
     }
@@ -129,7 +131,7 @@ impl Projector {
             Feed::DaemonSets => Row::Workload(workload::daemon_set(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::Jobs => Row::Workload(workload::job(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::CronJobs => Row::Workload(workload::cron_job(&serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits => {
+            Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits | Feed::Alarms => {
                 return Err(unread(feed, "it is no kind of Kubernetes'"));
             }
         };

@@ -276,8 +276,7 @@ pub fn replica_set(o: &Object<'_>, p: &mut Projector) -> Workload {
 /// itself has something left to replace.
 fn in_place(o: &Object<'_>, r: Replicas) -> Verdict {
     let old = r.desired.saturating_sub(r.updated);
-    if o.status.observed_generation < o.metadata.generation || r.updated < o.spec.update_strategy.to_update(r.desired)
-    {
+    if o.status.observed_generation < o.metadata.generation || r.updated < o.spec.update_strategy.to_update(r.desired) {
         verdict("Rolling out", if r.available == 0 { Health::Critical } else { Health::Progressing })
     } else if r.available < r.desired {
         short(r)
@@ -297,11 +296,7 @@ fn in_place(o: &Object<'_>, r: Replicas) -> Verdict {
 /// A `StatefulSet`'s row.
 pub fn stateful_set(o: &Object<'_>, p: &mut Projector) -> Workload {
     let r = counts(o);
-    let v = if r.desired == 0 {
-        verdict("Scaled to zero", Health::Ok)
-    } else {
-        in_place(o, r)
-    };
+    let v = if r.desired == 0 { verdict("Scaled to zero", Health::Ok) } else { in_place(o, r) };
     row(Kind::StatefulSet, o, r, &v, p)
 }
 
@@ -315,11 +310,7 @@ pub fn daemon_set(o: &Object<'_>, p: &mut Projector) -> Workload {
         updated: status.updated_number_scheduled,
         available: status.number_available,
     };
-    let v = if r.desired == 0 {
-        verdict("No nodes", Health::Ok)
-    } else {
-        in_place(o, r)
-    };
+    let v = if r.desired == 0 { verdict("No nodes", Health::Ok) } else { in_place(o, r) };
     row(Kind::DaemonSet, o, r, &v, p)
 }
 
