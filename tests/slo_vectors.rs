@@ -9,8 +9,9 @@ use chrono::{NaiveDate, NaiveDateTime};
 use proptest::prelude::*;
 use quarterdeck::domain::slo::rolling::Consumed;
 use quarterdeck::domain::slo::{
-    Assessment, Basis, Buckets, Exhaustion, Factor, Fraction, Indicator, Lookback, MIN_BAD, Measure, Method, Objective,
-    Period, Quantile, Readings, Row, RowState, Severity, Slicing, State, Target, Unit, assess,
+    Assessment, Basis, Buckets, EmptySlices, Exhaustion, Factor, Fraction, GoodWhen, Indicator, Lookback, MIN_BAD,
+    Measure, Method, Objective, Period, Quantile, Readings, Row, RowState, Severity, Slicing, State, Target, Unit,
+    assess,
 };
 use quarterdeck::domain::{Text, Timestamp};
 use serde_json::Value;
@@ -226,13 +227,8 @@ fn the_numbered_vectors() {
                 (has, want) => assert_eq!(has, want, "{name} {window}"),
             }
         }
-        let fires: Vec<&str> = a
-            .rows
-            .iter()
-            .zip(row_names(pyrra))
-            .filter(|(r, _)| r.1 == RowState::Over)
-            .map(|r| r.1)
-            .collect();
+        let fires: Vec<&str> =
+            a.rows.iter().zip(row_names(pyrra)).filter(|(r, _)| r.1 == RowState::Over).map(|r| r.1).collect();
         let wanted: Vec<&str> = want["fires"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
         assert_eq!(fires, wanted, "{name}");
         assert_eq!(a.firing.map_or("none", Severity::word), want["severity"], "{name}");
@@ -275,11 +271,7 @@ fn slices_of_a_week() {
     let all = vectors();
     let v = &all["other"]["time_slices"];
     let target = Target::parse("0.9995").unwrap();
-    let slicing = Slicing {
-        slice: Lookback::minutes(1),
-        target: Some(target),
-        empty: quarterdeck::domain::slo::EmptySlices::LeftOut,
-    };
+    let slicing = Slicing { slice: Lookback::minutes(1), good: GoodWhen::Share(target), empty: EmptySlices::LeftOut };
     let mut o = objective("0.9995", rolling(7));
     o.method = Method::Timeslices(slicing);
     for (bad, key) in [(4, "remaining_after_4_bad"), (6, "remaining_after_6_bad")] {

@@ -1,6 +1,7 @@
 //! Good and all events of a window, and what their absence means.
 
 use super::exact::{Fraction, Target, compare_products};
+use super::slices::GoodWhen;
 use std::cmp::Ordering;
 
 /// Parts of one event: queries extrapolate, so counts are not whole.
@@ -236,10 +237,14 @@ impl Measure {
         }
     }
 
-    /// Whether a slice is good: its share meets `target`, or, without one, is more than none.
-    pub(super) fn share_meets(&self, target: Option<Target>) -> Option<bool> {
+    /// Whether a slice with this measure is good.
+    pub(super) fn is_good(&self, when: GoodWhen) -> Option<bool> {
         let c = self.pair()?;
-        Some(target.map_or(c.bad < c.total, |t| c.meets(t)))
+        Some(match when {
+            GoodWhen::Share(target) => c.meets(target),
+            GoodWhen::All => c.bad == 0,
+            GoodWhen::Said => c.bad < c.total,
+        })
     }
 
     /// The share of good events as a float, for means.

@@ -20,5 +20,5 @@ pub use exact::{DecimalError, Factor, Fraction, Target, TargetError};
 pub use histogram::{Buckets, Quantile};
 pub use objective::{Basis, Objective};
 pub use rows::{MIN_BAD, Row, Severity};
-pub use slices::{EmptySlices, Method, Slicing};
+pub use slices::{EmptySlices, GoodWhen, Method, Slicing};
 pub use window::{Lookback, Period, Unit, WindowError};

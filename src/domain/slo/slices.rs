@@ -22,11 +22,21 @@ pub enum Method {
 pub struct Slicing {
     /// The length of a slice.
     pub slice: Lookback,
-    /// What share of its events must be good for a slice to be good. Only
-    /// [`Method::Timeslices`] asks; `None` where the query says good or bad itself.
-    pub target: Option<Target>,
+    /// When a slice is good. Only [`Method::Timeslices`] asks.
+    pub good: GoodWhen,
     /// What a slice without events counts as.
     pub empty: EmptySlices,
+}
+
+/// When a slice is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GoodWhen {
+    /// At least this share of its events is good.
+    Share(Target),
+    /// All its events are good.
+    All,
+    /// The query says so itself: anything but all bad.
+    Said,
 }
 
 /// What a slice without data or without events counts as.
@@ -79,8 +89,11 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Occurrences => f.pad("events"),
-            Self::Timeslices(Slicing { slice, target: Some(target), .. }) => {
+            Self::Timeslices(Slicing { slice, good: GoodWhen::Share(target), .. }) => {
                 f.pad(&format!("slices of {slice}, each good at {target} or more"))
+            }
+            Self::Timeslices(Slicing { slice, good: GoodWhen::All, .. }) => {
+                f.pad(&format!("slices of {slice}, each good at 100 %"))
             }
             Self::Timeslices(by) => f.pad(&format!("slices of {}, good or bad", by.slice)),
             Self::RatioTimeslices(by) => f.pad(&format!("the mean ratio of slices of {}", by.slice)),
@@ -91,7 +104,7 @@ impl fmt::Display for Method {
 fn good_slices(by: &Slicing, slices: impl IntoIterator<Item = Measure>) -> Measure {
     let (mut bad, mut total, mut silent) = (0_u64, 0_u64, false);
     for slice in slices {
-        let good = match (slice.share_meets(by.target), by.empty) {
+        let good = match (slice.is_good(by.good), by.empty) {
             (Some(good), _) => good,
             (None, EmptySlices::Good) => true,
             (None, EmptySlices::Bad) => false,
@@ -146,7 +159,7 @@ mod tests {
     use super::*;
 
     fn slicing(empty: EmptySlices) -> Slicing {
-        Slicing { slice: Lookback::minutes(1), target: Target::parse("0.95").ok(), empty }
+        Slicing { slice: Lookback::minutes(1), good: GoodWhen::Share(Target::parse("0.95").unwrap()), empty }
     }
 
     fn slices() -> Vec<Measure> {
@@ -172,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_mean_weighs_slices_alike() {
-        let method = Method::RatioTimeslices(Slicing { target: None, ..slicing(EmptySlices::LeftOut) });
+        let method = Method::RatioTimeslices(Slicing { good: GoodWhen::Said, ..slicing(EmptySlices::LeftOut) });
         let counted = method.count(slices()).counts().unwrap();
         assert!((counted.good() - 2.89).abs() < 1e-6, "{counted:?}");
         assert!((counted.total() - 3.0).abs() < 1e-9);
