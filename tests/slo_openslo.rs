@@ -159,3 +159,12 @@ fn hostile_text_stays_harmless() {
     }
     assert!(slo::read(&[Source::new("bomb.yaml", bomb)]).has_errors());
 }
+
+#[test]
+fn objectives_with_one_name_stay_apart() {
+    let good =
+        std::fs::read_to_string(&files("valid").iter().find(|f| f.ends_with("everything.yaml")).unwrap()).unwrap();
+    let outcome = slo::read(&[Source::new("a.yaml", good.replace("displayName: contract", "displayName: internal"))]);
+    let keys: Vec<String> = outcome.definitions.iter().map(|d| d.objective.key()).collect();
+    assert_eq!(keys, ["checkout-availability/internal #1", "checkout-availability/internal #2"]);
+}

@@ -5,6 +5,7 @@
 //! to anybody; the arithmetic is in [`crate::domain::slo`].
 
 pub mod describe;
+mod files;
 pub mod openslo;
 pub mod plan;
 pub mod query;
@@ -12,6 +13,7 @@ pub mod recorded;
 pub mod signal;
 pub mod yaml;
 
+pub use files::load;
 pub use openslo::{Outcome, read};
 pub use signal::{
     CloudWatchCount, CloudWatchMetric, CloudWatchSignal, Comparison, Part, PrometheusSignal, Signal, Sum,

@@ -11,7 +11,7 @@ mod policy;
 mod slo;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use self::fields::{Fields, Reading};
@@ -71,9 +71,11 @@ pub fn read(sources: &[Source]) -> Outcome {
     for kind in ["DataSource", "Service", "SLI", "AlertCondition", "AlertPolicy", "SLO"] {
         names.collect(kind, &documents);
     }
+    let mut seen = BTreeSet::new();
     let definitions: Vec<Definition> = documents
         .iter()
-        .filter(|d| d.kind == "SLO")
+        // Of two with one name, which is a mistake, the first one holds.
+        .filter(|d| d.kind == "SLO" && seen.insert(d.name.as_str()))
         .filter_map(|d| d.unless_wrong(|d| Some(slo::read(d, &names))))
         .flatten()
         .collect();

@@ -80,7 +80,21 @@ pub fn read(d: &Document<'_>, names: &Names) -> Vec<Definition> {
     };
     let read: Vec<Option<Definition>> =
         items.iter().enumerate().map(|(i, item)| objective::read(&shared, i + 1, item)).collect();
-    if service.is_none() { Vec::new() } else { read.into_iter().flatten().collect() }
+    let mut all: Vec<Definition> = read.into_iter().flatten().collect();
+    number_doubles(&mut all);
+    if service.is_none() { Vec::new() } else { all }
+}
+
+/// Objectives that share a name get their place behind it, so that keys differ.
+fn number_doubles(all: &mut [Definition]) {
+    let names: Vec<Option<Text>> = all.iter().map(|d| d.objective.objective.clone()).collect();
+    for (i, d) in all.iter_mut().enumerate() {
+        if let Some(name) = &names[i]
+            && names.iter().filter(|n| n.as_ref() == Some(name)).count() > 1
+        {
+            d.objective.objective = Some(Text::new(&format!("{} #{}", name.as_str(), i + 1)));
+        }
+    }
 }
 
 fn method(r: &Reading<'_>, spec: &Fields<'_>) -> Option<&'static str> {
