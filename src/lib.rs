@@ -17,6 +17,7 @@ pub mod key;
 pub mod keymap;
 pub mod run;
 pub mod sim;
+pub mod slo;
 pub mod source;
 pub mod store;
 pub mod term;

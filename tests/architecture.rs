@@ -15,7 +15,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("keymap", &["command", "key", "config", "domain"]),
     ("theme", &["config"]),
     ("config", &[]),
-    ("source", &["domain", "clock", "store", "config"]),
+    ("slo", &["domain", "config"]),
+    ("source", &["domain", "clock", "store", "config", "slo"]),
     ("store", &["domain", "clock"]),
     ("action", &["domain", "clock", "source", "store"]),
     ("runbook", &["domain", "action"]),
@@ -42,7 +43,8 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules without a runtime.
-const WITHOUT_TOKIO: &[&str] = &["domain", "store", "app", "view", "ui", "key", "command", "keymap", "theme", "config"];
+const WITHOUT_TOKIO: &[&str] =
+    &["domain", "store", "app", "view", "ui", "key", "command", "keymap", "theme", "config", "slo"];
 
 /// SDKs that Cargo.toml may name. One more is a decision, not an accident.
 const SDKS: &[&str] = &[

@@ -115,6 +115,12 @@ pub enum Verb {
         #[arg(long)]
         preview: bool,
     },
+    /// Look at files of objectives (OpenSLO).
+    Slo {
+        /// What.
+        #[command(subcommand)]
+        what: SloVerb,
+    },
     /// Serve the embedded fleet to kubectl and other programs.
     ///
     /// Runs until it is stopped, and prints how to reach it.
@@ -201,6 +207,29 @@ pub struct Sim {
     /// Pod changes a second of the parametric scenario `big`.
     #[arg(long, value_name = "R")]
     pub changes: Option<f64>,
+}
+
+/// What to do with files of objectives.
+#[derive(Debug, Subcommand)]
+pub enum SloVerb {
+    /// Say what was understood of each objective, or what is wrong with it; exits with 2 when something is.
+    Check {
+        /// OpenSLO files, or directories of them; read together, so that one may refer to another.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How.
+        #[arg(long, value_enum, default_value_t = SloFormat::Text)]
+        format: SloFormat,
+    },
+}
+
+/// How `slo check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SloFormat {
+    /// For people.
+    Text,
+    /// For programs, see docs/slo.md.
+    Json,
 }
 
 /// What to do with the configuration.

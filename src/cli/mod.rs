@@ -12,6 +12,7 @@ mod output;
 mod reading;
 mod session;
 mod sim;
+mod slo;
 mod snapshot;
 mod status;
 
@@ -27,7 +28,7 @@ use output::{fail, say};
 pub type CliError = color_eyre::eyre::Report;
 
 /// Parses arguments, runs, and says how it went: 0 fine, 1 something critical or
-/// an error, 2 a source failed or the command line is wrong.
+/// an error, 2 a source failed, or the command line or a file of objectives is wrong.
 #[must_use]
 pub fn main() -> ExitCode {
     if color_eyre::config::HookBuilder::default().display_env_section(false).install().is_err() {
@@ -66,6 +67,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
         }
         Some(Verb::Config { what }) => admin::config(cli, what),
         Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
+        Some(Verb::Slo { what }) => slo::run(what),
         Some(Verb::Themes { lint, preview }) => admin::themes(cli, *lint, *preview),
         verb => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

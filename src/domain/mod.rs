@@ -14,6 +14,7 @@ pub mod limit;
 pub mod line;
 pub mod node;
 pub mod quantity;
+pub mod slo;
 pub mod spend;
 pub mod task;
 pub mod text;

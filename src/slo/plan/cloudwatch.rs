@@ -1,0 +1,150 @@
+//! Questions for CloudWatch's `GetMetricData`.
+//!
+//! Three fetches answer all windows: minutes for the last hours, five minutes for the
+//! last days, hours for the rest. What is counted per period is then added up; ratios
+//! and percentiles never are.
+
+use std::collections::BTreeMap;
+
+use super::AnswerError;
+use crate::domain::slo::{Lookback, Measure, Method};
+use crate::slo::signal::{CloudWatchCount, CloudWatchMetric, CloudWatchSignal, Part};
+
+/// Period in seconds, and how far back it is asked for.
+const FETCHES: [(u32, Lookback); 3] = [(60, Lookback::hours(3)), (300, Lookback::days(3)), (3600, Lookback::days(455))];
+/// The identity of the series that counts some of the events, or ranks a threshold.
+pub const SOME: &str = "some";
+/// The identity of the series that counts all events.
+pub const ALL: &str = "total";
+
+/// One call's worth of questions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// The period of its points, in seconds.
+    pub period_secs: u32,
+    /// How far back it goes: as far as the windows it answers, whole periods.
+    pub reach: Lookback,
+    /// The windows that it answers.
+    pub windows: Vec<Lookback>,
+    /// The region to ask; `None` for the source's own.
+    pub region: Option<String>,
+    /// Two queries, [`SOME`] and [`ALL`].
+    pub queries: Vec<DataQuery>,
+}
+
+/// One element of `MetricDataQueries`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataQuery {
+    /// Its identity in the answer.
+    pub id: &'static str,
+    /// What it asks for.
+    pub what: What,
+}
+
+/// A metric with a statistic, or metric math.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// `MetricStat`.
+    Stat {
+        /// The metric.
+        metric: CloudWatchMetric,
+        /// The statistic: `Sum`, `SampleCount`, `PR(:0.3)`.
+        stat: String,
+    },
+    /// `Expression`.
+    Expression(String),
+}
+
+/// What to ask for a signal, the finest period first. With slices of time, their length is
+/// the period.
+#[must_use]
+pub fn fetches(signal: &CloudWatchSignal, method: Method, windows: &[Lookback]) -> Vec<Fetch> {
+    let (queries, region) = queries(signal);
+    let fetch = |period_secs: u32, windows: Vec<Lookback>| {
+        let furthest = windows.iter().max()?.secs();
+        let period = u64::from(period_secs);
+        let reach = Lookback::seconds(furthest.div_ceil(period) * period);
+        Some(Fetch { period_secs, reach, windows, region: region.clone(), queries: queries.clone() })
+    };
+    if let Some(slicing) = method.slicing() {
+        let period = slicing.slice.secs().div_ceil(60) * 60;
+        return fetch(u32::try_from(period).unwrap_or(3600), windows.to_vec()).into_iter().collect();
+    }
+    let mut below = Lookback::seconds(0);
+    FETCHES
+        .iter()
+        .filter_map(|(period, upto)| {
+            let mine = windows.iter().copied().filter(|w| *w > below && w <= upto).collect();
+            below = *upto;
+            fetch(*period, mine)
+        })
+        .collect()
+}
+
+fn queries(signal: &CloudWatchSignal) -> (Vec<DataQuery>, Option<String>) {
+    let (some, all) = match signal {
+        CloudWatchSignal::Ratio { count, total, .. } => (counted(count), counted(total)),
+        CloudWatchSignal::Latency { metric, threshold } => (
+            What::Stat { metric: metric.clone(), stat: format!("PR(:{threshold})") },
+            What::Stat { metric: metric.clone(), stat: "SampleCount".to_owned() },
+        ),
+    };
+    let region = match signal {
+        CloudWatchSignal::Ratio { total: CloudWatchCount::Metric(metric, _), .. }
+        | CloudWatchSignal::Latency { metric, .. } => metric.region.clone(),
+        CloudWatchSignal::Ratio { total: CloudWatchCount::Expression(_, region), .. } => region.clone(),
+    };
+    (vec![DataQuery { id: SOME, what: some }, DataQuery { id: ALL, what: all }], region)
+}
+
+fn counted(count: &CloudWatchCount) -> What {
+    match count {
+        CloudWatchCount::Metric(metric, stat) => What::Stat { metric: metric.clone(), stat: stat.word().to_owned() },
+        CloudWatchCount::Expression(text, _) => What::Expression(text.clone()),
+    }
+}
+
+/// Values by the second (since 1970) at which their period begins.
+pub type Points = BTreeMap<i64, f64>;
+
+/// What each period means, in order of time. Where all events have a point and some of them have
+/// none, it is zero: CloudWatch keeps no points for what did not happen. A period
+/// without a point for all events has no data, and is left out.
+///
+/// # Errors
+/// When the numbers of one period cannot be counts.
+pub fn periods(signal: &CloudWatchSignal, some: &Points, all: &Points) -> Result<Vec<(i64, Measure)>, AnswerError> {
+    all.iter()
+        .map(|(at, total)| {
+            let value = some.get(at).copied();
+            let measure = match signal {
+                CloudWatchSignal::Ratio { part: Part::Bad, .. } => Measure::from_bad(value.unwrap_or(0.0), *total),
+                CloudWatchSignal::Ratio { part: Part::Good, .. } => Measure::from_good(value.unwrap_or(0.0), *total),
+                // A rank is the percentage of events at or below the threshold; without one nothing is known.
+                CloudWatchSignal::Latency { .. } => match value {
+                    Some(rank) => Measure::from_good(rank / 100.0 * total, *total),
+                    None if *total == 0.0 => Ok(Measure::NoTraffic),
+                    None => Ok(Measure::NoData),
+                },
+            }?;
+            Ok((*at, measure))
+        })
+        .collect()
+}
+
+/// What the periods that end in `(end - window, end]` say together. `end`, in seconds since 1970, is
+/// the end of the newest period that is complete: a younger one is still growing.
+#[must_use]
+pub fn over(periods: &[(i64, Measure)], method: Method, period_secs: u32, end: i64, window: Lookback) -> Measure {
+    let period = i64::from(period_secs);
+    let window = i64::try_from(window.secs()).unwrap_or(i64::MAX);
+    let from = end.saturating_sub(window);
+    let inside = |at: i64| at.saturating_add(period) > from && at.saturating_add(period) <= end;
+    let found: BTreeMap<i64, Measure> = periods.iter().copied().filter(|(at, _)| inside(*at)).collect();
+    if method == Method::Occurrences {
+        return method.count(found.into_values());
+    }
+    // Slices without a point count, too.
+    let slots = window / period.max(1);
+    method.count((1..=slots).map(|i| found.get(&(end - i * period)).copied().unwrap_or_default()))
+}
