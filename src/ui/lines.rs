@@ -74,18 +74,21 @@ pub fn hung(text: &Line, width: usize) -> Vec<Line> {
     if start + last.text.width() <= width {
         return vec![text.clone()];
     }
-    if start >= width {
+    // A wide character needs two columns.
+    if start + 2 > width {
         return wrap(&text.spans, width).into_iter().map(|spans| Line { spans }).collect();
     }
     let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
     let first = before.first().map_or(0, |s| s.text.width());
-    let indent = [start + own, first, 2].into_iter().find(|n| *n <= width / 2).unwrap_or(0);
+    let indent = [start + own, first, 2].into_iter().find(|n| *n <= width / 2 && *n + 2 <= width).unwrap_or(0);
     let mut rows: Vec<String> = vec![String::new()];
     let mut room = width - start;
     for word in last.text.split_inclusive(' ').flat_map(|word| pieces(word, width - indent)) {
         let used = rows.last().map_or(0, |r| r.width());
         // A word that fits no row is broken where the first one ends, not put below a blank one.
-        if used + word.trim_end().width() > room && (used > own || rows.len() > 1 || room < width - indent) {
+        if used + word.trim_end().width() > room
+            && (used > own || rows.len() > 1 || room.saturating_sub(own) < width - indent)
+        {
             rows.push(String::new());
             room = width - indent;
         }
