@@ -73,7 +73,8 @@ pub fn hung(text: &Line, width: usize) -> Vec<Line> {
     if start + last.text.width() <= width {
         return vec![text.clone()];
     }
-    if start >= width {
+    // Where nothing is left beside an indent, not even for a wide character, there is none.
+    if start >= width || width < 8 {
         return wrap(&text.spans, width).into_iter().map(|spans| Line { spans }).collect();
     }
     let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
@@ -83,8 +84,7 @@ pub fn hung(text: &Line, width: usize) -> Vec<Line> {
     let mut room = width - start;
     for word in last.text.split_inclusive(' ').flat_map(|word| pieces(word, width - indent)) {
         let used = rows.last().map_or(0, |r| r.width());
-        // A word that fits no row is broken where the first one ends, not put below a blank one.
-        if used + word.trim_end().width() > room && (used > own || rows.len() > 1 || room < width - indent) {
+        if used + word.trim_end().width() > room {
             rows.push(String::new());
             room = width - indent;
         }
