@@ -155,3 +155,34 @@ fn every_setting_that_is_shown_is_heeded() {
         .expect("it runs");
     assert!(!text(&out).contains("not-here"), "{}", text(&out));
 }
+
+#[test]
+fn a_cluster_that_is_read_only_by_its_settings_has_a_badge() {
+    let home = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let kubeconfig = file(
+        "kubeconfig",
+        "apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{name: here, context: {cluster: x, user: x}}]\n\
+         clusters: [{name: x, cluster: {server: 'http://127.0.0.1:1'}}]\nusers: [{name: x, user: {token: x}}]\n",
+    );
+    for (read_only, badge) in [(false, false), (true, true)] {
+        let config = file("c.toml", &format!("[[cluster]]\ncontext = \"here\"\nread_only = {read_only}\n"));
+        let out = quarterdeck(&[
+            "snapshot",
+            "overview",
+            "--kubeconfig",
+            &kubeconfig,
+            "--config",
+            &config,
+            "--size",
+            "100x20",
+        ]);
+        let text = text(&out);
+        assert!(text.contains(" here "), "{text}{}", error(&out));
+        assert_eq!(text.lines().next().is_some_and(|l| l.contains(" RO ")), badge, "{text}");
+    }
+}

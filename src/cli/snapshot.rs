@@ -142,11 +142,15 @@ impl Taking {
                 }
             }
             if waits {
-                let start = instant();
+                let (start, mut answered) = (instant(), false);
                 while let Some(left) = ANSWERS.checked_sub(start.elapsed()) {
-                    let quiet = left.min(Duration::from_millis(700));
+                    // The first answer may take its time; what follows comes at once, or is news.
+                    let quiet = if answered { left.min(Duration::from_millis(700)) } else { left };
                     match tokio::time::timeout(quiet, replies.recv()).await {
-                        Ok(Some(reply)) => backend::take(&mut self.app, reply, self.clock.now()),
+                        Ok(Some(reply)) => {
+                            answered = true;
+                            backend::take(&mut self.app, reply, self.clock.now());
+                        }
                         Ok(None) | Err(_) => break,
                     }
                 }
