@@ -191,7 +191,9 @@ impl App {
             return Vec::new();
         };
         match command {
-            Command::Describe | Command::Yaml if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm) => {
+            Command::Describe | Command::Yaml
+                if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm | Kind::Budget | Kind::Service) =>
+            {
                 self.complain(now, "objects of this kind cannot be read here");
                 Vec::new()
             }

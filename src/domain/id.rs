@@ -33,15 +33,19 @@ pub enum Kind {
     Namespace,
     /// An availability zone: nodes that share a fate.
     Zone,
-    /// An alarm of CloudWatch, later of others.
+    /// An alarm of `CloudWatch`, an alert of Alertmanager or Prometheus.
     Alarm,
+    /// An error budget: one objective of an SLO.
+    Budget,
+    /// What a user calls, with golden signals.
+    Service,
     /// Any other kind (an event may be about a Service or a `PersistentVolumeClaim`).
     Other,
 }
 
 impl Kind {
     /// Every kind, in the order above.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Node,
         Self::Task,
         Self::Deployment,
@@ -56,6 +60,8 @@ impl Kind {
         Self::Namespace,
         Self::Zone,
         Self::Alarm,
+        Self::Budget,
+        Self::Service,
         Self::Other,
     ];
 
@@ -74,7 +80,7 @@ impl Kind {
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::DisruptionBudget => "PodDisruptionBudget",
             Self::Namespace => "Namespace",
-            Self::EcsService | Self::Zone | Self::Alarm | Self::Other => "",
+            Self::EcsService | Self::Zone | Self::Alarm | Self::Budget | Self::Service | Self::Other => "",
         }
     }
 
@@ -102,6 +108,8 @@ impl Kind {
             Self::Namespace => "ns",
             Self::Zone => "zone",
             Self::Alarm => "alarm",
+            Self::Budget => "slo",
+            Self::Service => "svc",
             Self::Other => "object",
         }
     }

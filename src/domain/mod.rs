@@ -4,6 +4,8 @@
 
 pub mod age;
 pub mod alarm;
+pub mod backend;
+pub mod budget;
 pub mod cluster;
 pub mod ecs;
 pub mod event;
@@ -14,6 +16,7 @@ pub mod limit;
 pub mod line;
 pub mod node;
 pub mod quantity;
+pub mod service;
 pub mod slo;
 pub mod spend;
 pub mod task;
@@ -23,6 +26,8 @@ pub mod traffic;
 pub mod workload;
 
 pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
+pub use backend::{Backend, BackendKind};
+pub use budget::Budget;
 pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};
 pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};
@@ -33,6 +38,7 @@ pub use limit::{Limit, LimitKind};
 pub use line::{Line, Span, Tone};
 pub use node::{CapacityType, Node, NodeCondition};
 pub use quantity::{Bytes, Millicores, Resources, Usage};
+pub use service::{Covers, Service, Signals};
 pub use spend::Spend;
 pub use task::{Container, ContainerRole, ContainerState, Task};
 pub use text::{Interner, Labels, Text};

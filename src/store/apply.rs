@@ -13,7 +13,7 @@ impl Store {
     /// Takes in what a source says. The cost is that of its rows.
     pub fn apply(&mut self, observation: Observation) {
         let Observation { source, at, body } = observation;
-        if !self.clusters.contains_key(&source.cluster) {
+        if !self.clusters.contains_key(&source.cluster) && !self.is_backend(&source, &body) {
             self.clusters.insert(source.cluster.clone(), None);
         }
         let state = self.sources.entry(source.clone()).or_insert_with(|| SourceState {
@@ -25,6 +25,10 @@ impl Store {
         match body {
             Body::Cluster(cluster) => {
                 self.clusters.insert(source.cluster, Some(cluster));
+                self.revision += 1;
+            }
+            Body::Backend(backend) => {
+                self.backends.insert(source.cluster, Some(backend));
                 self.revision += 1;
             }
             Body::Begin => state.generation = state.generation.wrapping_add(1),
@@ -88,6 +92,11 @@ impl Store {
         }
     }
 
+    /// True for what is expected to be a metric backend, or says that it is one.
+    fn is_backend(&self, source: &SourceId, body: &Body) -> bool {
+        self.backends.contains_key(&source.cluster) || matches!(body, Body::Backend(_))
+    }
+
     fn note(&mut self, source: SourceId, at: Timestamp, text: Text) {
         if let Some(last) = self.log.iter_mut().rev().take(20).find(|l| l.source == source && l.text == text) {
             last.count += 1;
@@ -118,6 +127,8 @@ impl Store {
                 }
             }
             Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
+            Rows::Budgets(rows) => replace(&mut self.budgets, rows, source, generation),
+            Rows::Services(rows) => replace(&mut self.services, rows, source, generation),
             Rows::Traffic(rows) => self.traffic.extend(rows),
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
@@ -194,6 +205,8 @@ impl Store {
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),
             Kind::Alarm => drop(self.alarms.remove(id)),
+            Kind::Budget => drop(self.budgets.remove(id)),
+            Kind::Service => drop(self.services.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
@@ -220,6 +233,8 @@ impl Store {
             Feed::DisruptionBudgets => self.disruption_budgets.unconfirmed(source, generation),
             Feed::Limits => self.limits.unconfirmed(source, generation),
             Feed::Alarms => self.alarms.unconfirmed(source, generation),
+            Feed::Budgets => self.budgets.unconfirmed(source, generation),
+            Feed::Signals => self.services.unconfirmed(source, generation),
             Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets

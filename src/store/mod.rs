@@ -13,8 +13,8 @@ pub mod totals;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::domain::{
-    Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node, ObjectId,
-    Orchestrator, Resources, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node,
+    ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
@@ -67,6 +67,7 @@ pub struct Store {
     clusters: BTreeMap<ClusterId, Option<Cluster>>,
     /// Those that were expected to be ECS clusters.
     ecs: BTreeSet<ClusterId>,
+    backends: BTreeMap<ClusterId, Option<Backend>>,
     sources: BTreeMap<SourceId, SourceState>,
     /// Nodes.
     pub nodes: Table<Node>,
@@ -84,6 +85,10 @@ pub struct Store {
     pub limits: Table<Limit>,
     /// Alarms, whatever their state.
     pub alarms: Table<Alarm>,
+    /// Error budgets.
+    pub budgets: Table<Budget>,
+    /// Services with their golden signals.
+    pub services: Table<Service>,
     /// Targets behind services that are, or were, on screen.
     pub targets: BTreeMap<ObjectId, TargetHealth>,
     /// Requests to services that are, or were, on screen.
@@ -144,6 +149,19 @@ impl Store {
     #[must_use]
     pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
         self.clusters.get(id).and_then(Option::as_ref)
+    }
+
+    /// Expects these metric backends as well, by the console's names for them: none
+    /// of them is a cluster.
+    #[must_use]
+    pub fn and_backends(mut self, backends: impl IntoIterator<Item = ClusterId>) -> Self {
+        self.backends.extend(backends.into_iter().map(|b| (b, None)));
+        self
+    }
+
+    /// The metric backends by name, `None` until one has introduced itself.
+    pub fn backends(&self) -> impl Iterator<Item = (&ClusterId, Option<&Backend>)> {
+        self.backends.iter().map(|(id, b)| (id, b.as_ref()))
     }
 
     /// Every source with its state, by cluster and feed.

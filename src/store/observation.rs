@@ -1,8 +1,8 @@
 //! What sources push: the only way data enters the store.
 
 use crate::domain::{
-    Alarm, Autoscaler, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId, Orchestrator,
-    Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId,
+    Orchestrator, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -44,8 +44,12 @@ pub enum Feed {
     Targets,
     /// What bites when it runs out: free addresses of subnets, quotas.
     Limits,
-    /// Alarms of CloudWatch.
+    /// Alarms of CloudWatch; alerts of an Alertmanager or a Prometheus.
     Alarms,
+    /// Error budgets, as a metric backend's figures have them.
+    Budgets,
+    /// Golden signals of services.
+    Signals,
 }
 
 impl Feed {
@@ -79,8 +83,11 @@ impl Feed {
         Self::Targets,
     ];
 
+    /// Every feed of a metric backend: a Prometheus, an Alertmanager.
+    pub const BACKEND: [Self; 3] = [Self::Alarms, Self::Budgets, Self::Signals];
+
     /// Every feed there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Tasks,
         Self::Nodes,
         Self::Deployments,
@@ -99,6 +106,8 @@ impl Feed {
         Self::Targets,
         Self::Limits,
         Self::Alarms,
+        Self::Budgets,
+        Self::Signals,
     ];
 
     /// True for what is asked for only while it is on screen.
@@ -153,14 +162,16 @@ impl Feed {
             Self::Targets => "targets",
             Self::Limits => "limits",
             Self::Alarms => "alarms",
+            Self::Budgets => "budgets",
+            Self::Signals => "signals",
         }
     }
 }
 
-/// A source: one feed of one cluster.
+/// A source: one feed of one cluster, or of one metric backend.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId {
-    /// Where.
+    /// Where: a cluster, or a backend by its own name ([`Body::Backend`]).
     pub cluster: ClusterId,
     /// What.
     pub feed: Feed,
@@ -185,6 +196,10 @@ pub enum Rows {
     Limits(Vec<Limit>),
     /// Alarms.
     Alarms(Vec<Alarm>),
+    /// Error budgets.
+    Budgets(Vec<Budget>),
+    /// Services with their golden signals.
+    Services(Vec<Service>),
     /// Targets behind services.
     Targets(Vec<(ObjectId, TargetHealth)>),
     /// What load balancers count of services' requests.
@@ -206,6 +221,8 @@ impl Rows {
             Self::DisruptionBudgets(v) => v.len(),
             Self::Limits(v) => v.len(),
             Self::Alarms(v) => v.len(),
+            Self::Budgets(v) => v.len(),
+            Self::Services(v) => v.len(),
             Self::Targets(v) => v.len(),
             Self::Traffic(v) => v.len(),
             Self::Usage(v) => v.len(),
@@ -224,6 +241,8 @@ impl Rows {
 pub enum Body {
     /// The cluster introduced itself, or what is known of it changed.
     Cluster(Cluster),
+    /// A metric backend introduced itself; its name is not a cluster's from then on.
+    Backend(Backend),
     /// A complete list begins. Rows follow as `Upsert`; those of this feed that
     /// are not upserted again before `Synced` are gone. Until then the old rows
     /// stay, so nobody sees half a list.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{Alarm, Autoscaler, DisruptionBudget, Event, Limit, Node, ObjectId, Task, Workload};
+use crate::domain::{
+    Alarm, Autoscaler, Budget, DisruptionBudget, Event, Limit, Node, ObjectId, Service, Task, Workload,
+};
 
 use super::observation::SourceId;
 
@@ -15,7 +17,7 @@ pub trait Row {
 macro_rules! rows {
     ($($t:ty),*) => { $(impl Row for $t { fn id(&self) -> &ObjectId { &self.id } })* };
 }
-rows!(Node, Task, Workload, Event, Autoscaler, DisruptionBudget, Limit, Alarm);
+rows!(Node, Task, Workload, Event, Autoscaler, DisruptionBudget, Limit, Alarm, Budget, Service);
 
 /// A row's address in its table. Stable while the row lives; reused afterwards.
 pub type Slot = u32;

@@ -22,7 +22,13 @@ fn of_feed(feed: Feed) -> Place {
         Feed::NodeMetrics => ("/apis/metrics.k8s.io/v1beta1", "nodes", false),
         Feed::TaskMetrics => ("/apis/metrics.k8s.io/v1beta1", "pods", true),
         // Only ECS clusters have these; a server answers 404 to this.
-        Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits | Feed::Alarms => ("/apis", "none", false),
+        Feed::Services
+        | Feed::ServiceMetrics
+        | Feed::Targets
+        | Feed::Limits
+        | Feed::Alarms
+        | Feed::Budgets
+        | Feed::Signals => ("/apis", "none", false),
     }
 }
 
@@ -39,7 +45,7 @@ fn of_kind(kind: Kind) -> Option<Place> {
         Kind::Autoscaler => of_feed(Feed::Autoscalers),
         Kind::DisruptionBudget => of_feed(Feed::DisruptionBudgets),
         Kind::Namespace => ("/api/v1", "namespaces", false),
-        Kind::EcsService | Kind::Zone | Kind::Alarm | Kind::Other => return None,
+        Kind::EcsService | Kind::Zone | Kind::Alarm | Kind::Budget | Kind::Service | Kind::Other => return None,
     })
 }
 

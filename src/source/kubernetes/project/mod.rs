@@ -90,9 +90,14 @@ fn kind(feed: Feed) -> Kind {
         Feed::DaemonSets => Kind::DaemonSet,
         Feed::Jobs => Kind::Job,
         Feed::CronJobs => Kind::CronJob,
-        Feed::Events | Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits | Feed::Alarms => {
-            Kind::Other
-        }
+        Feed::Events
+        | Feed::Services
+        | Feed::ServiceMetrics
+        | Feed::Targets
+        | Feed::Limits
+        | Feed::Alarms
+        | Feed::Budgets
+        | Feed::Signals => Kind::Other,
         Feed::Autoscalers => Kind::Autoscaler,
         Feed::DisruptionBudgets => Kind::DisruptionBudget,
     }
@@ -131,7 +136,13 @@ impl Projector {
             Feed::DaemonSets => Row::Workload(workload::daemon_set(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::Jobs => Row::Workload(workload::job(&serde_json::from_str(json).map_err(fail)?, self)),
             Feed::CronJobs => Row::Workload(workload::cron_job(&serde_json::from_str(json).map_err(fail)?, self)),
-            Feed::Services | Feed::ServiceMetrics | Feed::Targets | Feed::Limits | Feed::Alarms => {
+            Feed::Services
+            | Feed::ServiceMetrics
+            | Feed::Targets
+            | Feed::Limits
+            | Feed::Alarms
+            | Feed::Budgets
+            | Feed::Signals => {
                 return Err(unread(feed, "it is no kind of Kubernetes'"));
             }
         };

@@ -1,0 +1,40 @@
+//! Where metrics and alerts come from: a Prometheus, an Alertmanager.
+
+use super::{ClusterId, Text};
+
+/// What a metric backend is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// Prometheus, or what speaks its API: Thanos, Mimir, `VictoriaMetrics`.
+    Prometheus,
+    /// Alertmanager, API version 2.
+    Alertmanager,
+}
+
+impl BackendKind {
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
+        }
+    }
+}
+
+/// A metric backend that is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// What the console calls it; distinct from every cluster's name.
+    pub id: ClusterId,
+    /// What it is.
+    pub kind: BackendKind,
+    /// Its version, empty until known.
+    pub version: Text,
+    /// Where it is, without credentials.
+    pub endpoint: Text,
+    /// The cluster whose tasks its series are about where labels do not say; `None`
+    /// if it is about several.
+    pub cluster: Option<ClusterId>,
+}
