@@ -8,7 +8,9 @@ mod support;
 use quarterdeck::app::table::{Scope, ViewKind};
 use quarterdeck::app::text::TextKind;
 use quarterdeck::app::{Effect, Page};
+use quarterdeck::domain::Kind;
 use support::fleet::{Desk, now, small_fleet};
+use support::mixed::mixed_fleet;
 
 #[test]
 fn digits_open_views_and_brackets_walk_through_them() {
@@ -449,4 +451,36 @@ fn the_map_is_walked_in_two_dimensions() {
     assert_eq!(at("k"), 1);
     assert_eq!(at("G"), 10);
     assert_eq!(at("g g"), 0);
+}
+
+#[test]
+fn what_ecs_runs_is_asked_about_while_it_is_on_screen() {
+    let mut desk = Desk::new(mixed_fleet());
+    desk.press("3");
+    desk.arrange();
+    let shown = desk.app.shown(&desk.store);
+    let of = |kind| shown.iter().filter(|id| id.kind == kind).map(|id| id.name.as_str()).collect::<Vec<_>>();
+    // Neither pods, which have a metrics server, nor what has stopped.
+    let running = ["web/0a11", "web/1b22", "web/3d44"];
+    let tasks = of(Kind::Task);
+    assert_eq!(tasks.len(), running.len(), "{tasks:?}");
+    assert!(tasks.iter().zip(running).all(|(task, start)| task.starts_with(start)), "{tasks:?}");
+    assert!(shown.iter().all(|id| id.cluster.as_str() == "shop-ecs"));
+    desk.press("4");
+    desk.arrange();
+    let services: Vec<String> = desk.app.shown(&desk.store).iter().map(|id| id.name.to_string()).collect();
+    assert_eq!(services, ["cart", "web"]);
+}
+
+#[test]
+fn an_alarm_leads_to_the_tasks_of_what_it_is_about() {
+    let mut desk = Desk::new(mixed_fleet());
+    desk.press("1");
+    desk.type_filter("kind=alarm");
+    assert_eq!(desk.names(), ["web-5xx-high"]);
+    desk.press("d");
+    assert!(desk.frame(120, 30).contains("objects of this kind cannot be read here"));
+    desk.press("enter");
+    assert_eq!(desk.kind(), ViewKind::Tasks);
+    assert!(desk.names().iter().all(|name| name.starts_with("web/")), "{:?}", desk.names());
 }

@@ -77,6 +77,21 @@ async fn the_clusters_of_an_account_share_one_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_that_repeats_is_said_and_what_was_known_stays() {
+    let mut bench = Bench::new(SHOP, |_| {}).await;
+    bench.until("alarms", PATIENCE, alarms_known).await;
+    bench.faults.set(|f| f.circle = true);
+    bench.sources.refresh();
+    let said = |s: &Store| s.log().any(|l| l.text.contains("a page token of cloudwatch:DescribeAlarms that repeats"));
+    bench.until("the circle", PATIENCE, said).await;
+    assert_eq!(bench.store.alarms.len(), 121);
+    bench.faults.clear();
+    bench.sources.refresh();
+    bench.until("recovery", PATIENCE, |s| live(s, Feed::Alarms)).await;
+    assert_eq!(bench.store.alarms.len(), 121);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn alarms_that_may_not_be_read_are_denied_and_the_rest_goes_on() {
     let sim = ecs::serve(SHOP).await;
     sim.aws_faults().set(|f| {

@@ -18,7 +18,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// `12.3/s   errors 0.4 %   p50 41 ms p95 120 ms p99 1.2 s (all responses)`;
+    /// `12.3/s   errors 0.4 %   p50 41ms p95 120ms p99 1.2s (all responses)`;
     /// a dash for what is not known.
     #[must_use]
     pub fn text(&self) -> String {
@@ -49,11 +49,12 @@ fn share(n: f64) -> String {
     }
 }
 
+/// Number and unit in one word: a narrow pane does not part them.
 fn duration(secs: f64) -> String {
     match secs * 1000.0 {
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.1} s", ms / 1000.0),
+        ms if ms < 10.0 => format!("{ms:.1}ms"),
+        ms if ms < 1000.0 => format!("{ms:.0}ms"),
+        ms => format!("{:.1}s", ms / 1000.0),
     }
 }
 
@@ -70,7 +71,7 @@ mod tests {
             errors: Some(0.004),
             latency: [Some(0.041), Some(0.12), Some(1.24)],
         };
-        assert_eq!(all.text(), "12.3/s   errors 0.4 %   p50 41 ms p95 120 ms p99 1.2 s (all responses)");
+        assert_eq!(all.text(), "12.3/s   errors 0.4 %   p50 41ms p95 120ms p99 1.2s (all responses)");
         let idle = Traffic { requests: Some(0.0), ..Traffic::default() };
         assert_eq!(idle.text(), "0.0/s   errors -   p50 - p95 - p99 - (all responses)");
         let one = Traffic { requests: Some(4321.0), errors: Some(0.000_01), ..Traffic::default() };
