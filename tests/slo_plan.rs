@@ -370,7 +370,7 @@ fn the_newest_minutes_complete_the_hours() {
     let d = &definitions("minimal-cloudwatch.yaml")[0];
     let signal = cloudwatch(d);
     let end = now().timestamp();
-    let hour = end - 1800;
+    let hour = end - 3600;
     let points =
         |secs: i64, upto: i64, n: i64, value: f64| -> Points { (1..=n).map(|i| (upto - i * secs, value)).collect() };
     let answers = [
@@ -381,9 +381,9 @@ fn the_newest_minutes_complete_the_hours() {
     let r = cloudwatch::readings(&d.objective, signal, now(), &answers).unwrap();
     assert_eq!(r.over(Lookback::minutes(5)), Measure::whole(5, 500).unwrap());
     assert_eq!(r.over(Lookback::hours(6)), Measure::whole(0, 36_000).unwrap());
-    // 720 hours up to the full one, and half an hour of five-minute points since: no point is counted twice.
+    // 719 hours up to the full one, and an hour of five-minute points since: no point is counted twice.
     let total = r.period.counts().unwrap().total();
-    assert!((total - (720.0 * 6000.0 + 6.0 * 500.0)).abs() < 1.0, "{total}");
+    assert!((total - (719.0 * 6000.0 + 12.0 * 500.0)).abs() < 1.0, "{total}");
     // Nothing lately, though the hours are full, is no data for the verdict.
     let stale = [Answer { period_secs: 60, end, ..Answer::default() }, answers[1].clone(), answers[2].clone()];
     let r = cloudwatch::readings(&d.objective, signal, now(), &stale).unwrap();

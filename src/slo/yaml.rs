@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn what_is_not_yaml_is_refused_with_its_place() {
-        for (text, line, word) in [("a: 1\na: 2\n", 2, "uplicate"), ("a: [1, 2\n", 2, ""), ("a: 1\n b: 2\n", 2, "")] {
+        for (text, line, word) in
+            [("a: 1\na: 2\n", 2, "uplicate"), ("a: [1, 2\n", 1, "unclosed"), ("a: 1\n b: 2\n", 2, "")]
+        {
             let d = parse(&Source::new("f", text)).unwrap_err();
             assert_eq!(d.line, line, "{text:?}: {d}");
             assert!(d.message.starts_with("this is not YAML: ") && d.message.contains(word), "{d}");

@@ -53,6 +53,11 @@ pub fn read(d: &Document<'_>, names: &Names) -> Vec<Definition> {
     let method = method(r, &spec);
     let period = period(r, &spec);
     let notes = notes(d);
+    if let (Some(Period::Rolling(_)), Basis::WholePeriod) = (period, notes.basis) {
+        let at = d.annotations.iter().find(|(k, _, _)| *k == "quarterdeck/budget-basis").map(|(_, _, at)| at.clone());
+        let message = "`quarterdeck/budget-basis` says nothing with a rolling window, which is always whole";
+        r.note(r.at(&at.unwrap_or_default(), message).warning().hint("take it out, or give the window a calendar"));
+    }
     let rows = alert_rows(r, &spec, names);
     if composite(r, &spec) {
         return Vec::new();
