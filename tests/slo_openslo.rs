@@ -9,7 +9,9 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use quarterdeck::config::diagnostic::{Severity, Source};
+use quarterdeck::slo::query::{self, Query};
 use quarterdeck::slo::{self, Outcome, describe};
 
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -19,6 +21,10 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files.sort();
     assert!(files.len() >= 4, "{folder}");
     files
+}
+
+fn valid(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slo/valid").join(name)).unwrap()
 }
 
 fn source(path: &Path) -> Source {
@@ -113,8 +119,7 @@ fn every_known_mistake_is_refused_for_its_reason() {
 
 #[test]
 fn references_lead_from_file_to_file() {
-    let whole =
-        std::fs::read_to_string(&files("valid").iter().find(|f| f.ends_with("everything.yaml")).unwrap()).unwrap();
+    let whole = valid("everything.yaml");
     let parts: Vec<Source> =
         whole.split("---\n").enumerate().map(|(i, t)| Source::new(format!("{i}.yaml"), t)).collect();
     let apart = slo::read(&parts);
@@ -128,9 +133,7 @@ fn references_lead_from_file_to_file() {
 
 #[test]
 fn one_mistake_does_not_hide_the_rest() {
-    let good =
-        std::fs::read_to_string(&files("valid").iter().find(|f| f.ends_with("minimal-prometheus.yaml")).unwrap())
-            .unwrap();
+    let good = valid("minimal-prometheus.yaml");
     let bad = good.replace("checkout-availability\n", "other\n").replace("0.999", "1");
     let outcome = slo::read(&[Source::new("a.yaml", format!("{bad}---\n{good}")), Source::new("b.yaml", "a: [")]);
     assert_eq!(outcome.definitions.len(), 1);
@@ -139,9 +142,7 @@ fn one_mistake_does_not_hide_the_rest() {
 
 #[test]
 fn hostile_text_stays_harmless() {
-    let good =
-        std::fs::read_to_string(&files("valid").iter().find(|f| f.ends_with("minimal-prometheus.yaml")).unwrap())
-            .unwrap();
+    let good = valid("minimal-prometheus.yaml");
     let text = good
         .replace("service: checkout", "service: \"\\e]52;c;eA==\\a\\u202echeckout\"")
         .replace("target: 0.999", "target: \"0.9\\e[31m\"");
@@ -162,9 +163,39 @@ fn hostile_text_stays_harmless() {
 
 #[test]
 fn objectives_with_one_name_stay_apart() {
-    let good =
-        std::fs::read_to_string(&files("valid").iter().find(|f| f.ends_with("everything.yaml")).unwrap()).unwrap();
+    let good = valid("everything.yaml");
     let outcome = slo::read(&[Source::new("a.yaml", good.replace("displayName: contract", "displayName: internal"))]);
     let keys: Vec<String> = outcome.definitions.iter().map(|d| d.objective.key()).collect();
     assert_eq!(keys, ["checkout-availability/internal #1", "checkout-availability/internal #2"]);
+}
+
+proptest! {
+    /// Whatever a file has become, it is read or refused, at a place that it has.
+    #[test]
+    fn damaged_files_are_no_trouble(which in 0_usize..5, cuts in prop::collection::vec((0.0_f64..1.0, 0_usize..12, "[ -~é\\n]{0,4}"), 1..6)) {
+        let names = ["everything.yaml", "latency.yaml", "calendar.yaml", "minimal-cloudwatch.yaml", "warnings.yaml"];
+        let mut text: Vec<char> = valid(names[which]).chars().collect();
+        for (at, length, put) in cuts {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a short text")]
+            let at = (at * text.len() as f64) as usize;
+            let end = (at + length).min(text.len());
+            text.splice(at..end, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        let lines = text.matches('\n').count() + 1;
+        let outcome = slo::read(&[Source::new("x.yaml", text)]);
+        for d in &outcome.found {
+            prop_assert!((1..=lines).contains(&d.line), "{d}");
+        }
+        for d in &outcome.definitions {
+            prop_assert!(describe::describe(d).contains("target"));
+        }
+    }
+
+    #[test]
+    fn what_is_taken_for_a_selector_stays_one(text in "(sum ?)?(by \\(a\\) )?\\(?[a-z_:]{0,5}(\\{[a-z]{0,3}[=~!]{0,2}[\"'a}é\\\\]{0,6}\\})?(\\[5m\\])?[) ]{0,2}") {
+        if let Ok(Query::Counter(selector)) = query::read(&text, true) {
+            prop_assert_eq!(query::read(&selector.text(), true), Ok(Query::Counter(selector)), "{}", text);
+        }
+    }
 }

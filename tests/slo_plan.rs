@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use quarterdeck::config::diagnostic::Source;
+use quarterdeck::domain::Timestamp;
 use quarterdeck::domain::slo::{
-    CountError, EmptySlices, Fraction, GoodWhen, Indicator, Lookback, Measure, Method, Slicing, Target,
+    CountError, EmptySlices, Fraction, GoodWhen, Indicator, Lookback, Measure, Method, Slicing, State, Target, assess,
 };
 use quarterdeck::slo::plan::AnswerError;
-use quarterdeck::slo::plan::cloudwatch::{self, Points, What};
+use quarterdeck::slo::plan::cloudwatch::{self, Answer, Points, What};
 use quarterdeck::slo::plan::prometheus::{self, Role};
 use quarterdeck::slo::recorded::{Recorded, Recorder, Series, recorded};
 use quarterdeck::slo::{CloudWatchSignal, Definition, PrometheusSignal, Signal};
@@ -329,4 +330,62 @@ fn raw_ratios_have_no_counts() {
     let value = |role| (role == Role::ErrorRatio).then_some(0.25);
     let m = prometheus::measure(prometheus(d), Method::Occurrences, Lookback::hours(1), value).unwrap();
     assert_eq!((m.indicator(), m.counts()), (Indicator::Ratio(Fraction::new(3, 4)), None));
+}
+
+fn now() -> Timestamp {
+    "2026-11-25T08:30:00Z".parse().unwrap()
+}
+
+#[test]
+fn from_question_to_verdict() {
+    let d = &definitions("minimal-prometheus.yaml")[0];
+    let plan = prometheus::plan(&d.objective, prometheus(d), now());
+    // 5m 30m 1h 2h 6h 1d 3d and the period, each with two roles.
+    assert_eq!(plan.len(), 16);
+    assert!(plan[15].expr.contains("[30d]"));
+    let errors = |window: Lookback| if window <= Lookback::hours(1) { 0.02 } else { 0.0001 };
+    let value = |window: Lookback, role| {
+        let total = f64::from(u32::try_from(window.secs()).unwrap()) * 10.0;
+        Some(if role == Role::Bad { total * errors(window) } else { total })
+    };
+    let readings = prometheus::readings(&d.objective, prometheus(d), now(), value).unwrap();
+    let a = assess(&d.objective, &readings, now());
+    assert_eq!((a.state, a.left), (State::Page, Some(Fraction::new(9, 10))));
+    let wrong = prometheus::readings(&d.objective, prometheus(d), now(), |_, role| {
+        Some(if role == Role::Bad { 2.0 } else { 1.0 })
+    });
+    assert_eq!(wrong.unwrap_err().0, Lookback::days(30));
+}
+
+#[test]
+fn a_calendar_period_is_asked_for_since_it_began() {
+    let d = &definitions("calendar.yaml")[0];
+    let plan = prometheus::plan(&d.objective, prometheus(d), now());
+    // From 31 October, 23:00 UTC: 24 days, 9 hours and a half.
+    assert!(plan.last().unwrap().expr.contains("[35130m]"), "{:?}", plan.last());
+}
+
+#[test]
+fn the_newest_minutes_complete_the_hours() {
+    let d = &definitions("minimal-cloudwatch.yaml")[0];
+    let signal = cloudwatch(d);
+    let end = now().timestamp();
+    let hour = end - 3600;
+    let points =
+        |secs: i64, upto: i64, n: i64, value: f64| -> Points { (1..=n).map(|i| (upto - i * secs, value)).collect() };
+    let answers = [
+        Answer { period_secs: 60, end, some: points(60, end, 120, 1.0), all: points(60, end, 120, 100.0) },
+        Answer { period_secs: 300, end, some: Points::new(), all: points(300, end, 864, 500.0) },
+        Answer { period_secs: 3600, end: hour, some: Points::new(), all: points(3600, hour, 721, 6000.0) },
+    ];
+    let r = cloudwatch::readings(&d.objective, signal, now(), &answers).unwrap();
+    assert_eq!(r.over(Lookback::minutes(5)), Measure::whole(5, 500).unwrap());
+    assert_eq!(r.over(Lookback::hours(6)), Measure::whole(0, 36_000).unwrap());
+    // 719 hours up to the full one, and an hour of five-minute points since: no point is counted twice.
+    let total = r.period.counts().unwrap().total();
+    assert!((total - (719.0 * 6000.0 + 12.0 * 500.0)).abs() < 1.0, "{total}");
+    // Nothing lately, though the hours are full, is no data for the verdict.
+    let stale = [Answer { period_secs: 60, end, ..Answer::default() }, answers[1].clone(), answers[2].clone()];
+    let r = cloudwatch::readings(&d.objective, signal, now(), &stale).unwrap();
+    assert_eq!(assess(&d.objective, &r, now()).state, State::NoData);
 }

@@ -1,7 +1,6 @@
 //! The published vectors of error budgets, and laws that hold for all of them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![expect(clippy::cast_precision_loss, reason = "numbers of a test are small")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -235,7 +234,7 @@ fn the_numbered_vectors() {
         match (a.exhaustion, want["tte_naive_s"].as_f64()) {
             (Exhaustion::In(has), Some(want)) => assert!(near(has, want), "{name}: {has}"),
             (has, _) => {
-                assert_eq!((has, want["tte_naive_s"].as_str()), (Exhaustion::Unknown, Some("unknown")), "{name}")
+                assert_eq!((has, want["tte_naive_s"].as_str()), (Exhaustion::Unknown, Some("unknown")), "{name}");
             }
         }
         assert!(o.rows.iter().all(|r| !r.factor.unreachable(o.target)), "{name}");

@@ -34,8 +34,11 @@ pub fn run(what: &SloVerb) -> Result<ExitCode, CliError> {
 fn text(outcome: &Outcome) -> String {
     let mut parts: Vec<String> = outcome.definitions.iter().map(describe::describe).collect();
     for (name, rows) in &outcome.policies {
-        let rows: String = rows.iter().map(|r| format!("  {r}\n")).collect();
-        parts.push(format!("alert policy {}\n{rows}", name.as_str()));
+        let mut part = format!("alert policy {}\n", name.as_str());
+        for row in rows {
+            part += &format!("  {row}\n");
+        }
+        parts.push(part);
     }
     parts.join("\n")
 }

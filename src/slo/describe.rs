@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Definition, Signal};
 use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::domain::Text;
 use crate::domain::slo::exact::unscaled;
 use crate::domain::slo::{Basis, Lookback, Method, Row, Target};
 
@@ -105,15 +106,15 @@ pub fn json(d: &Definition) -> Value {
     let places = unscaled(u64::from(o.target.ppb()), 9);
     json!({
         "slo": o.slo.as_str(),
-        "objective": o.objective.as_ref().map(|t| t.as_str()),
+        "objective": o.objective.as_ref().map(Text::as_str),
         "title": o.title.as_str(),
         "service": o.service.as_str(),
         "description": o.description.as_str(),
-        "runbook": o.runbook.as_ref().map(|t| t.as_str()),
+        "runbook": o.runbook.as_ref().map(Text::as_str),
         "indicator": o.indicator.as_str(),
         "source": {
             "type": kind(&d.signal),
-            "name": d.source.as_ref().map(|t| t.as_str()),
+            "name": d.source.as_ref().map(Text::as_str),
             "measured": !matches!(d.signal, Signal::Unsupported(_)),
         },
         "target": places,

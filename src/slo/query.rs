@@ -121,13 +121,11 @@ fn template(text: &str) -> Result<Template, Mistake> {
             c => rest += c.len_utf8(),
         }
     }
-    match open.pop() {
-        Some((c, at)) => Err(Mistake { at: at..at + 1, message: format!("nothing closes this `{c}`") }),
-        None => {
-            let per_second = calls(text, "rate") && !calls(text, "increase");
-            Ok(Template { text: text.trim().to_owned(), per_second })
-        }
+    if let Some((c, at)) = open.pop() {
+        return Err(Mistake { at: at..at + 1, message: format!("nothing closes this `{c}`") });
     }
+    let per_second = calls(text, "rate") && !calls(text, "increase");
+    Ok(Template { text: text.trim().to_owned(), per_second })
 }
 
 /// Whether a function of this name is called: `rate(`, but not `my_rate(`.

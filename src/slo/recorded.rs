@@ -191,7 +191,7 @@ fn in_name(window: Lookback) -> String {
     for (secs, unit) in [(7 * 86_400, "w"), (86_400, "d"), (3600, "h"), (60, "m"), (1, "s")] {
         // Weeks only when nothing is left over.
         let whole = rest / secs;
-        if whole > 0 && (unit != "w" || rest % secs == 0) {
+        if whole > 0 && (unit != "w" || rest.is_multiple_of(secs)) {
             out.push_str(&format!("{whole}{unit}"));
             rest %= secs;
         }

@@ -60,14 +60,14 @@ impl Value {
 ///
 /// # Errors
 /// When it is not YAML, has a key twice in a map, or unfolds to something huge.
-pub fn parse(source: &Source) -> Result<Vec<Node>, Diagnostic> {
+pub fn parse(source: &Source) -> Result<Vec<Node>, Box<Diagnostic>> {
     let options = serde_saphyr::options! { strict_booleans: true };
     let raw: Vec<Raw> = serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|error| {
         let at = error.location().map_or(0..0, |l| place(&l, &source.text));
         let message = serde_saphyr::DefaultMessageFormatter.format_message(error.without_snippet()).into_owned();
         // The parser's advice is for programmers.
         let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned();
-        source.at(&at, format!("this is not YAML: {}", clean(&message)))
+        Box::new(source.at(&at, format!("this is not YAML: {}", clean(&message))))
     })?;
     Ok(raw.into_iter().map(|r| r.node(&source.text)).filter(|n| n.value != Value::Null).collect())
 }
@@ -227,7 +227,9 @@ mod tests {
 
     #[test]
     fn what_is_not_yaml_is_refused_with_its_place() {
-        for (text, line, word) in [("a: 1\na: 2\n", 2, "uplicate"), ("a: [1, 2\n", 2, ""), ("a: 1\n b: 2\n", 2, "")] {
+        for (text, line, word) in
+            [("a: 1\na: 2\n", 2, "uplicate"), ("a: [1, 2\n", 1, "unclosed"), ("a: 1\n b: 2\n", 2, "")]
+        {
             let d = parse(&Source::new("f", text)).unwrap_err();
             assert_eq!(d.line, line, "{text:?}: {d}");
             assert!(d.message.starts_with("this is not YAML: ") && d.message.contains(word), "{d}");

@@ -1,4 +1,4 @@
-//! Kinds SLI and DataSource, and indicators within an SLO.
+//! Kinds `SLI` and `DataSource`, and indicators within an SLO.
 
 use std::ops::Range;
 

@@ -56,7 +56,7 @@ pub fn read(sources: &[Source]) -> Outcome {
         .iter()
         .map(|s| {
             yaml::parse(s).unwrap_or_else(|d| {
-                found.borrow_mut().push(d);
+                found.borrow_mut().push(*d);
                 Vec::new()
             })
         })
@@ -212,15 +212,26 @@ fn service(d: &Document<'_>) -> Option<String> {
     d.title.clone()
 }
 
-/// Notes that nothing is called so.
-fn unknown(r: &Reading<'_>, node: &Node, kind: &str, name: &str, known: Vec<&str>) {
+/// What is called so. `None` when it is wrong itself or, with a note, not there.
+fn find<'a, T>(
+    r: &Reading<'_>,
+    node: &Node,
+    kind: &str,
+    name: &str,
+    all: &'a BTreeMap<String, Option<T>>,
+) -> Option<&'a T> {
+    if let Some(known) = all.get(name) {
+        return known.as_ref();
+    }
+    // A name that is none has been told of at its own place.
+    let known: Vec<&str> = all.keys().map(String::as_str).filter(|k| is_label(k)).collect();
     let d = r.bad(node, format!("there is no {kind} called `{}`", text::clean(name)));
-    let d = if known.is_empty() {
+    r.note(if known.is_empty() {
         d.allowed(format!("the name of a document of kind {kind} in these files; there is none"))
     } else {
-        d.allowed(text::clean(&known.join(", "))).did_you_mean(name, known.iter().copied().filter(|k| is_label(k)))
-    };
-    r.note(d);
+        d.allowed(known.join(", ")).did_you_mean(name, known)
+    });
+    None
 }
 
 /// Whether a name is a DNS label, as OpenSLO wants it.

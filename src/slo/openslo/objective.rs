@@ -44,7 +44,7 @@ pub fn read(shared: &Shared<'_>, number: usize, item: &Node) -> Option<Definitio
     let method = shared.method.and_then(|m| method(shared, &f, m));
     let signal = shared.indicator.and_then(|i| signal(shared, &f, &i.kind));
     let (target, method, signal, period) = (target?, method?, signal?, shared.period?);
-    let rows = rows(shared, &f, target, period);
+    let rows = rows(shared, &f, target, period, method);
     retention(shared, &f, &signal, method, period);
     if let Some(slicing) = method.slicing()
         && slicing.slice >= period.nominal()
@@ -237,7 +237,7 @@ fn value(r: &Reading<'_>, f: &Fields<'_>) -> Option<String> {
 }
 
 /// The rows in force, and a warning about those that can never fire.
-fn rows(shared: &Shared<'_>, f: &Fields<'_>, target: Target, period: Period) -> Vec<Row> {
+fn rows(shared: &Shared<'_>, f: &Fields<'_>, target: Target, period: Period, method: Method) -> Vec<Row> {
     let r = shared.r;
     let rows = shared.rows.map_or_else(|| Row::usual(period.nominal()), <[Row]>::to_vec);
     let dead: Vec<String> = rows.iter().filter(|row| row.factor.unreachable(target)).map(ToString::to_string).collect();
@@ -248,6 +248,15 @@ fn rows(shared: &Shared<'_>, f: &Fields<'_>, target: Target, period: Period) -> 
         let message = format!("at {target}, all errors burn at {most}: `{}` can never fire", dead.join("`, `"));
         let d = r.at(&f.key_at(key), message).warning();
         r.note(d.hint("an AlertPolicy can have lower thresholds; or promise more"));
+    }
+    let slice = method.slicing().map(|s| s.slice);
+    let short: Vec<String> =
+        rows.iter().filter(|row| slice.is_some_and(|s| row.short < s)).map(ToString::to_string).collect();
+    if !short.is_empty() {
+        let message = format!("slices are longer than the short window of `{}`", short.join("`, `"));
+        let d =
+            r.at(&f.key_at("timeSliceWindow"), message).warning().hint("write a shorter `timeSliceWindow`, such as 1m");
+        r.note(d);
     }
     let long: Vec<String> = rows.iter().filter(|row| row.long >= period.nominal()).map(ToString::to_string).collect();
     if !long.is_empty() {

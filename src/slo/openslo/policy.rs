@@ -1,7 +1,7 @@
-//! Kinds AlertPolicy and AlertCondition: rows that take the place of the usual ones.
+//! Kinds `AlertPolicy` and `AlertCondition`: rows that take the place of the usual ones.
 
 use super::fields::{Fields, Reading};
-use super::{Document, Names, unknown};
+use super::{Document, Names, find};
 use crate::domain::slo::{DecimalError, Factor, Lookback, Row, Severity};
 use crate::domain::text;
 use crate::slo::yaml::{Node, Value};
@@ -46,13 +46,7 @@ pub fn policy(d: &Document<'_>, names: &Names) -> Option<Vec<Condition>> {
 fn item_condition<'n>(r: &'n Reading<'n>, item: &'n Node, names: &Names) -> Option<Condition> {
     let f = Fields::open(r, item, &item.at, "conditions", &["conditionRef", "apiVersion", "kind", "metadata", "spec"])?;
     if let Some((name, node)) = f.text(r, "conditionRef") {
-        return match names.conditions.get(name) {
-            Some(known) => *known,
-            None => {
-                unknown(r, node, "AlertCondition", name, names.conditions.keys().map(String::as_str).collect());
-                None
-            }
-        };
+        return find(r, node, "AlertCondition", name, &names.conditions).copied();
     }
     condition(&Document::with_kind(r, &f, "AlertCondition")?)
 }

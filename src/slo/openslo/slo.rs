@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use super::fields::{Fields, Reading};
 use super::indicator::{self, Indicator};
 use super::objective::{self, Shared};
-use super::{Document, Names, policy, unknown};
+use super::{Document, Names, find, policy};
 use crate::domain::slo::window::calendar_unit;
 use crate::domain::slo::{Basis, EmptySlices, Lookback, MIN_BAD, Period, Row, Unit, WindowError};
 use crate::domain::{Text, text};
@@ -53,6 +53,11 @@ pub fn read(d: &Document<'_>, names: &Names) -> Vec<Definition> {
     let method = method(r, &spec);
     let period = period(r, &spec);
     let notes = notes(d);
+    if let (Some(Period::Rolling(_)), Basis::WholePeriod) = (period, notes.basis) {
+        let at = d.annotations.iter().find(|(k, _, _)| *k == "quarterdeck/budget-basis").map(|(_, _, at)| at.clone());
+        let message = "`quarterdeck/budget-basis` says nothing with a rolling window, which is always whole";
+        r.note(r.at(&at.unwrap_or_default(), message).warning().hint("take it out, or give the window a calendar"));
+    }
     let rows = alert_rows(r, &spec, names);
     if composite(r, &spec) {
         return Vec::new();
@@ -233,13 +238,7 @@ fn indicator(r: &Reading<'_>, spec: &Fields<'_>, names: &Names) -> Option<Indica
             let f = Fields::open(r, node, &at, "indicator", &["apiVersion", "kind", "metadata", "spec"])?;
             indicator::read(&Document::with_kind(r, &f, "SLI")?, names)
         }
-        (None, Some((name, node))) => match names.indicators.get(name) {
-            Some(known) => known.clone(),
-            None => {
-                unknown(r, node, "SLI", name, names.indicators.keys().map(String::as_str).collect());
-                None
-            }
-        },
+        (None, Some((name, node))) => find(r, node, "SLI", name, &names.indicators).cloned(),
         (Some(_), Some(_)) => {
             let d = r.at(&spec.key_at("indicatorRef"), "an SLO has one indicator");
             r.note(d.allowed("either indicator or indicatorRef"));
@@ -256,24 +255,17 @@ fn indicator(r: &Reading<'_>, spec: &Fields<'_>, names: &Names) -> Option<Indica
 fn alert_rows<'n>(r: &'n Reading<'n>, spec: &Fields<'n>, names: &Names) -> Option<Vec<Row>> {
     let mut all = Vec::new();
     for item in spec.list(r, "alertPolicies") {
-        let (name, node) = match &item.value {
-            Value::Scalar(name) => (name.as_str(), item),
-            _ => {
-                let keys = ["alertPolicyRef", "apiVersion", "kind", "metadata", "spec"];
-                let Some(f) = Fields::open(r, item, &item.at, "alertPolicies", &keys) else { continue };
-                match f.text(r, "alertPolicyRef") {
-                    Some(reference) => reference,
-                    None => {
-                        let own = Document::with_kind(r, &f, "AlertPolicy");
-                        all.extend(own.and_then(|d| policy::policy(&d, names)).unwrap_or_default());
-                        continue;
-                    }
-                }
-            }
-        };
-        match names.policies.get(name) {
-            Some(known) => all.extend(known.iter().flatten().copied()),
-            None => unknown(r, node, "AlertPolicy", name, names.policies.keys().map(String::as_str).collect()),
+        if let Value::Scalar(name) = &item.value {
+            all.extend(find(r, item, "AlertPolicy", name, &names.policies).into_iter().flatten().copied());
+            continue;
+        }
+        let keys = ["alertPolicyRef", "apiVersion", "kind", "metadata", "spec"];
+        let Some(f) = Fields::open(r, item, &item.at, "alertPolicies", &keys) else { continue };
+        if let Some((name, node)) = f.text(r, "alertPolicyRef") {
+            all.extend(find(r, node, "AlertPolicy", name, &names.policies).into_iter().flatten().copied());
+        } else {
+            let own = Document::with_kind(r, &f, "AlertPolicy");
+            all.extend(own.and_then(|d| policy::policy(&d, names)).unwrap_or_default());
         }
     }
     (!all.is_empty()).then(|| policy::rows(&all))
@@ -301,13 +293,13 @@ fn notes(d: &Document<'_>) -> Notes {
                 "bad" => out.empty = EmptySlices::Bad,
                 _ => r.note(choice(r, node, key, value, &["left-out", "good", "bad"])),
             },
-            "quarterdeck/min-bad" => match value.parse() {
-                Ok(n @ 1..=1_000_000) => out.min_bad = Some(n),
-                _ => {
+            "quarterdeck/min-bad" => {
+                out.min_bad = value.parse().ok().filter(|n| (1..=1_000_000).contains(n));
+                if out.min_bad.is_none() {
                     let d = r.bad(node, format!("`{key}` cannot be `{}`", text::clean(value)));
                     r.note(d.allowed(format!("a whole number from 1; {MIN_BAD} unless said")));
                 }
-            },
+            }
             other if other.starts_with("quarterdeck/") => r.note(unknown_annotation(r, at, other, &KNOWN)),
             _ => {}
         }

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::AnswerError;
-use crate::domain::slo::{Lookback, Measure, Method};
+use crate::domain::Timestamp;
+use crate::domain::slo::{Lookback, Measure, Method, Objective, Readings};
 use crate::slo::signal::{CloudWatchCount, CloudWatchMetric, CloudWatchSignal, Part};
 
 /// Period in seconds, and how far back it is asked for.
@@ -102,6 +103,80 @@ fn counted(count: &CloudWatchCount) -> What {
         CloudWatchCount::Metric(metric, stat) => What::Stat { metric: metric.clone(), stat: stat.word().to_owned() },
         CloudWatchCount::Expression(text, _) => What::Expression(text.clone()),
     }
+}
+
+/// What to ask for an objective at `now`: all its windows, and its period.
+#[must_use]
+pub fn plan(objective: &Objective, signal: &CloudWatchSignal, now: Timestamp) -> Vec<Fetch> {
+    let mut windows = objective.windows();
+    windows.push(objective.period.elapsed(now));
+    fetches(signal, objective.method, &windows)
+}
+
+/// The answer to one [`Fetch`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// The period of its points, in seconds.
+    pub period_secs: u32,
+    /// The end of the newest period that is complete, in seconds since 1970.
+    pub end: i64,
+    /// The points of [`SOME`].
+    pub some: Points,
+    /// The points of [`ALL`].
+    pub all: Points,
+}
+
+/// What the answers to [`plan`] mean together, in the same order, the finest first. What happened since
+/// the newest complete hour is taken from the finer ones.
+///
+/// # Errors
+/// When the numbers of one period cannot be counts.
+pub fn readings(
+    objective: &Objective,
+    signal: &CloudWatchSignal,
+    now: Timestamp,
+    answers: &[Answer],
+) -> Result<Readings, AnswerError> {
+    let measured: Vec<Measured> = answers
+        .iter()
+        .map(|a| Ok(Measured { periods: periods(signal, &a.some, &a.all)?, secs: a.period_secs, end: a.end }))
+        .collect::<Result<_, AnswerError>>()?;
+    let fetches = plan(objective, signal, now);
+    let over_window = |window: Lookback| {
+        let index = fetches.iter().position(|f| f.windows.contains(&window));
+        index.map_or(Measure::NoData, |i| joined(&measured, i, objective.method, window))
+    };
+    let windows = objective.windows().into_iter().map(|w| (w, over_window(w))).collect();
+    Ok(Readings { period: over_window(objective.period.elapsed(now)), windows })
+}
+
+struct Measured {
+    periods: Vec<(i64, Measure)>,
+    secs: u32,
+    end: i64,
+}
+
+/// A window from the answer at `index`, and from finer ones what has happened since it ends.
+fn joined(all: &[Measured], index: usize, method: Method, window: Lookback) -> Measure {
+    let Some(own) = all.get(index) else { return Measure::NoData };
+    if method != Method::Occurrences {
+        return over(&own.periods, method, own.secs, own.end, window);
+    }
+    let newest = all[..=index].iter().map(|m| m.end).max().unwrap_or(own.end);
+    let missed = u64::try_from(newest.saturating_sub(own.end)).unwrap_or(0);
+    let mut sum = match window.secs().saturating_sub(missed) {
+        0 => Measure::NoData,
+        rest => over(&own.periods, method, own.secs, own.end, Lookback::seconds(rest)),
+    };
+    let mut told = own.end;
+    for finer in all[..index].iter().rev().filter(|f| f.end > own.end) {
+        let rest = u64::try_from(finer.end.saturating_sub(told)).unwrap_or(0);
+        if rest > 0 {
+            sum = sum.plus(&over(&finer.periods, method, finer.secs, finer.end, Lookback::seconds(rest)));
+            told = finer.end;
+        }
+    }
+    sum
 }
 
 /// Values by the second (since 1970) at which their period begins.

@@ -7,7 +7,8 @@
 use std::fmt;
 
 use super::AnswerError;
-use crate::domain::slo::{EmptySlices, GoodWhen, Lookback, Measure, Method, Slicing};
+use crate::domain::Timestamp;
+use crate::domain::slo::{EmptySlices, GoodWhen, Lookback, Measure, Method, Objective, Readings, Slicing};
 use crate::slo::query::{Query, Selector};
 use crate::slo::signal::{Part, PrometheusSignal};
 
@@ -86,6 +87,38 @@ pub fn asks(signal: &PrometheusSignal, method: Method, windows: &[Lookback]) -> 
         .collect()
 }
 
+/// What to ask for an objective at `now`: all its windows, and its period.
+#[must_use]
+pub fn plan(objective: &Objective, signal: &PrometheusSignal, now: Timestamp) -> Vec<Ask> {
+    let mut windows = objective.windows();
+    let period = objective.period.elapsed(now);
+    if !windows.contains(&period) {
+        windows.push(period);
+    }
+    asks(signal, objective.method, &windows)
+}
+
+/// What the answers to [`plan`] mean together; `value` gives that of a window and a role, if
+/// one came.
+///
+/// # Errors
+/// The first window whose values mean nothing, as [`measure`] says.
+pub fn readings(
+    objective: &Objective,
+    signal: &PrometheusSignal,
+    now: Timestamp,
+    value: impl Fn(Lookback, Role) -> Option<f64>,
+) -> Result<Readings, (Lookback, AnswerError)> {
+    let over = |window: Lookback| {
+        measure(signal, objective.method, window, |role| value(window, role)).map_err(|e| (window, e))
+    };
+    let mut out = Readings { period: over(objective.period.elapsed(now))?, ..Readings::default() };
+    for window in objective.windows() {
+        out.windows.insert(window, over(window)?);
+    }
+    Ok(out)
+}
+
 /// Many questions as one expression; [`WINDOW_LABEL`] and [`ROLE_LABEL`] tell the
 /// answers apart.
 #[must_use]
@@ -119,20 +152,24 @@ pub fn measure(
     if let Some(slicing) = method.slicing() {
         return slices(method, slicing, window, value(Role::Good), value(Role::Total));
     }
-    for (role, read) in [
-        (Role::SuccessRatio, Measure::from_success_ratio as fn(f64) -> _),
-        (Role::ErrorRatio, Measure::from_error_ratio as fn(f64) -> _),
-    ] {
-        if let Some(ratio) = value(role) {
-            return Ok(read(ratio)?);
+    // Only what was asked for is looked at.
+    match signal {
+        PrometheusSignal::Raw { part: Part::Bad, .. } => {
+            value(Role::ErrorRatio).map_or(Ok(Measure::NoData), |r| Ok(Measure::from_error_ratio(r)?))
         }
-    }
-    let Some(total) = value(Role::Total) else { return Ok(Measure::NoData) };
-    match (value(Role::Good), value(Role::Bad), signal) {
-        (Some(good), _, _) => Ok(Measure::from_good(good, total)?),
-        (None, Some(bad), _) => Ok(Measure::from_bad(bad, total)?),
-        (None, None, PrometheusSignal::Latency { threshold, .. }) => Err(AnswerError::NoSuchBound(threshold.clone())),
-        (None, None, _) => Ok(Measure::NoData),
+        PrometheusSignal::Raw { part: Part::Good, .. } | PrometheusSignal::Value { .. } => {
+            value(Role::SuccessRatio).map_or(Ok(Measure::NoData), |r| Ok(Measure::from_success_ratio(r)?))
+        }
+        PrometheusSignal::Ratio { part, .. } => match (value(part_role(*part)), value(Role::Total), part) {
+            (Some(good), Some(total), Part::Good) => Ok(Measure::from_good(good, total)?),
+            (Some(bad), Some(total), Part::Bad) => Ok(Measure::from_bad(bad, total)?),
+            _ => Ok(Measure::NoData),
+        },
+        PrometheusSignal::Latency { threshold, .. } => match (value(Role::Good), value(Role::Total)) {
+            (Some(good), Some(total)) => Ok(Measure::from_good(good, total)?),
+            (None, Some(_)) => Err(AnswerError::NoSuchBound(threshold.clone())),
+            (_, None) => Ok(Measure::NoData),
+        },
     }
 }
 
