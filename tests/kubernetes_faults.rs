@@ -239,6 +239,7 @@ fn word(body: &Body) -> String {
         }
         Body::Note(text) => format!("note: {text}"),
         Body::Spend(_) => "spend".into(),
+        Body::Backend(_) => "backend".into(),
     }
 }
 
