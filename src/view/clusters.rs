@@ -53,7 +53,7 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let mut columns: Vec<&Column> = COLUMNS.iter().collect();
     let needed = |columns: &[&Column]| 2 + name_width + columns.iter().map(|c| c.width + 1).sum::<usize>() + 1;
     while needed(&columns) > width
-        && let Some((i, last)) = columns.iter().enumerate().rev().max_by_key(|(_, c)| c.priority)
+        && let Some((i, last)) = columns.iter().enumerate().max_by_key(|(_, c)| c.priority)
         && last.priority > 0
     {
         columns.remove(i);
