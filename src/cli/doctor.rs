@@ -84,13 +84,14 @@ fn terminal(f: &mut Findings) {
         let size = crossterm::terminal::size().map_or_else(|_| "unknown size".to_owned(), |(w, h)| format!("{w}x{h}"));
         f.good("terminal", &format!("{term}, {size}"));
     }
-    let colors = match ColorDepth::from_env(&session::env) {
+    let depth = ColorDepth::from_env(&session::env);
+    let colors = match depth {
         ColorDepth::None => "none (NO_COLOR or a terminal without)",
         ColorDepth::Ansi16 => "16",
         ColorDepth::Ansi256 => "256",
         ColorDepth::TrueColor => "16 million",
     };
-    f.good("colours", &format!("{colors}; theme auto is {}", Theme::auto_name(&session::env)));
+    f.good("colours", &format!("{colors}; theme auto is {}", Theme::auto_name(&session::env, depth)));
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(session::env).unwrap_or_default();
     f.good(
         "locale",

@@ -66,15 +66,25 @@ pub fn load(cli: &Cli, place: &Place) -> Result<Config, CliError> {
 
 /// The theme in force, at the terminal's colour depth.
 pub fn theme(config: &Config, paths: &Paths) -> Result<Theme, CliError> {
-    let name = if config.theme == "auto" { Theme::auto_name(&env).to_owned() } else { config.theme.clone() };
-    let theme = Theme::load(&name, Some(&paths.themes_dir))?;
+    theme_at(config, paths, ColorDepth::from_env(&env))
+}
+
+/// The theme in force, at `depth` where the user asks for none.
+pub fn theme_at(config: &Config, paths: &Paths, depth: ColorDepth) -> Result<Theme, CliError> {
     let depth = match config.color {
-        ColorChoice::Auto => ColorDepth::from_env(&env),
+        ColorChoice::Auto => depth,
         ColorChoice::Never => ColorDepth::None,
         ColorChoice::Ansi16 => ColorDepth::Ansi16,
         ColorChoice::Ansi256 => ColorDepth::Ansi256,
         ColorChoice::TrueColor => ColorDepth::TrueColor,
     };
+    let name = match config.theme.as_str() {
+        "auto" => Theme::auto_name(&env, depth),
+        "dark" => "quarterdeck-dark",
+        "light" => "quarterdeck-light",
+        name => name,
+    };
+    let theme = Theme::load(name, Some(&paths.themes_dir))?;
     Ok(theme.with_depth(depth))
 }
 

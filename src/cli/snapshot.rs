@@ -18,7 +18,7 @@ use crate::clock::{Clock, instant};
 use crate::run::backend::{self, Backend, Reply};
 use crate::run::gather::settle;
 use crate::store::{Observation, Store};
-use crate::theme::Theme;
+use crate::theme::{ColorDepth, Theme};
 use crate::view::columns::Context;
 
 /// How long sources may take to answer.
@@ -58,7 +58,11 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
     let mut taking = Taking {
         store: reading.store,
         app,
-        theme: session::theme(&config, &place.paths)?,
+        theme: match options.format {
+            // A picture is looked at elsewhere: this terminal's limits are not its own.
+            Picture::Svg => session::theme_at(&config, &place.paths, ColorDepth::TrueColor)?,
+            Picture::Text | Picture::Ansi => session::theme(&config, &place.paths)?,
+        },
         ascii: session::ascii(&config),
         clock,
         area: Rect::new(0, 0, width, height),

@@ -59,10 +59,14 @@ impl Theme {
         EMBEDDED.iter().map(|(name, _)| *name).collect()
     }
 
-    /// What the theme `auto` means: `quarterdeck-light` when the terminal says in
-    /// `COLORFGBG` that its background is light, else `quarterdeck-dark`.
+    /// What the theme `auto` means: `ansi16` where there are sixteen colours, whose
+    /// looks are the terminal's own; else `quarterdeck-light` when the terminal says
+    /// in `COLORFGBG` that its background is light, else `quarterdeck-dark`.
     #[must_use]
-    pub fn auto_name(env: &dyn Fn(&str) -> Option<String>) -> &'static str {
+    pub fn auto_name(env: &dyn Fn(&str) -> Option<String>, depth: ColorDepth) -> &'static str {
+        if depth == ColorDepth::Ansi16 {
+            return "ansi16";
+        }
         let colors = env("COLORFGBG").unwrap_or_default();
         match colors.rsplit(';').next() {
             Some("7" | "15") => "quarterdeck-light",
