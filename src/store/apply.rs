@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
 use super::table::{Row, Table};
-use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
+use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, STREAK, SourceState, Store, Streak};
 use crate::domain::{ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
 
 impl Store {
@@ -181,6 +181,9 @@ impl Store {
                 self.restarts.pop_front();
             }
             self.restarts.push_back(Restart { at, id: task.id.clone(), count, at_least });
+            let streak = self.streaks.entry(task.id.clone()).or_insert(Streak { count: 0, last: at });
+            let goes_on = at - streak.last < STREAK;
+            *streak = Streak { count: if goes_on { streak.count + count } else { count }, last: at };
         }
         while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
             self.restarts.pop_front();
@@ -201,6 +204,7 @@ impl Store {
                 if let Some(old) = self.tasks.remove(id) {
                     self.totals.sub(&old);
                 }
+                self.streaks.remove(id);
                 self.usage.forget(id);
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),

@@ -61,6 +61,17 @@ struct Restart {
     at_least: bool,
 }
 
+/// Restarts of one task of which each came soon after the one before.
+#[derive(Debug, Clone, Copy)]
+struct Streak {
+    count: u32,
+    last: Timestamp,
+}
+
+/// Restarts further apart than this are of different stories: the kubelet waits for
+/// five minutes at most between two attempts.
+const STREAK: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+
 /// Everything the screens show.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -102,6 +113,8 @@ pub struct Store {
     /// Sums.
     pub totals: Totals,
     restarts: VecDeque<Restart>,
+    /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
+    streaks: HashMap<ObjectId, Streak>,
     log: VecDeque<LogEntry>,
     revision: u64,
 }

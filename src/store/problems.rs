@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 
-use super::Store;
+use super::{STREAK, Store};
 use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
 
@@ -97,10 +97,9 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
 /// Tasks in trouble by what they belong to; without those whose machine is the
 /// trouble.
 fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<ObjectId, Trouble<'a>> {
-    let recent = recent_restarts(store, now);
     let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
     for task in store.tasks.rows() {
-        let looping = is_looping(task, &recent, now);
+        let looping = is_looping(store, task, now);
         let health = if looping {
             task.health.max(Health::Critical)
         } else if is_stuck(task, now) || is_overdue(task, now) {
@@ -163,10 +162,7 @@ fn of_alarms(store: &Store) -> Vec<Problem> {
 const STUCK: TimeDelta = TimeDelta::minutes(10);
 /// This much longer than its grace may ending take.
 const OVERDUE: TimeDelta = TimeDelta::minutes(2);
-/// Who ended so lately, and has often, will again: the kubelet waits for five
-/// minutes at most between attempts, during each of which the task looks well.
-const LOOPING: TimeDelta = TimeDelta::minutes(10);
-/// Restarts seen within the last [`LOOPING`] twice over make a loop.
+/// So many restarts, each soon after the one before, make a loop.
 const LOOP_RESTARTS: u32 = 3;
 
 /// On its way up, and that for too long.
@@ -181,25 +177,16 @@ fn is_overdue(task: &Task, now: Timestamp) -> bool {
     task.status.as_str() == "Terminating" && task.since.is_some_and(|end| now - end > OVERDUE)
 }
 
-/// Restarts of each task, as they were seen lately.
-fn recent_restarts(store: &Store, now: Timestamp) -> HashMap<&ObjectId, u32> {
-    let mut out: HashMap<&ObjectId, u32> = HashMap::new();
-    for r in store.restarts.iter().filter(|r| now - r.at < LOOPING * 2) {
-        *out.entry(&r.id).or_default() += r.count;
-    }
-    out
-}
-
 /// Crashes again and again, even though it runs at the moment: a loop must not
 /// look well between two crashes.
-fn is_looping(task: &Task, recent: &HashMap<&ObjectId, u32>, now: Timestamp) -> bool {
-    if task.restarts < LOOP_RESTARTS || !task.is_active() || task.last_restart.is_none_or(|at| now - at > LOOPING) {
+fn is_looping(store: &Store, task: &Task, now: Timestamp) -> bool {
+    if task.restarts < LOOP_RESTARTS || !task.is_active() || task.last_restart.is_none_or(|at| now - at > STREAK) {
         return false;
     }
-    let seen = recent.get(&task.id).copied().unwrap_or(0);
+    let seen = store.streaks.get(&task.id).map_or(0, |s| s.count);
     let restarts = i32::try_from(task.restarts).unwrap_or(i32::MAX);
     // Before the console looked, the whole life's mean is what is known.
-    let often = task.created.is_some_and(|made| (now - made) / restarts < LOOPING);
+    let often = task.created.is_some_and(|made| (now - made) / restarts < STREAK);
     seen >= LOOP_RESTARTS || often
 }
 
