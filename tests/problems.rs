@@ -10,7 +10,7 @@ use quarterdeck::domain::{
     Alarm, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, Severity, Text,
 };
 use quarterdeck::store::problems::problems;
-use quarterdeck::store::{Feed, Rows, Store};
+use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 
 fn store(tasks: Vec<quarterdeck::domain::Task>, workloads: Vec<quarterdeck::domain::Workload>) -> Store {
     let mut store = Store::default();
@@ -63,7 +63,22 @@ fn since_is_never_a_guess() {
     let mut once = task("api-2", "api", "", "CrashLoopBackOff", Health::Critical);
     let both = store(vec![crash.clone(), crash_named(&crash, "api-3")], vec![workload("api", 2, 0)]);
     let found = problems(&both, now());
-    assert_eq!((found[0].since, found[0].what.as_str()), (None, "2 of 2 short: CrashLoopBackOff x2, 14 restarts"));
+    // Seven restarts in the twelve minutes of its life: it never was well.
+    let told = (found[0].since, found[0].what.as_str());
+    assert_eq!(told, (crash.created, "2 of 2 short: CrashLoopBackOff x2, 14 restarts"));
+    // Seven in forty days: the last of them is no beginning.
+    let mut old = crash.clone();
+    old.created = Some(now() - TimeDelta::days(40));
+    old.owner_kind = Kind::Other;
+    let mut seen = store(vec![old.clone()], Vec::new());
+    assert_eq!(problems(&seen, now())[0].since, None);
+    // From then on what is seen is known.
+    for minutes in [1, 3] {
+        old.restarts += 1;
+        old.last_restart = Some(now() + TimeDelta::minutes(minutes));
+        observe(&mut seen, Feed::Tasks, Rows::Tasks(vec![old.clone()]));
+    }
+    assert_eq!(problems(&seen, now() + TimeDelta::minutes(3))[0].since, Some(now() - TimeDelta::minutes(2)));
     once.restarts = 1;
     let first = store(vec![once.clone()], vec![workload("api", 2, 1)]);
     assert_eq!(problems(&first, now())[0].since, once.last_restart);
@@ -123,6 +138,40 @@ fn a_lost_zone_is_one_line() {
     let found = problems(&one, now());
     assert_eq!(found.iter().map(|p| (p.id.kind, p.id.name.as_str())).collect::<Vec<_>>(), [(Kind::Node, "n5")]);
     assert_eq!(found[0].since, Some(now() - TimeDelta::minutes(5)));
+}
+
+#[test]
+fn what_runs_on_a_silent_machine_is_unknown_everywhere() {
+    let mut silent = node("n1", NodeCondition::Silent);
+    let tasks = vec![
+        task("web-1", "web", "n1", "Running", Health::Ok),
+        task("web-2", "web", "n2", "Running", Health::Ok),
+        task("job-1", "job", "n1", "Completed", Health::Done),
+    ];
+    let mut all = store(tasks, vec![workload("web", 2, 2)]);
+    observe(&mut all, Feed::Nodes, Rows::Nodes(vec![silent.clone(), node("n2", NodeCondition::Ready)]));
+    let health = |s: &Store| s.tasks.rows().map(|t| s.health(t, now())).collect::<Vec<_>>();
+    assert_eq!(health(&all), [Health::Unknown, Health::Ok, Health::Done]);
+    let totals = all.task_totals(&fleet::cluster(), now());
+    assert_eq!((totals.ok, totals.unknown, totals.done, totals.all), (1, 1, 1, 3));
+    silent.condition = NodeCondition::Ready;
+    observe(&mut all, Feed::Nodes, Rows::Nodes(vec![silent, node("n2", NodeCondition::Ready)]));
+    assert_eq!(health(&all), [Health::Ok, Health::Ok, Health::Done]);
+    assert_eq!(all.task_totals(&fleet::cluster(), now()).unknown, 0);
+}
+
+#[test]
+fn a_shortage_that_has_just_begun_is_given_a_moment() {
+    let mut all = store(Vec::new(), vec![workload("web", 9, 9), workload("api", 9, 8)]);
+    assert_eq!(problems(&all, now()).len(), 1, "api was short when first seen: that may be old");
+    let source = SourceId { cluster: fleet::cluster(), feed: Feed::Deployments };
+    let body = Body::Upsert(Rows::Workloads(vec![workload("web", 9, 8)]));
+    all.apply(Observation { source, at: now(), body });
+    let names = |at| problems(&all, at).into_iter().map(|p| p.id.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(now() + TimeDelta::seconds(20)), ["api"]);
+    assert_eq!(names(now() + TimeDelta::seconds(40)), ["api", "web"]);
+    let web = problems(&all, now() + TimeDelta::seconds(40)).pop().and_then(|p| p.since);
+    assert_eq!(web, Some(now()));
 }
 
 fn crash_named(of: &quarterdeck::domain::Task, name: &str) -> quarterdeck::domain::Task {

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 
+use super::health::Streak;
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
 use super::table::{Row, Table};
-use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, STREAK, SourceState, Store, Streak};
+use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
 use crate::domain::{ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
 
 impl Store {
@@ -111,13 +112,26 @@ impl Store {
 
     fn upsert(&mut self, rows: Rows, source: &SourceId, generation: u32, at: Timestamp) {
         match rows {
-            Rows::Nodes(rows) => replace(&mut self.nodes, rows, source, generation),
+            Rows::Nodes(rows) => {
+                for row in &rows {
+                    let first = self.nodes.get(&row.id).is_none();
+                    self.note_health(&row.id, row.health(), first, at);
+                    self.note_silence(row);
+                }
+                replace(&mut self.nodes, rows, source, generation);
+            }
             Rows::Tasks(rows) => {
                 for row in rows {
                     self.upsert_task(row, source, generation, at);
                 }
             }
-            Rows::Workloads(rows) => replace(&mut self.workloads, rows, source, generation),
+            Rows::Workloads(rows) => {
+                for row in &rows {
+                    let first = self.workloads.get(&row.id).is_none();
+                    self.note_health(&row.id, row.health, first, at);
+                }
+                replace(&mut self.workloads, rows, source, generation);
+            }
             Rows::Events(rows) => replace(&mut self.events, rows, source, generation),
             Rows::Autoscalers(rows) => replace(&mut self.autoscalers, rows, source, generation),
             Rows::DisruptionBudgets(rows) => replace(&mut self.disruption_budgets, rows, source, generation),
@@ -181,9 +195,12 @@ impl Store {
                 self.restarts.pop_front();
             }
             self.restarts.push_back(Restart { at, id: task.id.clone(), count, at_least });
-            let streak = self.streaks.entry(task.id.clone()).or_insert(Streak { count: 0, last: at });
-            let goes_on = at - streak.last < STREAK;
-            *streak = Streak { count: if goes_on { streak.count + count } else { count }, last: at };
+            let streak = match self.streaks.get(&task.id) {
+                Some(streak) => streak.and(count, at),
+                None if old.is_none() => Streak::at_first_sight(&task, at),
+                None => Streak { count, first: at, last: at },
+            };
+            self.streaks.insert(task.id.clone(), streak);
         }
         while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
             self.restarts.pop_front();
@@ -198,6 +215,8 @@ impl Store {
         match id.kind {
             Kind::Node => {
                 self.nodes.remove(id);
+                self.unwell.remove(id);
+                self.forget_silence(&id.cluster, &id.name);
                 self.usage.forget(id);
             }
             Kind::Task => {
@@ -215,6 +234,7 @@ impl Store {
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
                 self.workload_use.remove(id);
+                self.unwell.remove(id);
                 self.usage.forget(id);
                 self.targets.remove(id);
                 self.traffic.remove(id);

@@ -4,13 +4,14 @@
 //! copy of the world per frame.
 
 mod apply;
+pub mod health;
 pub mod history;
 pub mod observation;
 pub mod problems;
 pub mod table;
 pub mod totals;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::domain::{
     Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node,
@@ -61,13 +62,6 @@ struct Restart {
     at_least: bool,
 }
 
-/// Restarts of one task of which each came soon after the one before.
-#[derive(Debug, Clone, Copy)]
-struct Streak {
-    count: u32,
-    last: Timestamp,
-}
-
 /// Restarts further apart than this are of different stories: the kubelet waits for
 /// five minutes at most between two attempts.
 const STREAK: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
@@ -114,7 +108,11 @@ pub struct Store {
     pub totals: Totals,
     restarts: VecDeque<Restart>,
     /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
-    streaks: HashMap<ObjectId, Streak>,
+    streaks: HashMap<ObjectId, health::Streak>,
+    /// Nodes and workloads that are unwell, and since when that was seen.
+    unwell: HashMap<ObjectId, health::Unwell>,
+    /// Machines of which nothing is heard.
+    silent: HashMap<ClusterId, HashSet<Text>>,
     log: VecDeque<LogEntry>,
     revision: u64,
 }

@@ -5,9 +5,8 @@ mod lost;
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::TimeDelta;
-
-use super::{STREAK, Store};
+use super::Store;
+use super::health::is_stuck;
 use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
 
@@ -56,7 +55,7 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
         {
             continue;
         }
-        if let Some(problem) = of_workload(workload, found.as_ref()) {
+        if let Some(problem) = of_workload(store, workload, found.as_ref(), now) {
             out.push(problem);
         }
     }
@@ -99,14 +98,8 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
 fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<ObjectId, Trouble<'a>> {
     let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
     for task in store.tasks.rows() {
-        let looping = is_looping(store, task, now);
-        let health = if looping {
-            task.health.max(Health::Critical)
-        } else if is_stuck(task, now) || is_overdue(task, now) {
-            Health::Warning
-        } else {
-            task.health
-        };
+        let looping = store.is_looping(task, now);
+        let health = store.health(task, now);
         if !health.is_problem() || lost.explains(task) {
             continue;
         }
@@ -116,7 +109,7 @@ fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<Ob
         if !task.is_active() && task.ecs.is_none() && store.workloads.get(&owner).is_some_and(well) {
             continue;
         }
-        let since = since(task, now);
+        let since = since(store, task, now);
         trouble
             .entry(owner)
             .and_modify(|t| {
@@ -158,49 +151,21 @@ fn of_alarms(store: &Store) -> Vec<Problem> {
         .collect()
 }
 
-/// A task that is on its way for so long has lost it.
-const STUCK: TimeDelta = TimeDelta::minutes(10);
-/// This much longer than its grace may ending take.
-const OVERDUE: TimeDelta = TimeDelta::minutes(2);
-/// So many restarts, each soon after the one before, make a loop.
-const LOOP_RESTARTS: u32 = 3;
-
-/// On its way up, and that for too long.
-fn is_stuck(task: &Task, now: Timestamp) -> bool {
-    task.health == Health::Progressing
-        && !matches!(task.status.as_str(), "Terminating" | "Deactivating" | "Stopping" | "Deprovisioning" | "Stopped")
-        && task.created.is_some_and(|at| now - at > STUCK)
-}
-
-/// On its way out, and past the end of its grace.
-fn is_overdue(task: &Task, now: Timestamp) -> bool {
-    task.status.as_str() == "Terminating" && task.since.is_some_and(|end| now - end > OVERDUE)
-}
-
-/// Crashes again and again, even though it runs at the moment: a loop must not
-/// look well between two crashes.
-fn is_looping(store: &Store, task: &Task, now: Timestamp) -> bool {
-    if task.restarts < LOOP_RESTARTS || !task.is_active() || task.last_restart.is_none_or(|at| now - at > STREAK) {
-        return false;
-    }
-    let seen = store.streaks.get(&task.id).map_or(0, |s| s.count);
-    let restarts = i32::try_from(task.restarts).unwrap_or(i32::MAX);
-    // Before the console looked, the whole life's mean is what is known.
-    let often = task.created.is_some_and(|made| (now - made) / restarts < STREAK);
-    seen >= LOOP_RESTARTS || often
-}
-
-/// Since when a task is in trouble, where that is known; never since it was made,
-/// unless it never came up.
-fn since(task: &Task, now: Timestamp) -> Option<Timestamp> {
+/// Since when a task is in trouble, at the latest, where that is known; never since
+/// it was made, unless it never came up.
+fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
     if is_stuck(task, now) {
         return task.created;
     }
     if let Some(at) = task.ecs.as_ref().and_then(|e| e.stop.as_ref()).and_then(|s| s.at) {
         return Some(at);
     }
-    // The first of several restarts is not known, the last is no beginning.
-    task.since.or(task.last_restart).filter(|_| task.restarts < 2)
+    if task.restarts < 2 {
+        return task.since.or(task.last_restart);
+    }
+    // The last of several restarts is no beginning; the first one that is known is,
+    // at the latest.
+    store.looping_since(&task.id)
 }
 
 /// Zones before nodes before workloads before single tasks and alarms: the larger cause first.
@@ -224,13 +189,13 @@ fn of_node(store: &Store, node: &Node) -> Option<Problem> {
         health,
         what: lost::words(node).to_owned(),
         why: node.message.clone(),
-        since: None,
+        since: store.unwell_since(&node.id),
         tasks: store.totals.node(&node.id.cluster, &node.id.name).active,
     })
 }
 
-fn of_workload(workload: &Workload, trouble: Option<&Trouble<'_>>) -> Option<Problem> {
-    let own = workload.health.is_problem().then_some(workload.health);
+fn of_workload(store: &Store, workload: &Workload, trouble: Option<&Trouble<'_>>, now: Timestamp) -> Option<Problem> {
+    let own = Some(store.workload_health(workload, now)).filter(|h| h.is_problem());
     let health = own.max(trouble.map(|t| t.health))?;
     let short = workload.replicas.unavailable();
     let mut what = match own {
@@ -257,7 +222,8 @@ fn of_workload(workload: &Workload, trouble: Option<&Trouble<'_>>) -> Option<Pro
         },
         what,
         why,
-        since: trouble.and_then(|t| t.since),
+        // Of its tasks and of itself, whichever came first.
+        since: trouble.and_then(|t| t.since).or_else(|| own.and_then(|_| store.unwell_since(&workload.id))),
         tasks: trouble.map_or(short, |t| t.count),
     })
 }
@@ -267,6 +233,7 @@ fn of_tasks(trouble: &Trouble<'_>) -> String {
         // What it says between two crashes is true, and beside the point.
         _ if trouble.looping && trouble.worst.health < Health::Critical => "crash looping",
         "Terminating" => "stuck terminating",
+        "Running" => "not ready",
         status => status,
     };
     let restarts = trouble.restarts;

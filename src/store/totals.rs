@@ -41,6 +41,23 @@ impl TaskTotals {
         }
     }
 
+    /// Counts one that was counted as `from` as `to`.
+    pub(super) fn move_to(&mut self, from: Health, to: Health) {
+        if from < to && self.of(from) > 0 {
+            *self.slot(from) -= 1;
+            *self.slot(to) += 1;
+        }
+    }
+
+    /// Counts what was well, or on its way, among `node`'s as unknown.
+    pub(super) fn lose(&mut self, node: &Self) {
+        for (from, n) in [(Health::Ok, node.ok), (Health::Progressing, node.progressing)] {
+            let n = n.min(self.of(from));
+            *self.slot(from) -= n;
+            self.unknown += n;
+        }
+    }
+
     fn slot(&mut self, health: Health) -> &mut u32 {
         match health {
             Health::Ok => &mut self.ok,

@@ -1,6 +1,7 @@
 //! Which rows a list shows, in which order.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use super::columns::{Column, Context, EVENTS, NODES, OVERVIEW, TASKS, Unit, Value, WORKLOADS};
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
@@ -16,10 +17,9 @@ pub(crate) trait Listed: Sized + 'static {
     fn id(&self) -> &ObjectId;
     /// Its labels, if it has any.
     fn labels(&self) -> Option<&Labels>;
-    /// Worth showing when only problems are.
-    fn is_problem(&self) -> bool;
-    /// For sorting by status: worst first.
-    fn health(&self) -> Health;
+    /// How it is, everything taken into account: for sorting by status, and to tell
+    /// what is worth showing when only problems are.
+    fn health(&self, c: Context<'_>) -> Health;
 }
 
 impl Listed for Node {
@@ -29,11 +29,9 @@ impl Listed for Node {
     fn labels(&self) -> Option<&Labels> {
         Some(&self.labels)
     }
-    fn is_problem(&self) -> bool {
-        self.health().is_problem() || self.unschedulable
-    }
-    fn health(&self) -> Health {
-        self.health()
+    fn health(&self, _: Context<'_>) -> Health {
+        // Somebody's work in progress is worth a look, too.
+        if self.unschedulable { self.health().max(Health::Unknown) } else { self.health() }
     }
 }
 
@@ -44,11 +42,8 @@ impl Listed for Task {
     fn labels(&self) -> Option<&Labels> {
         Some(&self.labels)
     }
-    fn is_problem(&self) -> bool {
-        self.health.is_problem()
-    }
-    fn health(&self) -> Health {
-        self.health
+    fn health(&self, c: Context<'_>) -> Health {
+        c.store.health(self, c.now)
     }
 }
 
@@ -59,11 +54,8 @@ impl Listed for Workload {
     fn labels(&self) -> Option<&Labels> {
         Some(&self.labels)
     }
-    fn is_problem(&self) -> bool {
-        self.health.is_problem()
-    }
-    fn health(&self) -> Health {
-        self.health
+    fn health(&self, c: Context<'_>) -> Health {
+        c.store.workload_health(self, c.now)
     }
 }
 
@@ -74,10 +66,7 @@ impl Listed for Event {
     fn labels(&self) -> Option<&Labels> {
         None
     }
-    fn is_problem(&self) -> bool {
-        self.level == EventLevel::Warning
-    }
-    fn health(&self) -> Health {
+    fn health(&self, _: Context<'_>) -> Health {
         if self.level == EventLevel::Warning { Health::Warning } else { Health::Ok }
     }
 }
@@ -89,10 +78,7 @@ impl Listed for Problem {
     fn labels(&self) -> Option<&Labels> {
         None
     }
-    fn is_problem(&self) -> bool {
-        true
-    }
-    fn health(&self) -> Health {
+    fn health(&self, _: Context<'_>) -> Health {
         self.health
     }
 }
@@ -100,7 +86,10 @@ impl Listed for Problem {
 /// Brings a list's order up to date; does nothing when nothing it depends on
 /// has changed.
 pub fn arrange(table: &mut TableState, c: Context<'_>) {
-    let timed = table.sort.column == "age" || table.filter.terms.iter().any(|t| matches!(t, Term::Column { .. }));
+    // How a thing is depends on for how long it has been so.
+    let timed = matches!(table.sort.column, "age" | "status")
+        || table.problems_only
+        || table.filter.terms.iter().any(|t| matches!(t, Term::Column { .. }));
     let stamp = Stamp {
         revision: revision(table.kind, c.store),
         settings: table.settings,
@@ -217,7 +206,9 @@ fn select<T: Listed>(
     rows.retain(|(_, r)| keep(r));
     let total = rows.len();
     if table.problems_only {
-        rows.retain(|(_, r)| r.is_problem());
+        // A workload whose row is fine may have tasks that are not.
+        let wrong: HashSet<ObjectId> = problems(c.store, c.now).into_iter().map(|p| p.id).collect();
+        rows.retain(|(_, r)| r.health(c).is_problem() || wrong.contains(r.id()));
     }
     if !table.filter.is_empty() {
         rows.retain(|(_, r)| matches(&table.filter, columns, *r, c));
@@ -245,7 +236,7 @@ fn sorted<T: Listed>(rows: Vec<(Slot, &T)>, column: &Column<T>, descending: bool
     let mut keyed: Vec<(Value, Slot, &T)> = rows
         .into_iter()
         .map(|(slot, row)| {
-            let key = if by_health { Value::Number(f64::from(row.health() as u8)) } else { (column.value)(c, row) };
+            let key = if by_health { Value::Number(f64::from(row.health(c) as u8)) } else { (column.value)(c, row) };
             (key, slot, row)
         })
         .collect();

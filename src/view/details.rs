@@ -94,7 +94,11 @@ fn node(d: &mut Lines<'_, '_>, id: &ObjectId) {
 
 fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let Some(t) = d.c.store.tasks.get(id) else { return };
-    d.row("status", &t.status, Tone::Health(t.health));
+    let health = d.c.store.health(t, d.c.now);
+    d.row("status", &t.status, Tone::Health(health));
+    if d.c.store.is_lost(t) {
+        d.row("", "its machine is silent: nobody knows", Tone::Health(Health::Unknown));
+    }
     d.message(&t.message);
     d.row("ready", &t.ready_text(), Tone::Plain);
     if t.ecs.is_none() {
@@ -118,7 +122,7 @@ fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {
             ContainerState::Running => ("running, not ready".to_owned(), Tone::Health(Health::Warning)),
             ContainerState::Waiting { reason } => (
                 if reason.is_empty() { "waiting".to_owned() } else { reason.to_string() },
-                Tone::Health(if t.health.is_problem() { t.health } else { Health::Progressing }),
+                Tone::Health(if health.is_problem() { health } else { Health::Progressing }),
             ),
             ContainerState::Terminated { reason, exit_code } => {
                 let bad = *exit_code != 0;
@@ -169,12 +173,13 @@ fn amounts(d: &mut Lines<'_, '_>, t: &Task) {
 fn workload(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let Some(w) = d.c.store.workloads.get(id) else { return };
     d.row("kind", id.kind.short(), Tone::Plain);
-    d.row("status", &w.status, Tone::Health(w.health));
+    let health = d.c.store.workload_health(w, d.c.now);
+    d.row("status", &w.status, Tone::Health(health));
     d.message(&w.message);
     let r = w.replicas;
     d.row("replicas", &format!("{} wanted, {} ready, {} updated", r.desired, r.ready, r.updated), Tone::Plain);
     if r.unavailable() > 0 && !matches!(id.kind, Kind::Job | Kind::CronJob) {
-        d.row("short", &r.unavailable().to_string(), Tone::Health(w.health));
+        d.row("short", &r.unavailable().to_string(), Tone::Health(health));
     }
     if let Some(e) = &w.ecs {
         ecs::service(d, w, e);
@@ -203,14 +208,16 @@ fn workload(d: &mut Lines<'_, '_>, id: &ObjectId) {
         d.row("image", image, Tone::Dim);
     }
     let mut tasks: Vec<_> = d.c.store.tasks.rows().filter(|t| d.c.store.belongs(t, id)).collect();
-    tasks.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| a.id.name.cmp(&b.id.name)));
+    tasks.sort_by(|a, b| {
+        d.c.store.health(b, d.c.now).cmp(&d.c.store.health(a, d.c.now)).then_with(|| a.id.name.cmp(&b.id.name))
+    });
     if !tasks.is_empty() {
         d.heading("tasks");
     }
     for t in tasks.iter().take(12) {
         d.out.push(
             Line::new()
-                .with(format!("{} ", t.status), Tone::Health(t.health))
+                .with(format!("{} ", t.status), Tone::Health(d.c.store.health(t, d.c.now)))
                 .with(t.id.name.as_str(), Tone::Plain)
                 .with(format!(" {}", age(t.created, d.c.now)), Tone::Dim),
         );

@@ -88,12 +88,13 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
         }
     };
     tasks.retain(|t| t.health != Health::Done);
-    tasks.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| a.id.cmp(&b.id)));
+    let mut tasks: Vec<(Health, &Task)> = tasks.into_iter().map(|t| (c.store.health(t, c.now), t)).collect();
+    tasks.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.id.cmp(&y.id)));
     let mut shown = 0;
     for row in tasks.chunks(width.max(1)).take(task_rows) {
         let mut line = Line::new();
-        for t in row {
-            line.push(task_mark(t.health, c.ascii).to_string(), Tone::Health(t.health));
+        for (health, _) in row {
+            line.push(task_mark(*health, c.ascii).to_string(), Tone::Health(*health));
         }
         shown += row.len();
         lines.push(line);

@@ -110,7 +110,7 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
     let (mut short, mut unhealthy, mut workloads) = (0, 0, 0);
     for w in store.workloads.rows().filter(|w| w.id.cluster == *id && !w.owner_kind.is_workload()) {
         workloads += 1;
-        let problem = w.health.is_problem();
+        let problem = store.workload_health(w, now).is_problem();
         unhealthy += usize::from(problem);
         short += usize::from(problem && w.id.kind != Kind::Job && w.replicas.unavailable() > 0);
     }
@@ -152,7 +152,7 @@ fn numbers(store: &Store, id: &ClusterId, now: Timestamp) -> ClusterSummary {
         known,
         nodes: (ready, all),
         cordoned,
-        tasks: store.totals.cluster(id),
+        tasks: store.task_totals(id, now),
         workloads: (short, unhealthy, workloads),
         restarts,
         restarts_at_least,

@@ -128,7 +128,8 @@ impl Cause<'_> {
             Some(_) => ObjectId { kind: Kind::Zone, name: first.zone.clone(), ..first.id.clone() },
             None => first.id.clone(),
         };
-        let since: Option<Timestamp> = self.nodes.iter().filter_map(|n| n.condition_since).min();
+        let since: Option<Timestamp> =
+            self.nodes.iter().filter_map(|n| n.condition_since.or(store.unwell_since(&n.id))).min();
         Some(Problem {
             id,
             health: self.nodes.iter().map(|n| n.health()).max().unwrap_or(Health::Unknown),

@@ -69,8 +69,9 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, t| {
-            Cell::new(t.id.name.as_str(), if t.health.is_problem() { Tone::Health(t.health) } else { Tone::Plain })
+        cell: |c, t| {
+            let health = c.store.health(t, c.now);
+            Cell::new(t.id.name.as_str(), if health.is_problem() { Tone::Health(health) } else { Tone::Plain })
         },
         value: |_, t| Value::Text(t.id.name.clone()),
         percent: None,
@@ -84,9 +85,10 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: false,
         unit: Unit::Count,
-        cell: |_, t| {
-            let short = t.ready < t.containers_total && t.health.is_problem();
-            Cell::new(t.ready_text(), if short { Tone::Health(t.health) } else { Tone::Plain })
+        cell: |c, t| {
+            let health = c.store.health(t, c.now);
+            let short = t.ready < t.containers_total && health.is_problem();
+            Cell::new(t.ready_text(), if short { Tone::Health(health) } else { Tone::Plain })
         },
         value: |_, t| number(u64::from(t.ready)),
         percent: None,
@@ -100,7 +102,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |_, t| Cell::new(t.status.as_str(), Tone::Health(t.health)),
+        cell: |c, t| Cell::new(t.status.as_str(), Tone::Health(c.store.health(t, c.now))),
         value: |_, t| Value::Text(t.status.clone()),
         percent: None,
     },

@@ -99,8 +99,9 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, r| {
-            Cell::new(r.id.name.as_str(), if r.health.is_problem() { Tone::Health(r.health) } else { Tone::Plain })
+        cell: |c, r| {
+            let health = c.store.workload_health(r, c.now);
+            Cell::new(r.id.name.as_str(), if health.is_problem() { Tone::Health(health) } else { Tone::Plain })
         },
         value: |_, r| Value::Text(r.id.name.clone()),
         percent: None,
@@ -114,10 +115,11 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: false,
         unit: Unit::Count,
-        cell: |_, r| {
-            let short = r.replicas.unavailable() > 0 && r.health.is_problem();
+        cell: |c, r| {
+            let health = c.store.workload_health(r, c.now);
+            let short = r.replicas.unavailable() > 0 && health.is_problem();
             let text = if r.id.kind == Kind::CronJob { "-".to_owned() } else { ready(r) };
-            Cell::new(text, if short { Tone::Health(r.health) } else { Tone::Plain })
+            Cell::new(text, if short { Tone::Health(health) } else { Tone::Plain })
         },
         value: |_, r| number(u64::from(r.replicas.ready)),
         percent: None,
@@ -157,11 +159,11 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Count,
-        cell: |_, r| {
+        cell: |c, r| {
             let n = if matches!(r.id.kind, Kind::Job | Kind::CronJob) { 0 } else { r.replicas.unavailable() };
             Cell::new(
                 if n == 0 { "-".to_owned() } else { n.to_string() },
-                if n == 0 { Tone::Dim } else { Tone::Health(r.health) },
+                if n == 0 { Tone::Dim } else { Tone::Health(c.store.workload_health(r, c.now)) },
             )
         },
         value: |_, r| number(u64::from(r.replicas.unavailable())),
@@ -176,7 +178,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |_, r| Cell::new(r.status.as_str(), Tone::Health(r.health)),
+        cell: |c, r| Cell::new(r.status.as_str(), Tone::Health(c.store.workload_health(r, c.now))),
         value: |_, r| Value::Text(r.status.clone()),
         percent: None,
     },

@@ -1,0 +1,175 @@
+//! How a thing is, once everything that is known is taken into account: its own
+//! row, its machine, what it did a little while ago, and for how long.
+//!
+//! Lists, map, counts and the list of what is wrong all ask here, so that they
+//! agree.
+
+use chrono::TimeDelta;
+
+use super::{STREAK, Store, TaskTotals};
+use crate::domain::{ClusterId, Health, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+
+/// A task that is on its way for so long has lost it.
+const STUCK: TimeDelta = TimeDelta::minutes(10);
+/// This much longer than its grace may ending take.
+const OVERDUE: TimeDelta = TimeDelta::minutes(2);
+/// So many restarts, each soon after the one before, make a loop.
+const LOOP_RESTARTS: u32 = 3;
+/// What has just begun may pass: a task that comes up, a replica being replaced.
+const GRACE: TimeDelta = TimeDelta::seconds(30);
+
+/// Since when something has been unwell, as far as the console has seen it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unwell {
+    pub(super) since: Timestamp,
+    /// It was seen to begin; else it was so when first seen.
+    pub(super) begun: bool,
+}
+
+/// Restarts of one task of which each came soon after the one before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Streak {
+    pub(super) count: u32,
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+}
+
+impl Streak {
+    /// Several restarts are known of at first sight: they are one story if the task
+    /// has had little time for more.
+    pub(super) fn at_first_sight(task: &Task, last: Timestamp) -> Self {
+        let restarts = i32::try_from(task.restarts.max(1)).unwrap_or(i32::MAX);
+        let made = task.created.unwrap_or(last);
+        let often = (last - made) / restarts < STREAK;
+        Self { count: if often { task.restarts } else { 1 }, first: if often { made } else { last }, last }
+    }
+
+    pub(super) fn and(self, count: u32, at: Timestamp) -> Self {
+        if at - self.last < STREAK {
+            Self { count: self.count + count, last: at, ..self }
+        } else {
+            Self { count, first: at, last: at }
+        }
+    }
+
+    fn is_loop(self, now: Timestamp) -> bool {
+        self.count >= LOOP_RESTARTS && now - self.last < STREAK
+    }
+}
+
+impl Store {
+    /// How a task is: what its row says, unless its machine is silent, it crashes
+    /// again and again and happens to run at the moment, or it has been on its way
+    /// for too long, or hardly at all.
+    #[must_use]
+    pub fn health(&self, task: &Task, now: Timestamp) -> Health {
+        if self.is_looping(task, now) {
+            return Health::Critical;
+        }
+        if self.is_lost(task) {
+            return task.health.max(Health::Unknown);
+        }
+        match task.health {
+            Health::Progressing if is_stuck(task, now) || is_overdue(task, now) => Health::Warning,
+            // Not ready, or not placed, since a moment ago.
+            Health::Warning if task.is_active() && task.since.is_some_and(|at| now - at < GRACE) => Health::Progressing,
+            health => health,
+        }
+    }
+
+    /// How a workload is: what its row says, unless that is a shortage which was seen
+    /// to begin a moment ago, while some of it serves.
+    #[must_use]
+    pub fn workload_health(&self, workload: &Workload, now: Timestamp) -> Health {
+        let young = || self.unwell.get(&workload.id).is_some_and(|u| u.begun && now - u.since < GRACE);
+        if workload.health == Health::Warning && workload.replicas.available > 0 && young() {
+            return Health::Progressing;
+        }
+        workload.health
+    }
+
+    /// True for a task that runs on a machine of which nothing is heard.
+    #[must_use]
+    pub fn is_lost(&self, task: &Task) -> bool {
+        !self.silent.is_empty()
+            && task.is_active()
+            && self.silent.get(&task.id.cluster).is_some_and(|nodes| nodes.contains(&task.node))
+    }
+
+    /// True for what crashes again and again, even though it runs at the moment: a
+    /// loop must not look well between two crashes.
+    #[must_use]
+    pub fn is_looping(&self, task: &Task, now: Timestamp) -> bool {
+        task.restarts >= LOOP_RESTARTS && task.is_active() && self.streaks.get(&task.id).is_some_and(|s| s.is_loop(now))
+    }
+
+    /// A cluster's tasks by [`Store::health`].
+    #[must_use]
+    pub fn task_totals(&self, cluster: &ClusterId, now: Timestamp) -> TaskTotals {
+        let mut totals = self.totals.cluster(cluster);
+        for node in self.silent.get(cluster).into_iter().flatten() {
+            totals.lose(&self.totals.node(cluster, node));
+        }
+        for (id, _) in self.streaks.iter().filter(|(id, s)| id.cluster == *cluster && s.is_loop(now)) {
+            if let Some(task) = self.tasks.get(id).filter(|t| self.is_looping(t, now) && !self.is_lost(t)) {
+                totals.move_to(task.health, Health::Critical);
+            }
+        }
+        totals
+    }
+
+    /// Since when something has been unwell, at the latest: as its row says, else as
+    /// the console has seen it.
+    #[must_use]
+    pub fn unwell_since(&self, id: &ObjectId) -> Option<Timestamp> {
+        self.unwell.get(id).map(|u| u.since)
+    }
+
+    /// Since when a task crashes again and again, at the latest. One restart that is
+    /// known of several is no beginning.
+    #[must_use]
+    pub fn looping_since(&self, id: &ObjectId) -> Option<Timestamp> {
+        self.streaks.get(id).filter(|s| s.count > 1).map(|s| s.first)
+    }
+
+    /// Remembers when something became unwell. `first` sight of it says nothing of
+    /// its beginning.
+    pub(super) fn note_health(&mut self, id: &ObjectId, health: Health, first: bool, at: Timestamp) {
+        if !health.is_problem() {
+            self.unwell.remove(id);
+        } else if !self.unwell.contains_key(id) {
+            self.unwell.insert(id.clone(), Unwell { since: at, begun: !first });
+        }
+    }
+
+    /// Remembers which machines nothing is heard of.
+    pub(super) fn note_silence(&mut self, node: &Node) {
+        let (cluster, name) = (&node.id.cluster, &node.id.name);
+        if node.condition == NodeCondition::Silent {
+            self.silent.entry(cluster.clone()).or_default().insert(name.clone());
+        } else {
+            self.forget_silence(cluster, name);
+        }
+    }
+
+    pub(super) fn forget_silence(&mut self, cluster: &ClusterId, name: &Text) {
+        if let Some(nodes) = self.silent.get_mut(cluster) {
+            nodes.remove(name);
+            if nodes.is_empty() {
+                self.silent.remove(cluster);
+            }
+        }
+    }
+}
+
+/// On its way up, and that for too long.
+pub(super) fn is_stuck(task: &Task, now: Timestamp) -> bool {
+    task.health == Health::Progressing
+        && !matches!(task.status.as_str(), "Terminating" | "Deactivating" | "Stopping" | "Deprovisioning" | "Stopped")
+        && task.created.is_some_and(|at| now - at > STUCK)
+}
+
+/// On its way out, and past the end of its grace.
+fn is_overdue(task: &Task, now: Timestamp) -> bool {
+    task.status.as_str() == "Terminating" && task.since.is_some_and(|end| now - end > OVERDUE)
+}
