@@ -22,10 +22,11 @@ use crate::store::observation::{Body, Feed, Rows};
 const BATCH: usize = 512;
 /// How long rows wait for company.
 const LINGER: Duration = Duration::from_millis(20);
-/// A server that has sent no bookmark yet may not send any: this much silence from it
-/// means that nobody is there. One that does sends them every minute, and is given up
-/// sooner: see [`ClusterSpec::silence`](super::ClusterSpec::silence).
-const SILENCE: Duration = Duration::from_mins(5);
+/// Bookmarks come every minute, and two of them missed are a sign: see
+/// [`ClusterSpec::silence`](super::ClusterSpec::silence). But not every kind has them
+/// (events do not, they are in no watch cache), and then only a watch that outlives
+/// the time it was asked for, by this much, is known to be dead.
+const OVERTIME: Duration = Duration::from_secs(30);
 /// A streaming list that says nothing for this long is not one.
 const LIST_SILENCE: Duration = Duration::from_secs(10);
 /// A watch that ends sooner is not asked for again at once.
@@ -156,18 +157,20 @@ impl Watcher {
         self.follow(&connected, From::Last).await.map(drop)
     }
 
-    fn watch_path(&mut self, from: From) -> String {
+    /// Where to watch, and for how long the server is asked to go on.
+    fn watch_path(&mut self, from: From) -> (String, Duration) {
         let list = paths::list(self.feed, self.link.spec.namespace.as_deref());
         let seconds = 290 + self.jitter.up_to(Duration::from_mins(5)).as_secs();
+        let length = Duration::from_secs(seconds);
         let position = match from {
             From::Start => "sendInitialEvents=true&resourceVersionMatch=NotOlderThan".to_owned(),
             From::Last => format!("resourceVersion={}", paths::encode(self.version.as_deref().unwrap_or_default())),
         };
-        format!("{list}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&{position}")
+        (format!("{list}?watch=true&allowWatchBookmarks=true&timeoutSeconds={seconds}&{position}"), length)
     }
 
     async fn follow(&mut self, connected: &Connected, from: From) -> Result<End, SourceError> {
-        let path = self.watch_path(from);
+        let (path, length) = self.watch_path(from);
         let protobuf = self.reads_protobuf() && from == From::Last;
         let accept = if protobuf { protobuf::ACCEPT_WATCH } else { "application/json" };
         let response = match connected.watch(&path, accept).await {
@@ -187,7 +190,7 @@ impl Watcher {
                 (false, _) => LINGER,
                 (true, true) => LIST_SILENCE,
                 (true, false) if self.bookmarked => self.link.spec.silence,
-                (true, false) => SILENCE,
+                (true, false) => length + OVERTIME,
             };
             let chunk = match tokio::time::timeout(patience, body.frame()).await {
                 Err(_) if !self.batch.is_empty() => {
