@@ -132,6 +132,7 @@ fn place(context: Context) -> &'static str {
         Context::Node => "Nodes (`node`)",
         Context::Task => "Tasks (`task`)",
         Context::Workload => "Workloads (`workload`)",
+        Context::Alarm => "Alarms (`alarm`)",
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
     }

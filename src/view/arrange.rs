@@ -1,5 +1,7 @@
 //! Which rows a list shows, in which order.
 
+mod alarms;
+
 use std::cmp::Ordering;
 
 use super::columns::{Column, Context, EVENTS, NODES, OVERVIEW, TASKS, Unit, Value, WORKLOADS};
@@ -122,6 +124,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             let (total, order) = select(table, OVERVIEW, rows, keep, c);
             (table.total, table.order) = (total, order);
         }
+        ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
             let rows = in_order(&store.nodes, &previous);
             let (total, order) = select(table, NODES, rows, |n| node_in_scope(n, &table.scope), c);
@@ -166,6 +169,8 @@ fn revision(kind: ViewKind, store: &Store) -> u64 {
         ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
         ViewKind::Workloads => store.workloads.revision() + store.autoscalers.revision() + store.usage.revision(),
         ViewKind::Events => store.events.revision(),
+        // What a task belongs to decides where its alarm is.
+        ViewKind::Alarms => store.alarms.revision() + store.workloads.revision(),
     }
 }
 

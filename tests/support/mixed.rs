@@ -179,6 +179,7 @@ fn alarm() -> Alarm {
         about: Some(id(Kind::EcsService, "web")),
         suppressed_by: Text::empty(),
         runbook: Text::empty(),
+        more: quarterdeck::domain::AlarmMore::default(),
     }
 }
 
