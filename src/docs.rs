@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::command::COMMANDS;
-use crate::config::{CLUSTER_KEYS, KEYS, template};
+use crate::config::{CLUSTER_KEYS, KEYS, RUNBOOK_KEYS, template};
 use crate::key::{Context, KEY_GRAMMAR};
 use crate::keymap::Keymap;
 use crate::theme::{Legibility, ROLES, Theme};
@@ -87,6 +87,10 @@ fn config() -> String {
     }
     out.push_str("\n## `[[cluster]]`\n\nOne entry for each cluster to show; without any, the kubeconfig's current context.\n\n| key | allowed | what it does |\n|---|---|---|\n");
     for (name, allowed, doc) in CLUSTER_KEYS {
+        let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
+    }
+    out.push_str("\n## `[[runbook]]`\n\nRunbooks of alarms that name none themselves (by an annotation, a tag, or their description).\nThe first entry that fits counts.\n\n| key | allowed | what it does |\n|---|---|---|\n");
+    for (name, allowed, doc, _) in RUNBOOK_KEYS {
         let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
     }
     out.push_str(

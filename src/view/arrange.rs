@@ -322,10 +322,14 @@ fn holds<T>(column: &Column<T>, row: &T, op: Op, operand: &Operand, c: Context<'
     if let (Some(wanted), Value::Number(n)) = (wanted, (column.value)(c, row)) {
         return op.holds(&n, &wanted);
     }
-    let cell = (column.cell)(c, row).text;
+    // What it says, or its word without a sign before it: `health=page`.
+    let is = || {
+        let said = || matches!((column.value)(c, row), Value::Text(v) if glob(&operand.raw, &v));
+        glob(&operand.raw, &(column.cell)(c, row).text) || said()
+    };
     match op {
-        Op::Eq => glob(&operand.raw, &cell),
-        Op::Ne => !glob(&operand.raw, &cell),
+        Op::Eq => is(),
+        Op::Ne => !is(),
         // Order between things that have none holds for no row.
         Op::Gt | Op::Ge | Op::Lt | Op::Le => false,
     }
