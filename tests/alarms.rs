@@ -337,13 +337,13 @@ fn transitions_are_kept_and_an_alarm_that_goes_up_and_down_flaps() {
     observe(&mut store, Feed::Alarms, Rows::Alarms(vec![a.clone()]));
     let states = |store: &Store| store.alarm_log.changes(&a.id).map(|c| (c.at, c.state, c.seen)).collect::<Vec<_>>();
     assert_eq!(states(&store), [(now() - TimeDelta::minutes(6), AlarmState::Firing, false)], "as it was found");
-    for n in 1..=4 {
+    for (times, n) in (1..=4_usize).zip(1_i64..) {
         a.state = if n % 2 == 0 { AlarmState::Firing } else { AlarmState::Ok };
         a.since = Some(minutes(n));
         // Told twice, it changed once.
         upsert(&mut store, minutes(n) + TimeDelta::seconds(20), vec![a.clone()]);
         upsert(&mut store, minutes(n) + TimeDelta::seconds(40), vec![a.clone()]);
-        assert_eq!(store.alarm_log.is_flapping(&a.id, minutes(n)), n as usize >= FLAPPING, "after {n}");
+        assert_eq!(store.alarm_log.is_flapping(&a.id, minutes(n)), times >= FLAPPING, "after {n}");
     }
     assert_eq!(states(&store)[4], (minutes(4), AlarmState::Firing, true));
     assert!(store.alarm_log.is_flapping(&a.id, minutes(60)));

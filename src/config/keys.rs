@@ -162,7 +162,7 @@ settings! {
     severity_page, Words, "severity.page", "", "Words of labels and descriptions that mean: somebody has to look now. Before what the console takes them for; so are the next two.";
     severity_ticket, Words, "severity.ticket", "", "Words that mean: somebody has to look.";
     severity_info, Words, "severity.info", "", "Words that mean: nobody has to act.";
-    notify_how, Notify, "notify.how", "none", "How to tell of a page-level alarm that begins to fire: ring the terminal's bell, or ask the terminal for a desktop notification by OSC 9 (iTerm2, Windows Terminal, kitty) or OSC 777 (urxvt, foot, WezTerm). Once for each alarm, and not again within an hour.";
+    notify_how, Notify, "notify.how", "none", "How to tell of a page-level alarm that begins to fire: ring the terminal's bell, or ask the terminal for a desktop notification by OSC 9 or OSC 777, whichever it knows. Once for each alarm, and not again within an hour.";
     notify_quiet, Quiet, "notify.quiet", "", "Between these times, by the machine's own clock, nobody is told.";
     state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
 }

@@ -118,6 +118,10 @@ fn order(a: &Alarm, b: &Alarm) -> std::cmp::Ordering {
     b.severity.cmp(&a.severity).then_with(|| since(a).cmp(&since(b))).then_with(|| a.id.cmp(&b.id))
 }
 
+/// What one group has in common: class and subject, or, without a subject or where
+/// nothing fires, the place and the name.
+type Key = (Class, Option<ObjectId>, Option<(ObjectId, Text)>);
+
 /// Gathers alarms, each once though two profiles may both read it.
 ///
 /// Those that fire are gathered by what they are about; the same alert of many instances
@@ -132,7 +136,6 @@ pub fn groups<'a>(store: &Store, alarms: impl Iterator<Item = &'a Alarm>) -> Vec
     let mut behind = swallowed(&all);
     let hidden: HashSet<&ObjectId> = behind.values().flatten().map(|a| &a.id).collect();
     // By class and subject (or, without one, by cluster and name), inside by name.
-    type Key = (Class, Option<ObjectId>, Option<(ObjectId, Text)>);
     let mut gathered: BTreeMap<Key, BTreeMap<Text, Vec<&'a Alarm>>> = BTreeMap::new();
     for a in all.iter().filter(|a| !hidden.contains(&a.id)) {
         let (class, about) = (class(a), subject(store, a));

@@ -16,7 +16,7 @@ const CHART: usize = 6;
 pub fn amount(value: f64, unit: &str) -> String {
     match unit {
         "Percent" | "%" | "percent" => format!("{}%", plain(value)),
-        "Seconds" | "seconds" | "s" if value.abs() < 1.0 => format!("{}ms", plain(value * 1e3)),
+        "Seconds" | "seconds" | "s" if value != 0.0 && value.abs() < 1.0 => format!("{}ms", plain(value * 1e3)),
         "Seconds" | "seconds" | "s" => format!("{}s", plain(value)),
         "Milliseconds" | "ms" => format!("{}ms", plain(value)),
         "Microseconds" => format!("{}us", plain(value)),
@@ -78,7 +78,7 @@ pub(super) fn alarm(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
     let tone = alarm_tone(a.health());
     d.row("level", &alarm_mark(a, d.c.ascii), tone);
     d.row("state", alarm_state(a), tone);
-    if d.c.store.alarm_log.is_new(id) {
+    if a.is_firing() && d.c.store.alarm_log.is_new(id) {
         d.row("new", "since somebody last looked", Tone::Strong);
     }
     let flaps = d.c.store.alarm_log.recent(id, d.c.now);

@@ -126,7 +126,7 @@ fn columns_of(points: &[(Timestamp, f64)], columns: usize, below: bool) -> Vec<O
             let worst = inside.reduce(|a, b| if below { a.min(b) } else { a.max(b) });
             worst.or_else(|| {
                 let before = points.iter().rev().find(|(at, _)| at.timestamp() < from)?;
-                (from - before.0.timestamp() < step + step / 2).then_some(before.1)
+                (from - before.0.timestamp() < step).then_some(before.1)
             })
         })
         .collect()

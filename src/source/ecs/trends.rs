@@ -37,6 +37,7 @@ async fn read(link: &Link, queries: &[cw::MetricDataQuery]) -> Result<Trend, Sou
     // Whole periods: a moment in between gives points of other borders.
     let now = link.account.now().timestamp().div_euclid(period) * period;
     let from = now - (PERIODS * period).min(DAY.max(3 * period));
+    let own = queries.iter().find(|q| q.return_data() != Some(false)).and_then(cw::MetricDataQuery::id);
     let (mut points, mut tokens) = (Vec::new(), Tokens::default());
     loop {
         let request = clients
@@ -49,8 +50,8 @@ async fn read(link: &Link, queries: &[cw::MetricDataQuery]) -> Result<Trend, Sou
             .set_next_token(tokens.next());
         link.account.limits.metrics(queries.len() as u64);
         let page = link.account.ask(Bucket::Metrics, WHAT, request.send()).await?;
-        // An alarm has one result: what its other queries give is not returned.
-        for result in page.metric_data_results().iter().take(1) {
+        // Of an expression's parts only the alarm's own result is of use.
+        for result in page.metric_data_results().iter().filter(|r| r.id() == own) {
             let both = result.timestamps().iter().zip(result.values()).filter(|(_, v)| v.is_finite());
             points.extend(both.filter_map(|(at, v)| Some((Timestamp::from_timestamp(at.secs(), 0)?, *v))));
         }

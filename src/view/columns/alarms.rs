@@ -76,6 +76,11 @@ fn name(c: Context<'_>, line: &AlarmLine) -> String {
     out
 }
 
+/// Began to fire since somebody looked, and somebody is to be told.
+fn is_new(c: Context<'_>, line: &AlarmLine) -> bool {
+    line.health.is_problem() && c.store.alarm_log.is_new(&line.id)
+}
+
 fn text(s: &str) -> Value {
     if s.is_empty() { Value::Missing } else { Value::Text(Text::new(s)) }
 }
@@ -116,7 +121,7 @@ pub static ALARMS: &[Column<AlarmLine>] = &[
         key: "name",
         title: "NAME",
         align: Align::Left,
-        width: (12, 52),
+        width: (24, 52),
         priority: 0,
         wide: false,
         descending: false,
@@ -137,8 +142,8 @@ pub static ALARMS: &[Column<AlarmLine>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |c, r| if c.store.alarm_log.is_new(&r.id) { Cell::new("new", Tone::Strong) } else { Cell::default() },
-        value: |c, r| number(u64::from(c.store.alarm_log.is_new(&r.id))),
+        cell: |c, r| if is_new(c, r) { Cell::new("new", Tone::Strong) } else { Cell::default() },
+        value: |c, r| number(u64::from(is_new(c, r))),
         percent: None,
     },
     Column {
