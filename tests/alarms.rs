@@ -17,7 +17,7 @@ use quarterdeck::domain::{
     Text, Timestamp,
 };
 use quarterdeck::run::notify::Notifier;
-use quarterdeck::store::alarm_groups::{groups, lines};
+use quarterdeck::store::alarm_groups::{Group, groups, lines};
 use quarterdeck::store::alarm_log::{AlarmRules, CHANGES, FLAPPING};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -124,7 +124,7 @@ fn ninety_alarms_of_one_outage_are_three_lines_and_none_is_lost() {
         told,
         [(Some("web"), "HighErrors/web", 4, 82), (Some("node-a"), "Node0/node-a", 7, 7), (None, "queue-age", 1, 1)]
     );
-    let all: HashSet<&ObjectId> = found.iter().flat_map(|g| g.alarms()).map(|a| &a.id).collect();
+    let all: HashSet<&ObjectId> = found.iter().flat_map(Group::alarms).map(|a| &a.id).collect();
     assert_eq!(all.len(), 90, "each is behind one of them");
     // Unfolded step by step, every alarm has its line, once.
     let open: HashSet<ObjectId> = store.alarms.rows().map(|a| a.id.clone()).collect();
@@ -213,7 +213,7 @@ fn the_same_alarm_through_two_profiles_is_one_and_suppressed_ones_come_last() {
     let rows = vec![fine, silenced, pending, again, alarm("cpu", Severity::Warning, Some(web()))];
     observe(&mut store, Feed::Alarms, Rows::Alarms(rows));
     let found = groups(&store, store.alarms.rows());
-    let names: Vec<&str> = found.iter().flat_map(|g| g.alarms()).map(|a| a.id.name.as_str()).collect();
+    let names: Vec<&str> = found.iter().flat_map(Group::alarms).map(|a| a.id.name.as_str()).collect();
     assert_eq!(names, ["cpu", "pending", "silenced", "fine"]);
     assert_eq!(store.paging(), 0);
 }
@@ -553,7 +553,7 @@ fn two_thousand_alarms_are_arranged_within_a_frame() {
     let start = quarterdeck::clock::instant();
     let found = groups(&store, store.alarms.rows());
     assert_eq!(found.len(), 200);
-    assert_eq!(found.iter().map(quarterdeck::store::alarm_groups::Group::len).sum::<usize>(), 2000);
+    assert_eq!(found.iter().map(Group::len).sum::<usize>(), 2000);
     // Many times what it takes, for slow machines and builds without optimization.
     assert!(start.elapsed() < std::time::Duration::from_millis(500), "{:?}", start.elapsed());
 }

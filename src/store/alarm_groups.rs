@@ -216,7 +216,11 @@ fn root<'a>(parent: &HashMap<&'a ObjectId, &'a Alarm>, of: &'a Alarm) -> &'a Ala
 
 /// The lines of a group: its lead, and what is behind it where that is `open`.
 #[must_use]
-pub fn lines(group: &Group<'_>, store: &Store, open: &HashSet<ObjectId>) -> Vec<AlarmLine> {
+pub fn lines<S: std::hash::BuildHasher>(
+    group: &Group<'_>,
+    store: &Store,
+    open: &HashSet<ObjectId, S>,
+) -> Vec<AlarmLine> {
     let Some(lead) = group.lead() else { return Vec::new() };
     let line = |a: &Alarm, depth: u8, instances: usize, others: usize| AlarmLine {
         id: a.id.clone(),

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::columns::{Context, alarm_about, alarm_mark, alarm_state, alarm_tone, clock_time};
 use super::details::Lines;
 use crate::domain::{Alarm, AlarmSource, AlarmState, Bytes, Health, Line, ObjectId, Tone, age::human_duration};
-use crate::store::alarm_groups::{groups, subject};
+use crate::store::alarm_groups::{Group, groups, subject};
 
 /// How many other alarms the details name.
 const NAMED: usize = 20;
@@ -151,7 +151,7 @@ fn beside(d: &mut Lines<'_, '_>, a: &Alarm) {
     let store = d.c.store;
     let firing = store.alarms.rows().filter(|other| other.health().is_problem());
     let group = groups(store, firing).into_iter().find(|g| g.alarms().any(|other| other.id == a.id));
-    let others: Vec<&Alarm> = group.iter().flat_map(|g| g.alarms()).filter(|other| other.id != a.id).collect();
+    let others: Vec<&Alarm> = group.iter().flat_map(Group::alarms).filter(|other| other.id != a.id).collect();
     if !others.is_empty() {
         d.heading(&format!("fire with it: {}", others.len()));
     }
@@ -187,7 +187,7 @@ pub(super) fn of_object(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let firing = store.alarms.rows().filter(|a| a.health().is_problem());
     let about: Vec<&Alarm> = firing.filter(|a| subject(store, a).as_ref() == Some(id)).collect();
     let groups = groups(store, about.into_iter());
-    let alarms: Vec<&Alarm> = groups.iter().flat_map(|g| g.alarms()).collect();
+    let alarms: Vec<&Alarm> = groups.iter().flat_map(Group::alarms).collect();
     if !alarms.is_empty() {
         d.heading("alarms");
     }

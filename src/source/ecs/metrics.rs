@@ -91,9 +91,8 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
 /// where Container Insights tells them apart.
 fn wanted(link: &Link, level: Insights, shown: &[ObjectId]) -> Vec<ObjectId> {
     let kinds = |id: &&ObjectId| match id.kind {
-        Kind::EcsService => true,
+        Kind::EcsService | Kind::Alarm => true,
         Kind::Task => level != Insights::Off,
-        Kind::Alarm => true,
         _ => false,
     };
     shown.iter().filter(|id| id.cluster == link.spec.id).filter(kinds).cloned().collect()
