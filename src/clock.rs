@@ -55,6 +55,14 @@ impl Clock {
     }
 }
 
+/// The minute of the day, by the clock on the machine's wall: its own time zone.
+#[must_use]
+pub fn minute_of_day(at: Timestamp) -> u16 {
+    use chrono::Timelike;
+    let local = at.with_timezone(&chrono::Local);
+    u16::try_from(local.hour() * 60 + local.minute()).unwrap_or(0)
+}
+
 /// A monotonic instant, for measuring how long something took.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is its one home")]

@@ -76,6 +76,7 @@ commands! {
     ViewWorkloads, "view-workloads", Global, Safe, "workloads", "Show the workloads.";
     ViewEvents, "view-events", Global, Safe, "events", "Show the events, newest first.";
     ViewMap, "view-map", Global, Safe, "map", "Show the map of nodes and their tasks.";
+    ViewAlarms, "view-alarms", Global, Safe, "alarms", "Show the alarms, worst first.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";
@@ -111,6 +112,8 @@ commands! {
     Events, "object-events", Table, Safe, "its events", "Show the events about it.";
     Logs, "logs", Table, Safe, "logs", "Show its logs: all containers of a task, or all tasks of a workload.";
     PreviousLogs, "previous-logs", Task, Safe, "prev. logs", "Show the logs of the container's run before its last restart.";
+    GoToSubject, "go-to-subject", Alarm, Safe, "its subject", "Go to what the alarm is about.";
+    Runbook, "runbook", Alarm, Safe, "runbook", "Show where the alarm's runbook is, and copy the link to the clipboard.";
     // Text: describe, YAML, help.
     SearchNext, "search-next", Text, Safe, "next match", "Go to the next match.";
     SearchPrevious, "search-previous", Text, Safe, "prev. match", "Go to the previous match.";

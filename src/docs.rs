@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::command::COMMANDS;
-use crate::config::{CLUSTER_KEYS, KEYS, template};
+use crate::config::{CLUSTER_KEYS, KEYS, RUNBOOK_KEYS, template};
 use crate::key::{Context, KEY_GRAMMAR};
 use crate::keymap::Keymap;
 use crate::theme::{Legibility, ROLES, Theme};
@@ -89,6 +89,10 @@ fn config() -> String {
     for (name, allowed, doc) in CLUSTER_KEYS {
         let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
     }
+    out.push_str("\n## `[[runbook]]`\n\nRunbooks of alarms that name none themselves (by an annotation, a tag, or their description).\nThe first entry that fits counts.\n\n| key | allowed | what it does |\n|---|---|---|\n");
+    for (name, allowed, doc, _) in RUNBOOK_KEYS {
+        let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
+    }
     out.push_str(
         "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens and the\nconsole's log in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends.\n",
     );
@@ -132,6 +136,7 @@ fn place(context: Context) -> &'static str {
         Context::Node => "Nodes (`node`)",
         Context::Task => "Tasks (`task`)",
         Context::Workload => "Workloads (`workload`)",
+        Context::Alarm => "Alarms (`alarm`)",
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
     }

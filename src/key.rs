@@ -16,6 +16,8 @@ pub enum Context {
     Task,
     /// A list whose selected row is a workload.
     Workload,
+    /// A list whose selected row is an alarm.
+    Alarm,
     /// Read-only text: describe, YAML, help, errors.
     Text,
     /// The log view.
@@ -24,8 +26,8 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order help shows them.
-    pub const ALL: [Self; 7] =
-        [Self::Global, Self::Table, Self::Node, Self::Task, Self::Workload, Self::Text, Self::Logs];
+    pub const ALL: [Self; 8] =
+        [Self::Global, Self::Table, Self::Node, Self::Task, Self::Workload, Self::Alarm, Self::Text, Self::Logs];
 
     /// Its name: the table in keymap files.
     #[must_use]
@@ -36,6 +38,7 @@ impl Context {
             Self::Node => "node",
             Self::Task => "task",
             Self::Workload => "workload",
+            Self::Alarm => "alarm",
             Self::Text => "text",
             Self::Logs => "logs",
         }
@@ -46,7 +49,7 @@ impl Context {
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::Global => None,
-            Self::Node | Self::Task | Self::Workload => Some(Self::Table),
+            Self::Node | Self::Task | Self::Workload | Self::Alarm => Some(Self::Table),
             Self::Table | Self::Text | Self::Logs => Some(Self::Global),
         }
     }

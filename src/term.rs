@@ -102,13 +102,56 @@ impl Screen {
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
         let osc = format!("\u{1b}]52;c;{encoded}\u{7}");
         let out = self.terminal.backend_mut();
-        if std::env::var_os("TMUX").is_some() {
-            // tmux passes on what is wrapped so, its escapes doubled.
-            write!(out, "\u{1b}Ptmux;{}\u{1b}\\", osc.replace('\u{1b}', "\u{1b}\u{1b}"))?;
+        if in_tmux() {
+            write!(out, "{}", through_tmux(&osc))?;
         }
         out.write_all(osc.as_bytes())?;
         self.out.borrow_mut().send()
     }
+
+    /// Draws the attention of somebody who does not look: the bell, or a desktop
+    /// notification with this text.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn signal(&mut self, how: Signal, text: &str) -> io::Result<()> {
+        let bytes = signal(how, text, in_tmux());
+        self.terminal.backend_mut().write_all(bytes.as_bytes())?;
+        self.out.borrow_mut().send()
+    }
+}
+
+/// How to draw attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// The bell.
+    Bell,
+    /// A desktop notification as iTerm2 has it.
+    Osc9,
+    /// A desktop notification with a title as urxvt has it.
+    Osc777,
+}
+
+/// What draws attention, as the terminal takes it. Whatever is in the text, it ends
+/// where it should.
+fn signal(how: Signal, text: &str, tmux: bool) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    let osc = match how {
+        Signal::Bell => return "\u{7}".to_owned(),
+        Signal::Osc9 => format!("\u{1b}]9;{text}\u{7}"),
+        // The parts stand apart by semicolons.
+        Signal::Osc777 => format!("\u{1b}]777;notify;quarterdeck;{}\u{7}", text.replace(';', ",")),
+    };
+    if tmux { through_tmux(&osc) } else { osc }
+}
+
+fn in_tmux() -> bool {
+    std::env::var_os("TMUX").is_some()
+}
+
+/// tmux passes on what is wrapped so, its escapes doubled.
+fn through_tmux(sequence: &str) -> String {
+    format!("\u{1b}Ptmux;{}\u{1b}\\", sequence.replace('\u{1b}', "\u{1b}\u{1b}"))
 }
 
 /// A terminal that knows nothing of what is on the screen, which is cleared.
@@ -218,4 +261,20 @@ fn convert(event: KeyEvent) -> Option<Key> {
         shift: event.modifiers.contains(KeyModifiers::SHIFT),
     };
     Some(key.canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Signal, signal};
+
+    #[test]
+    fn a_signal_is_what_terminals_take_and_nothing_else_whatever_it_says() {
+        assert_eq!(signal(Signal::Bell, "x", true), "\u{7}");
+        assert_eq!(signal(Signal::Osc9, "web fires", false), "\u{1b}]9;web fires\u{7}");
+        assert_eq!(signal(Signal::Osc777, "a; b", false), "\u{1b}]777;notify;quarterdeck;a, b\u{7}");
+        assert_eq!(signal(Signal::Osc9, "a", true), "\u{1b}Ptmux;\u{1b}\u{1b}]9;a\u{7}\u{1b}\\");
+        let hostile = signal(Signal::Osc9, "a\u{7}\u{1b}]52;c;eA==\u{9c}\n", false);
+        assert_eq!(hostile, "\u{1b}]9;a]52;c;eA==\u{7}");
+        assert!(signal(Signal::Osc9, &"x".repeat(100_000), false).len() < 300);
+    }
 }

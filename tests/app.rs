@@ -473,14 +473,22 @@ fn what_ecs_runs_is_asked_about_while_it_is_on_screen() {
 }
 
 #[test]
-fn an_alarm_leads_to_the_tasks_of_what_it_is_about() {
+fn an_alarm_on_what_is_wrong_already_is_on_its_line() {
     let mut desk = Desk::new(mixed_fleet());
     desk.press("1");
     desk.type_filter("kind=alarm");
-    assert_eq!(desk.names(), ["web-5xx-high"]);
-    desk.press("d");
-    assert!(desk.frame(120, 30).contains("objects of this kind cannot be read here"));
-    desk.press("enter");
+    assert_eq!(desk.names(), [] as [&str; 0]);
+    desk.type_filter("name=web kind=service");
+    assert_eq!(desk.names(), ["web"]);
+    let frame = desk.frame(160, 30);
+    assert!(frame.contains("+1 alarm") && frame.contains("✖ 1 alarm"), "{frame}");
+    desk.press("v");
+    assert!(desk.frame(160, 60).contains("web-5xx-high"), "the details name it");
+    desk.press("v enter");
     assert_eq!(desk.kind(), ViewKind::Tasks);
-    assert!(desk.names().iter().all(|name| name.starts_with("web/")), "{:?}", desk.names());
+    desk.press("7 y");
+    assert!(desk.frame(120, 30).contains("objects of this kind cannot be read here"));
+    desk.press("o");
+    assert_eq!(desk.kind(), ViewKind::Workloads);
+    assert_eq!(desk.names()[desk.table().cursor_at], "web");
 }

@@ -28,7 +28,7 @@ fn status_as_json_fits_its_schema() {
     let out = quarterdeck(&["status", "--demo", "--format", "json"]);
     assert_eq!(out.status.code(), Some(0), "{}", error(&out));
     let status: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
-    let schema = serde_json::from_str(include_str!("../docs/schema/status-v1.json")).expect("a schema");
+    let schema = serde_json::from_str(include_str!("../docs/schema/status-v2.json")).expect("a schema");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
     let wrong: Vec<String> = validator.iter_errors(&status).map(|e| e.to_string()).collect();
     assert!(wrong.is_empty(), "{wrong:?}");

@@ -49,9 +49,19 @@ async fn every_page_of_both_kinds_and_what_fires_is_a_problem() {
     let both = of("shop-degraded");
     assert_eq!((both.source, both.state), (AlarmSource::CloudWatchComposite, AlarmState::Firing));
     assert_eq!(of("shop-svc-000-cpu-high").state, AlarmState::Ok);
-    let expect = ["shop-api-cpu-high", "shop-degraded"]
-        .map(|name| (name.to_owned(), Health::Warning, "alarm on service api".to_owned()));
+    // The composite alarm has the other one behind it.
+    let expect = [("shop-degraded".to_owned(), Health::Warning, "2 alarms on service api".to_owned())];
     assert_eq!(told(&bench.store), expect);
+    assert_eq!((cpu.more.metric.as_str(), cpu.more.unit.as_str()), ("CPUUtilization, Average of 60s", "Percent"));
+    // Its points are asked for when its details are on screen, and only then.
+    assert!(bench.store.trends.is_empty());
+    bench.sources.show(&[cpu.id.clone()]);
+    bench.until("its points", PATIENCE, |s| s.trends.get(&cpu.id).is_some_and(|t| t.len() > 10)).await;
+    let points = bench.store.trends[&cpu.id].clone();
+    assert!(
+        points.is_sorted_by_key(|(at, _)| *at) && points.iter().all(|(_, v)| (0.0..=400.0).contains(v)),
+        "{points:?}"
+    );
     bench.until("the meter", PATIENCE, |s| s.spend.values().any(|s| s.calls >= 2)).await;
 }
 

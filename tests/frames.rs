@@ -11,7 +11,7 @@ use support::fleet::{Desk, small_fleet};
 #[test]
 fn every_view_draws_at_every_size() {
     let mut desk = Desk::new(small_fleet());
-    for keys in ["1", "2", "3", "v", "4", "5", "6", "?", "esc", "!", "esc", ":", "esc", "3 d", "esc", "l"] {
+    for keys in ["1", "2", "3", "v", "4", "5", "6", "7", "?", "esc", "!", "esc", ":", "esc", "3 d", "esc", "l"] {
         desk.press(keys);
         for (width, height) in [(1, 1), (10, 3), (20, 6), (40, 8), (40, 12), (80, 24), (120, 40), (200, 50), (400, 120)]
         {

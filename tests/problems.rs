@@ -199,6 +199,7 @@ fn alarm(cluster: &str, name: &str) -> Alarm {
         about: None,
         suppressed_by: Text::empty(),
         runbook: Text::empty(),
+        more: quarterdeck::domain::AlarmMore::default(),
     }
 }
 

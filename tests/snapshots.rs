@@ -5,7 +5,7 @@ mod support;
 
 use quarterdeck::theme::Theme;
 use support::fleet::{Desk, now, small_fleet};
-use support::mixed::mixed_fleet;
+use support::mixed::{alarmed_fleet, mixed_fleet};
 
 /// A screen by the keys that open it.
 const SCREENS: [(&str, &str); 10] = [
@@ -28,6 +28,26 @@ fn frames() {
             let mut desk = Desk::new(small_fleet());
             desk.press(keys);
             // Lines end where the text does: what follows is empty in every frame.
+            let frame: String =
+                desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);
+        }
+    }
+}
+
+/// The alarms of a fleet: one group of several, a silenced one, one that is fine.
+#[test]
+fn frames_of_alarms() {
+    for (name, keys) in [
+        ("alarms", "7"),
+        ("alarms-unfolded", "7 enter"),
+        ("alarms-details", "7 j v"),
+        ("alarm", "7 j enter"),
+        ("alarms-overview", "1"),
+    ] {
+        for (width, height) in [(80, 24), (120, 40), (200, 50), (40, 12)] {
+            let mut desk = Desk::new(alarmed_fleet());
+            desk.press(keys);
             let frame: String =
                 desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
             insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);

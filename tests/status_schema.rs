@@ -6,13 +6,14 @@ mod support;
 use std::collections::BTreeSet;
 
 use jsonschema::Validator;
-use quarterdeck::domain::{Freshness, Health, Kind, Text};
+use quarterdeck::domain::{AlarmSource, Freshness, Health, Kind, Severity, Text};
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::view::status::{VERSION, status};
 use serde_json::{Value, json};
 use support::fleet::{cluster, now, small_fleet};
+use support::mixed::mixed_fleet;
 
-const SCHEMA: &str = include_str!("../docs/schema/status-v1.json");
+const SCHEMA: &str = include_str!("../docs/schema/status-v2.json");
 const PAGE: &str = include_str!("../docs/status.md");
 
 fn schema() -> Value {
@@ -57,6 +58,7 @@ fn troubled() -> Store {
 fn what_status_says_is_as_the_schema_has_it() {
     for (what, store) in [
         ("a fleet with problems", small_fleet()),
+        ("a fleet with an alarm", mixed_fleet()),
         ("feeds that are not live", troubled()),
         ("a cluster not heard of yet", Store::expecting([cluster()])),
         ("nothing at all", Store::expecting([])),
@@ -64,6 +66,9 @@ fn what_status_says_is_as_the_schema_has_it() {
         let said = taken(&store);
         assert_eq!(faults(&said), Vec::<String>::new(), "{what}: {said:#}");
     }
+    let alarm = &taken(&mixed_fleet())["alarms"][0];
+    assert_eq!((&alarm["name"], &alarm["severity"]), (&json!("web-5xx-high"), &json!("critical")));
+    assert_eq!(alarm["about"], json!({"kind": "service", "namespace": "", "name": "web"}));
     // What is checked has something of each part in it.
     let said = taken(&troubled());
     assert!(!said["problems"].as_array().expect("a list").is_empty());
@@ -105,7 +110,8 @@ fn what_the_schema_does_not_know_is_caught() {
     for (pointer, field, value) in [
         ("", "extra", json!(1)),
         ("", "problems", Value::Null),
-        ("", "version", json!(2)),
+        ("", "version", json!(1)),
+        ("", "alarms", Value::Null),
         ("", "state", json!("fine")),
         ("", "at", json!("yesterday")),
         ("", "at", json!("2026-02-30T00:00:00Z")),
@@ -150,7 +156,11 @@ fn every_object_is_closed_and_whole() {
     let schema = schema();
     let mut found = Vec::new();
     objects("", &schema, &mut found);
-    assert_eq!(found.len(), 7, "the report, a cluster and its three counts, a source, a problem: {found:?}");
+    assert_eq!(
+        found.len(),
+        9,
+        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject: {found:?}"
+    );
     for (at, object) in found {
         assert_eq!(object["additionalProperties"], false, "{at}");
         let names: BTreeSet<&str> = object["properties"].as_object().expect(&at).keys().map(String::as_str).collect();
@@ -175,6 +185,18 @@ fn the_words_are_those_of_the_program() {
     assert_eq!(words("/$defs/health/enum"), own(&healths.map(Health::word)));
     let problems: Vec<&str> = healths.into_iter().filter(|h| h.is_problem()).map(Health::word).collect();
     assert_eq!(words("/$defs/problem/properties/health/enum"), own(&problems));
+    let word = |v: Value| v.as_str().expect("a word").to_owned();
+    let severities = [Severity::Info, Severity::Unknown, Severity::Warning, Severity::Critical];
+    let severities = severities.map(|s| word(serde_json::to_value(s).expect("it serializes")));
+    assert_eq!(words("/$defs/alarm/properties/severity/enum"), BTreeSet::from(severities));
+    let sources = [
+        AlarmSource::CloudWatchMetric,
+        AlarmSource::CloudWatchComposite,
+        AlarmSource::Alertmanager,
+        AlarmSource::Prometheus,
+    ]
+    .map(|s| word(serde_json::to_value(s).expect("it serializes")));
+    assert_eq!(words("/$defs/alarm/properties/source/enum"), BTreeSet::from(sources));
 }
 
 /// A deployment that fits on no node: none of its replicas runs, ever.

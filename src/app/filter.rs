@@ -11,6 +11,7 @@
 //! | `col=value`, `col!=value` | rows whose column is (is not) exactly that, `*` stands for anything |
 //! | `cpu>80%`, `mem>1Gi`, `age<1h`, `restarts>=3` | rows whose column compares so |
 
+pub use crate::domain::glob::glob;
 use crate::domain::quantity::{Bytes, Millicores};
 
 /// How two things are compared.
@@ -325,29 +326,6 @@ fn parse_secs(raw: &str) -> Option<f64> {
         rest = &rest[end + 1..];
     }
     (!raw.is_empty()).then_some(total)
-}
-
-/// `pattern` with `*` for anything, case ignored, against the whole of `text`.
-#[must_use]
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
-    let mut parts = pattern.split('*');
-    let Some(first) = parts.next() else { return text.is_empty() };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing here draws, waits or reads the clock. The run loop hands in keys and
 //! answers, and carries out the effects.
 
+mod alarms;
 pub mod filter;
 mod follow;
 pub mod logs;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use crate::domain::{ClusterId, ObjectId, Text, Thresholds, Timestamp};
+use crate::domain::{ClusterId, Kind, ObjectId, Text, Thresholds, Timestamp};
 use crate::key::{Context, Key};
 use crate::keymap::Keymap;
 use crate::store::Store;
@@ -152,6 +153,8 @@ pub struct App {
     pub absolute: bool,
     /// The size of the screen.
     pub size: (u16, u16),
+    /// Since when alarms are on screen.
+    looking: Option<Timestamp>,
     next_page: u64,
 }
 
@@ -181,6 +184,7 @@ impl App {
             compact: false,
             absolute: false,
             size: (80, 24),
+            looking: None,
             next_page: 1,
         }
     }
@@ -200,12 +204,12 @@ impl App {
         }
     }
 
-    /// The ECS services on screen, in a fixed order: what is asked of CloudWatch.
+    /// The ECS services on screen, and the alarm whose details are, in a fixed order: what is asked of CloudWatch.
     #[must_use]
     pub fn shown(&self, store: &Store) -> Vec<ObjectId> {
-        let Some(table) = self.table() else { return Vec::new() };
+        let Some(table) = self.table() else { return self.detailed_alarm(store).into_iter().collect() };
         let page = table.order.iter().skip(table.offset).take(table.page.max(1));
-        let service = |id: &ObjectId| id.kind == crate::domain::Kind::EcsService;
+        let service = |id: &ObjectId| id.kind == Kind::EcsService;
         let mut ids: Vec<ObjectId> = match table.kind {
             ViewKind::Workloads => {
                 page.filter_map(|s| store.workloads.at(*s)).map(|w| w.id.clone()).filter(service).collect()
@@ -220,8 +224,9 @@ impl App {
                 let tasks = page.filter_map(|s| store.tasks.at(*s)).filter(|t| t.ecs.is_some() && t.is_active());
                 tasks.map(|t| t.id.clone()).chain(service_of_selected.into_iter().filter(service)).collect()
             }
-            ViewKind::Nodes | ViewKind::Map | ViewKind::Events => Vec::new(),
+            ViewKind::Nodes | ViewKind::Map | ViewKind::Events | ViewKind::Alarms => Vec::new(),
         };
+        ids.extend(self.detailed_alarm(store));
         ids.sort();
         ids.dedup();
         ids
@@ -270,7 +275,11 @@ impl App {
             .map(|p| match p {
                 Page::Table(t) => t.title(),
                 Page::Text(t) => {
-                    let what = if t.kind == TextKind::Describe { "describe" } else { "yaml" };
+                    let what = match (t.id.kind, t.kind) {
+                        (Kind::Alarm, _) => "alarm",
+                        (_, TextKind::Describe) => "describe",
+                        (_, TextKind::Yaml) => "yaml",
+                    };
                     format!("{what} {}", t.id.name)
                 }
                 Page::Logs(l) => {
@@ -402,7 +411,7 @@ fn root(kind: ViewKind) -> TableState {
 #[must_use]
 pub fn default_sort(kind: ViewKind) -> Sort {
     match kind {
-        ViewKind::Overview => Sort { column: "health", descending: true },
+        ViewKind::Overview | ViewKind::Alarms => Sort { column: "health", descending: true },
         ViewKind::Events => Sort { column: "age", descending: false },
         ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map => {
             Sort { column: "name", descending: false }

@@ -103,6 +103,7 @@ fn aliases(command: Command) -> &'static str {
         Command::ViewNodes => "no node instances",
         Command::ViewWorkloads => "deployments deploy dp sts statefulsets ds daemonsets jobs cronjobs services",
         Command::ViewEvents => "ev",
+        Command::ViewAlarms => "alerts alert alarm",
         Command::ViewOverview => "pulse home problems",
         Command::Quit => "q exit",
         Command::Describe => "inspect",

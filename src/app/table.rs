@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::filter::Filter;
 use crate::domain::{ClusterId, Kind, ObjectId, Text};
 use crate::key::Context;
+use crate::store::alarm_groups::AlarmLine;
 use crate::store::{Slot, Store, problems::Problem};
 
 /// The views that are lists of rows.
@@ -23,11 +24,14 @@ pub enum ViewKind {
     Events,
     /// Nodes with their tasks as cells.
     Map,
+    /// Alarms.
+    Alarms,
 }
 
 impl ViewKind {
     /// Every view, in the order of their digits.
-    pub const ALL: [Self; 6] = [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map];
+    pub const ALL: [Self; 7] =
+        [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map, Self::Alarms];
 
     /// Its name on the command line and on screen.
     #[must_use]
@@ -39,6 +43,7 @@ impl ViewKind {
             Self::Workloads => "workloads",
             Self::Events => "events",
             Self::Map => "map",
+            Self::Alarms => "alarms",
         }
     }
 
@@ -54,6 +59,7 @@ impl ViewKind {
             }
             "events" | "event" | "ev" => Self::Events,
             "map" => Self::Map,
+            "alarms" | "alarm" | "alerts" | "alert" => Self::Alarms,
             _ => return None,
         })
     }
@@ -133,10 +139,15 @@ pub struct TableState {
     pub marks: HashSet<ObjectId>,
     /// Where the last mark was set.
     pub last_mark: Option<ObjectId>,
-    /// Slots of the rows that are shown, in order (indexes into `problems` in the overview).
+    /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
+    /// into `alarms` in the alarms view).
     pub order: Vec<Slot>,
     /// The overview's rows.
     pub problems: Vec<Problem>,
+    /// The alarms view's rows.
+    pub alarms: Vec<AlarmLine>,
+    /// Alarms of which what is behind them is shown.
+    pub open: HashSet<ObjectId>,
     /// How many rows there were before filtering.
     pub total: usize,
     /// What `order` was computed from.
@@ -171,6 +182,8 @@ impl TableState {
             last_mark: None,
             order: Vec::new(),
             problems: Vec::new(),
+            alarms: Vec::new(),
+            open: HashSet::new(),
             total: 0,
             stamp: None,
             settings: 0,
@@ -187,6 +200,7 @@ impl TableState {
         let slot = *self.order.get(index)?;
         match self.kind {
             ViewKind::Overview => self.problems.get(slot as usize).map(|p| &p.id),
+            ViewKind::Alarms => self.alarms.get(slot as usize).map(|a| &a.id),
             ViewKind::Nodes | ViewKind::Map => store.nodes.at(slot).map(|n| &n.id),
             ViewKind::Tasks => store.tasks.at(slot).map(|t| &t.id),
             ViewKind::Workloads => store.workloads.at(slot).map(|w| &w.id),
@@ -212,10 +226,12 @@ impl TableState {
             ViewKind::Nodes | ViewKind::Map => Some(Kind::Node),
             ViewKind::Tasks => Some(Kind::Task),
             ViewKind::Workloads => Some(Kind::Deployment),
+            ViewKind::Alarms => Some(Kind::Alarm),
         };
         match kind {
             Some(Kind::Node) => Context::Node,
             Some(Kind::Task) => Context::Task,
+            Some(Kind::Alarm) => Context::Alarm,
             Some(kind) if kind.is_workload() => Context::Workload,
             _ => Context::Table,
         }

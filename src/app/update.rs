@@ -105,6 +105,7 @@ impl App {
             Command::ViewWorkloads => return self.view(ViewKind::Workloads),
             Command::ViewEvents => return self.view(ViewKind::Events),
             Command::ViewMap => return self.view(ViewKind::Map),
+            Command::ViewAlarms => return self.view(ViewKind::Alarms),
             Command::Down => self.scroll(store, 1),
             Command::Up => self.scroll(store, -1),
             Command::PageDown => self.scroll_page(store, 1),
@@ -191,6 +192,11 @@ impl App {
             return Vec::new();
         };
         match command {
+            Command::Describe if id.kind == Kind::Alarm => {
+                self.open_alarm(id);
+                Vec::new()
+            }
+            Command::GoToSubject | Command::Runbook => self.run_alarm(command, &id, store, now),
             Command::Describe | Command::Yaml
                 if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm | Kind::Budget | Kind::Service) =>
             {
@@ -326,6 +332,8 @@ impl App {
     fn refresh(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
         let mut effects = vec![Effect::Refresh];
         match self.stack.last_mut() {
+            // An alarm is what its source said last.
+            Some(Page::Text(t)) if t.id.kind == Kind::Alarm => {}
             Some(Page::Text(t)) => effects.push(Effect::Fetch { page: t.page, id: t.id.clone(), kind: t.kind }),
             Some(Page::Logs(l)) => {
                 l.read_anew(store, now);
@@ -495,11 +503,7 @@ impl App {
                     t.touch();
                 }
             }
-            // An alarm leads to what it is about.
-            Kind::Alarm => match store.alarms.get(&id).and_then(|a| a.about.clone()) {
-                Some(about) => self.open_table(ViewKind::Tasks, Scope::Workload(about), None),
-                None => self.complain(now, "this alarm is about nothing that is shown here"),
-            },
+            Kind::Alarm => self.unfold_or_open_alarm(id, store),
             Kind::Other => self.complain(now, "objects of this kind cannot be opened here"),
             _ => return self.open_text(id, TextKind::Describe),
         }

@@ -9,6 +9,7 @@ use color_eyre::eyre::eyre;
 use super::args::Cli;
 use super::{CliError, log, session};
 use crate::clock::Clock;
+use crate::run::notify::Notifier;
 use crate::run::{Console, End};
 
 /// Opens the console; 128 plus its number when a signal ended it.
@@ -48,6 +49,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         ascii: session::ascii(&config),
         clock,
         paths: place.paths.clone(),
+        notifier: Notifier { how: config.notify_how, quiet: config.notify_quiet },
         draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
     };
     for (id, _) in console.store.clusters() {

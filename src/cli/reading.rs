@@ -8,7 +8,7 @@ use super::CliError;
 use super::args::Cli;
 #[cfg(feature = "aws")]
 use super::session::env;
-use super::session::{Reading, start_sim};
+use super::session::{Reading, alarm_rules, start_sim};
 use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
@@ -57,7 +57,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         (Box::pin(wanted(cli, config, cli.verb.is_none())).await?, None)
     };
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
-    let store = Store::expecting(wanted.kubernetes_ids());
+    let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
     let backend = Backend::default();
     #[cfg(feature = "kubernetes")]
     let backend = if wanted.kubernetes.is_empty() {

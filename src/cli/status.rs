@@ -9,8 +9,10 @@ use super::{CliError, session};
 use crate::clock::Clock;
 use crate::domain::Freshness;
 use crate::run::gather::settle;
+use crate::store::alarm_groups::groups;
 use crate::store::problems::problems;
-use crate::view::columns::Context;
+use crate::view::alarms::{amount, limit};
+use crate::view::columns::{Context, alarm_about, alarm_mark};
 use crate::view::status::{Status, status};
 
 /// How long sources may take to answer.
@@ -100,5 +102,24 @@ fn table(c: Context<'_>) -> String {
         }
         out.push('\n');
     }
-    out
+    out + &alarms(c)
+}
+
+/// The alarms that fire, a line for all that are about the same.
+fn alarms(c: Context<'_>) -> String {
+    let firing = c.store.alarms.rows().filter(|a| a.health().is_problem());
+    let mut out = String::new();
+    for group in groups(c.store, firing) {
+        let Some(lead) = group.lead() else { continue };
+        let others = group.len() - 1;
+        let others = if others > 0 { format!(" +{others}") } else { String::new() };
+        let about = group.about.as_ref().map_or_else(String::new, |a| format!("  {}", alarm_about(a)));
+        let value =
+            lead.value.map_or_else(String::new, |v| format!("  {} {}", amount(v, &lead.more.unit), limit(lead)));
+        let since =
+            lead.since.map_or_else(String::new, |t| format!(" for {}", crate::domain::age::age(Some(t), c.now)));
+        let mark = alarm_mark(lead, c.ascii);
+        out += &format!("{mark}  {}  {}{others}{about}{value}{since}\n", lead.id.cluster, lead.id.name);
+    }
+    if out.is_empty() { out } else { format!("\nalarms\n{out}") }
 }

@@ -10,7 +10,8 @@ use super::kinds::{
     ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, Percent,
     Size, View,
 };
-use super::{ClusterSettings, Origin};
+use super::notify::{Notify, Quiet, Words};
+use super::{ClusterSettings, Origin, RunbookRule};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ macro_rules! settings {
             $(#[doc = $doc] pub $field: <$kind as Kind>::Value,)*
             /// What is said of single clusters, in the order of the file.
             pub clusters: Vec<ClusterSettings>,
+            /// Runbooks of alarms, in the order of the file.
+            pub runbooks: Vec<RunbookRule>,
             /// Where each value comes from, by row of [`KEYS`].
             pub(super) origins: Vec<Origin>,
         }
@@ -118,7 +121,7 @@ macro_rules! settings {
                     (<$kind as Kind>::from_text($default).unwrap_or_default(), Origin::Default)
                 });)*
                 let origins = vec![$($field.1,)*];
-                Config { $($field: $field.0,)* clusters, origins }
+                Config { $($field: $field.0,)* clusters, runbooks: Vec::new(), origins }
             }
         }
 
@@ -156,5 +159,10 @@ settings! {
     memory_critical, Percent, "thresholds.memory_critical", "95", "Memory use of a node from which it is shown as critical.";
     aws_interval, Interval, "aws.interval", "15s", "How often to ask ECS for tasks and services; what changes less is asked for less often.";
     aws_ceiling, Dollars, "aws.ceiling", "25", "Dollars a month that reading CloudWatch may cost in one account and region: polling slows down before it costs more. 0 reads no metrics.";
+    severity_page, Words, "severity.page", "", "Words of labels and descriptions that mean: somebody has to look now. Before what the console takes them for; so are the next two.";
+    severity_ticket, Words, "severity.ticket", "", "Words that mean: somebody has to look.";
+    severity_info, Words, "severity.info", "", "Words that mean: nobody has to act.";
+    notify_how, Notify, "notify.how", "none", "How to tell of a page-level alarm that begins to fire: ring the terminal's bell, or ask the terminal for a desktop notification by OSC 9 or OSC 777, whichever it knows. Once for each alarm, and not again within an hour.";
+    notify_quiet, Quiet, "notify.quiet", "", "Between these times, by the machine's own clock, nobody is told.";
     state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
 }

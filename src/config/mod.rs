@@ -9,7 +9,9 @@ pub mod diagnostic;
 pub mod ecs;
 mod keys;
 mod kinds;
+mod notify;
 mod paths;
+mod runbook;
 mod template;
 
 use std::fmt;
@@ -22,7 +24,9 @@ pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
 pub use kinds::{ColorChoice, LogLevel, VIEWS};
+pub use notify::{Notify, QuietHours};
 pub use paths::Paths;
+pub use runbook::{RUNBOOK_KEYS, RunbookRule};
 pub use template::template;
 
 /// Where a value comes from.
@@ -140,7 +144,7 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
         file.map(Path::to_owned).or_else(|| env("QUARTERDECK_CONFIG").filter(|f| !f.is_empty()).map(PathBuf::from));
     let usual = Some(paths.config_file()).filter(|path| path.exists());
     let mut found = Vec::new();
-    let (from_file, clusters) = match named.or(usual) {
+    let (from_file, clusters, runbooks) = match named.or(usual) {
         Some(path) => match read_file(&path) {
             Ok(read) => read,
             Err(e) => {
@@ -164,6 +168,7 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
         take(&mut found, &from_flags.set_text(key, &value, origin.clone()), &origin, key, &value);
     }
     let mut config = from_flags.over(from_env).over(from_file).resolve(clusters);
+    config.runbooks = runbooks;
     conflicts(&config, &mut found);
     Diagnostics::check(found)?;
     for path in [&mut config.kubeconfig, &mut config.state_dir] {
@@ -177,7 +182,7 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
 /// # Errors
 /// Everything wrong with it.
 pub fn check(file: &Path) -> Result<(), Diagnostics> {
-    let (layer, clusters) = read_file(file)?;
+    let (layer, clusters, _) = read_file(file)?;
     let mut found = Vec::new();
     conflicts(&layer.resolve(clusters), &mut found);
     Diagnostics::check(found)
@@ -195,16 +200,20 @@ fn take(found: &mut Vec<Diagnostic>, result: &Result<(), Refused>, origin: &Orig
     found.push(d.value(value));
 }
 
-fn read_file(path: &Path) -> Result<(Layer, Vec<ClusterSettings>), Diagnostics> {
+type Read = (Layer, Vec<ClusterSettings>, Vec<RunbookRule>);
+
+fn read_file(path: &Path) -> Result<Read, Diagnostics> {
     let source = Source::read(path)?;
     let root = source.parse()?;
     let reader = Reader::new(&source);
     let mut layer = Layer::default();
-    let mut clusters = Vec::new();
+    let (mut clusters, mut runbooks) = (Vec::new(), Vec::new());
     let is_section = |name: &str| KEYS.iter().any(|k| k.section().0 == name);
     for (key, span, value) in in_order(&root) {
         if key == "cluster" {
             clusters = cluster::read(&reader, value);
+        } else if key == "runbook" {
+            runbooks = runbook::read(&reader, value);
         } else if !key.is_empty() && is_section(key) {
             for (name, span, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                 one(&mut layer, &reader, key, name, &span, value);
@@ -214,7 +223,7 @@ fn read_file(path: &Path) -> Result<(Layer, Vec<ClusterSettings>), Diagnostics> 
         }
     }
     reader.finish()?;
-    Ok((layer, clusters))
+    Ok((layer, clusters, runbooks))
 }
 
 /// Takes one key of a file.
@@ -242,7 +251,7 @@ fn one(
                         known.push(s);
                     }
                 }
-                known.push("cluster");
+                known.extend(["cluster", "runbook"]);
             }
             let what = if section.is_empty() { "key".to_owned() } else { format!("key of [{section}]") };
             reader.unknown_key(span, &what, name, &known);

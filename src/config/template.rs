@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::KEYS;
 use super::cluster::CLUSTER_KEYS;
+use super::runbook::RUNBOOK_KEYS;
 
 /// A whole settings file with every key, its doc and its default, all commented
 /// out: as it stands it changes nothing.
@@ -41,6 +42,11 @@ pub fn template() -> String {
             _ => format!("\"{}\"", if *name == "namespace" { "shop" } else { "staging" }),
         };
         let _ = writeln!(out, "# {doc}\n#{name} = {example}");
+    }
+    out.push_str("\n# Runbooks of alarms that name none themselves; the first that fits counts.\n");
+    out.push_str("# [[runbook]]\n");
+    for (name, _, doc, example) in RUNBOOK_KEYS {
+        let _ = writeln!(out, "# {doc}\n# {name} = \"{example}\"");
     }
     out
 }

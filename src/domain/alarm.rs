@@ -17,6 +17,12 @@ pub enum AlarmSource {
 }
 
 impl AlarmSource {
+    /// True for both kinds of CloudWatch alarms.
+    #[must_use]
+    pub fn is_cloudwatch(self) -> bool {
+        matches!(self, Self::CloudWatchMetric | Self::CloudWatchComposite)
+    }
+
     /// In words: `CloudWatch`, `CloudWatch composite`, ...
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -92,6 +98,12 @@ impl Severity {
     /// `severity=warning`.
     #[must_use]
     pub fn in_text(text: &str) -> Option<Self> {
+        Self::from_word(&Self::word_in(text)?)
+    }
+
+    /// The word after `severity` in a description, in lower case, whatever it is.
+    #[must_use]
+    pub fn word_in(text: &str) -> Option<String> {
         let lower = text.to_ascii_lowercase();
         let rest = lower.get(lower.find("severity")? + "severity".len()..)?;
         let word: String = rest
@@ -99,8 +111,37 @@ impl Severity {
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
             .collect();
-        Self::from_word(word.trim_end_matches('-'))
+        let word = word.trim_end_matches('-');
+        (!word.is_empty()).then(|| word.to_owned())
     }
+
+    /// What somebody has to do: `page`, `ticket`, `info`, or `unset` where nobody says.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "page",
+            Self::Warning => "ticket",
+            Self::Unknown => "unset",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// What only some systems tell of an alarm; all of it may be empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlarmMore {
+    /// Names of the alarms that a composite one watches.
+    pub children: Vec<Text>,
+    /// What is measured: `CPUUtilization, Average of 1m`, an expression.
+    pub metric: Text,
+    /// The unit of value and threshold, as its system names it: `Percent`, `Seconds`.
+    pub unit: Text,
+    /// It fires below its threshold, not above it.
+    pub below: bool,
+    /// Where its system shows it: a generator's URL.
+    pub link: Text,
+    /// Annotations that have no field of their own.
+    pub annotations: Labels,
 }
 
 /// One alarm, as a row.
@@ -138,9 +179,35 @@ pub struct Alarm {
     pub suppressed_by: Text,
     /// Where to read what to do; empty if nobody says.
     pub runbook: Text,
+    /// What only some systems tell.
+    pub more: AlarmMore,
 }
 
 impl Alarm {
+    /// It fires, and somebody is to be told.
+    #[must_use]
+    pub fn is_firing(&self) -> bool {
+        self.state == AlarmState::Firing && self.suppressed_by.is_empty()
+    }
+
+    /// It fires, somebody is to be told, and now.
+    #[must_use]
+    pub fn is_paging(&self) -> bool {
+        self.is_firing() && self.severity == Severity::Critical
+    }
+
+    /// What one alert has in common over all its instances: `alertname`, else its own name.
+    #[must_use]
+    pub fn alert_name(&self) -> &Text {
+        self.label("alertname").unwrap_or(&self.id.name)
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&Text> {
+        self.labels.iter().find(|(k, _)| k.as_str() == name).map(|(_, v)| v)
+    }
+
     /// How bad it is that the alarm stands where it does. An alarm without data, or
     /// one that is suppressed, is no trouble by itself.
     #[must_use]
@@ -222,6 +289,7 @@ mod tests {
             about: None,
             suppressed_by: Text::empty(),
             runbook: Text::empty(),
+            more: AlarmMore::default(),
         };
         assert_eq!(alarm.health(), Health::Warning);
         alarm.severity = Severity::Critical;

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod ecs;
 pub mod event;
 pub mod freshness;
+pub mod glob;
 pub mod health;
 pub mod id;
 pub mod limit;
@@ -25,7 +26,7 @@ pub mod threshold;
 pub mod traffic;
 pub mod workload;
 
-pub use alarm::{Alarm, AlarmSource, AlarmState, Severity};
+pub use alarm::{Alarm, AlarmMore, AlarmSource, AlarmState, Severity};
 pub use backend::{Backend, BackendKind};
 pub use budget::Budget;
 pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};

@@ -4,6 +4,7 @@
 pub mod backend;
 mod effects;
 pub mod gather;
+pub mod notify;
 
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct Console {
     pub clock: Clock,
     /// Where screens are saved.
     pub paths: Paths,
+    /// How to tell of new page-level alarms.
+    pub notifier: notify::Notifier,
     /// Shortest time between two frames that nobody asked for by a key.
     pub draw_interval: Duration,
 }
@@ -131,6 +134,9 @@ pub async fn run(
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
             (dirty, drawn, second) = (Dirty::No, instant(), now.timestamp());
+        }
+        if let Some((signal, text)) = console.notifier.due(&mut console.store, now) {
+            screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
         let wait = console.wait(dirty, drawn.elapsed(), now);
         match wake(&mut screen, &mut signals, &mut replies, &mut observations, wait).await {
@@ -226,6 +232,9 @@ impl Console {
     }
 
     fn frame(&mut self, screen: &mut Screen, now: Timestamp) -> std::io::Result<()> {
+        if let Some(until) = self.app.look(now) {
+            self.store.alarm_log.look(until);
+        }
         let c = Context {
             store: &self.store,
             now,

@@ -50,7 +50,7 @@ impl Store {
             Body::Remove(ids) => {
                 state.last_data = Some(at);
                 for id in ids {
-                    self.remove(&id);
+                    self.remove(&id, at);
                 }
                 self.revision += 1;
             }
@@ -59,7 +59,7 @@ impl Store {
                 state.last_data = Some(at);
                 state.freshness = Freshness::Live { at };
                 let generation = state.generation;
-                self.sweep(&source, generation);
+                self.sweep(&source, generation, at);
                 self.revision += 1;
             }
             Body::Alive => {
@@ -140,7 +140,15 @@ impl Store {
                     self.targets.insert(id, health);
                 }
             }
-            Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
+            Rows::Alarms(mut rows) => {
+                let first = self.sources.get(source).is_none_or(|s| !s.complete);
+                for row in &mut rows {
+                    self.alarm_rules.apply(row);
+                    self.alarm_log.record(row, at, first);
+                }
+                replace(&mut self.alarms, rows, source, generation);
+            }
+            Rows::Trends(rows) => self.trends.extend(rows),
             Rows::Budgets(rows) => replace(&mut self.budgets, rows, source, generation),
             Rows::Services(rows) => replace(&mut self.services, rows, source, generation),
             Rows::Traffic(rows) => self.traffic.extend(rows),
@@ -211,7 +219,7 @@ impl Store {
         }
     }
 
-    fn remove(&mut self, id: &ObjectId) {
+    fn remove(&mut self, id: &ObjectId, at: Timestamp) {
         match id.kind {
             Kind::Node => {
                 self.nodes.remove(id);
@@ -227,7 +235,11 @@ impl Store {
                 self.usage.forget(id);
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),
-            Kind::Alarm => drop(self.alarms.remove(id)),
+            Kind::Alarm => {
+                self.alarms.remove(id);
+                self.alarm_log.gone(id, at);
+                self.trends.remove(id);
+            }
             Kind::Budget => drop(self.budgets.remove(id)),
             Kind::Service => drop(self.services.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
@@ -248,7 +260,7 @@ impl Store {
     }
 
     /// What the complete list did not confirm is gone.
-    fn sweep(&mut self, source: &SourceId, generation: u32) {
+    fn sweep(&mut self, source: &SourceId, generation: u32, at: Timestamp) {
         let gone = match source.feed {
             Feed::Nodes => self.nodes.unconfirmed(source, generation),
             Feed::Tasks => self.tasks.unconfirmed(source, generation),
@@ -269,7 +281,7 @@ impl Store {
             | Feed::Services => self.workloads.unconfirmed(source, generation),
         };
         for id in gone {
-            self.remove(&id);
+            self.remove(&id, at);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The run loop is the only writer and the only reader; there is no lock and no
 //! copy of the world per frame.
 
+pub mod alarm_groups;
+pub mod alarm_log;
 mod apply;
 pub mod health;
 pub mod history;
@@ -12,11 +14,13 @@ pub mod table;
 pub mod totals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use crate::domain::{
     Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node,
     ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
+use alarm_log::{AlarmLog, AlarmRules};
 use history::History;
 pub use observation::{Body, Feed, Observation, Rows, SourceId};
 pub use table::{Slot, Table};
@@ -66,6 +70,9 @@ struct Restart {
 /// five minutes at most between two attempts.
 const STREAK: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
+/// A metric over time, oldest first, in its own unit.
+pub type Trend = Arc<[(Timestamp, f64)]>;
+
 /// Everything the screens show.
 #[derive(Debug, Default)]
 pub struct Store {
@@ -90,6 +97,11 @@ pub struct Store {
     pub limits: Table<Limit>,
     /// Alarms, whatever their state.
     pub alarms: Table<Alarm>,
+    /// What was seen of each alarm.
+    pub alarm_log: AlarmLog,
+    /// Points of the metrics of alarms whose details are, or were, on screen; oldest first.
+    pub trends: BTreeMap<ObjectId, Trend>,
+    alarm_rules: AlarmRules,
     /// Error budgets.
     pub budgets: Table<Budget>,
     /// Services with their golden signals.
@@ -133,6 +145,21 @@ impl Store {
             self.clusters.insert(id, None);
         }
         self
+    }
+
+    /// With what the user says of alarms in general.
+    #[must_use]
+    pub fn and_alarm_rules(mut self, rules: AlarmRules) -> Self {
+        self.alarm_rules = rules;
+        self
+    }
+
+    /// How many page-level alarms fire and are not suppressed; one that two profiles read
+    /// counts once.
+    #[must_use]
+    pub fn paging(&self) -> usize {
+        let mut told = BTreeSet::new();
+        self.alarms.rows().filter(|a| a.is_paging() && (a.uid.is_empty() || told.insert(&a.uid))).count()
     }
 
     /// Who places a cluster's tasks: as it said itself, or as was expected of it.

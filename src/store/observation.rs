@@ -196,6 +196,8 @@ pub enum Rows {
     Limits(Vec<Limit>),
     /// Alarms.
     Alarms(Vec<Alarm>),
+    /// Points of alarms' metrics, whole: they replace what was there.
+    Trends(Vec<(ObjectId, super::Trend)>),
     /// Error budgets.
     Budgets(Vec<Budget>),
     /// Services with their golden signals.
@@ -221,6 +223,7 @@ impl Rows {
             Self::DisruptionBudgets(v) => v.len(),
             Self::Limits(v) => v.len(),
             Self::Alarms(v) => v.len(),
+            Self::Trends(v) => v.len(),
             Self::Budgets(v) => v.len(),
             Self::Services(v) => v.len(),
             Self::Targets(v) => v.len(),

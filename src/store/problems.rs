@@ -3,9 +3,10 @@
 
 mod lost;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Store;
+use super::alarm_groups::groups;
 use super::health::is_stuck;
 use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
@@ -88,7 +89,7 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
         since: None,
         tasks: 0,
     }));
-    out.extend(of_alarms(store));
+    add_alarms(store, &mut out);
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
     out
 }
@@ -128,27 +129,49 @@ fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<Ob
     trouble
 }
 
-/// Alarms that fire and of which somebody is told; each once, though two profiles may
-/// both read it. What drives autoscaling fires as a matter of course and is left out.
-fn of_alarms(store: &Store) -> Vec<Problem> {
-    let mut firing: Vec<&Alarm> = store.alarms.rows().filter(|a| a.health().is_problem()).collect();
-    firing.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut told = HashSet::new();
-    firing.retain(|a| a.uid.is_empty() || told.insert(&a.uid));
-    firing
-        .into_iter()
-        .map(|a| Problem {
-            id: a.id.clone(),
-            health: a.health(),
-            what: match &a.about {
-                Some(about) => format!("alarm on {} {}", about.kind.short(), about.name),
-                None => "alarm".to_owned(),
-            },
-            why: if a.reason.is_empty() { a.summary.clone() } else { a.reason.clone() },
-            since: a.since,
+/// Alarms that fire and of which somebody is told, gathered by what they are about: to
+/// the line of that if it has one, else on a line of their own. What drives autoscaling
+/// fires as a matter of course and is left out.
+fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
+    let groups = groups(store, store.alarms.rows().filter(|a| a.health().is_problem()));
+    let known: HashMap<ObjectId, usize> = out.iter().enumerate().rev().map(|(i, p)| (p.id.clone(), i)).collect();
+    let mut added: HashMap<usize, usize> = HashMap::new();
+    for group in groups {
+        let Some(lead) = group.lead() else { continue };
+        let health = group.alarms().map(Alarm::health).max().unwrap_or(Health::Warning);
+        let place =
+            group.about.as_ref().and_then(|about| known.get(about).or_else(|| known.get(&zone_of(store, about)?)));
+        if let Some((at, problem)) = place.and_then(|at| Some((*at, out.get_mut(*at)?))) {
+            problem.health = problem.health.max(health);
+            *added.entry(at).or_default() += group.len();
+            continue;
+        }
+        let on = group.about.as_ref().map_or_else(String::new, |a| format!(" on {} {}", a.kind.short(), a.name));
+        let what = match (group.len(), group.alerts.len()) {
+            (1, _) => format!("alarm{on}"),
+            (n, 1) if lead.more.children.is_empty() => format!("alarm x{n}{on}"),
+            (n, _) => format!("{n} alarms{on}"),
+        };
+        out.push(Problem {
+            id: lead.id.clone(),
+            health,
+            what,
+            why: if lead.reason.is_empty() { lead.summary.clone() } else { lead.reason.clone() },
+            since: group.alarms().filter_map(|a| a.since).min(),
             tasks: 0,
-        })
-        .collect()
+        });
+    }
+    for (at, count) in added {
+        if let Some(problem) = out.get_mut(at) {
+            problem.what += &format!(", +{count} alarm{}", if count == 1 { "" } else { "s" });
+        }
+    }
+}
+
+/// The zone of a node.
+fn zone_of(store: &Store, id: &ObjectId) -> Option<ObjectId> {
+    let zone = &store.nodes.get(id)?.zone;
+    Some(ObjectId { kind: Kind::Zone, name: zone.clone(), ..id.clone() })
 }
 
 /// Since when a task is in trouble, at the latest, where that is known; never since

@@ -10,11 +10,11 @@ use crate::app::logs::LogState;
 use crate::app::table::{TableState, ViewKind};
 use crate::app::text::{Content, TextState};
 use crate::app::{App, Page};
-use crate::domain::{Line, Span, Tone};
+use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{clusters, details, header, logs};
+use crate::view::{alarms, clusters, details, header, logs};
 
 /// Draws the page on top of the stack.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
@@ -32,7 +32,13 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
                 details_pane(buf, right, table, c, painter, focus, scroll);
             }
         }
-        Some(Page::Text(text)) => text_page(buf, area, text, painter),
+        Some(Page::Text(text)) => {
+            if text.id.kind == Kind::Alarm {
+                let width = usize::from(area.width.saturating_sub(2));
+                text.content = Content::Lines(alarms::page(c, &text.id, width));
+            }
+            text_page(buf, area, text, painter);
+        }
         Some(Page::Logs(state)) => log_page(buf, area, state, painter),
         None => {}
     }
@@ -154,7 +160,9 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
             header::grouped(model.shown as u64)
         );
         out.push(text, Tone::Dim);
-        if model.shown < model.total {
+        if table.kind == ViewKind::Alarms && table.filter.is_empty() && !table.problems_only {
+            out.push(format!("  {} alarms", header::grouped(model.total as u64)), Tone::Dim);
+        } else if model.shown < model.total {
             out.push(format!(" ({} in all)", header::grouped(model.total as u64)), Tone::Dim);
         }
     }
@@ -192,8 +200,10 @@ fn details_pane(
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
     let Some(id) = table.selected(c.store) else { return };
-    let all: Vec<Line> =
-        details::details(c, &id).into_iter().flat_map(|l| fold(&l, usize::from(inner.width))).collect();
+    let all: Vec<Line> = details::details(c, &id, usize::from(inner.width))
+        .into_iter()
+        .flat_map(|l| fold(&l, usize::from(inner.width)))
+        .collect();
     let from = scroll.min(all.len().saturating_sub(1));
     lines(buf, inner, all.get(from..).unwrap_or_default(), painter);
 }

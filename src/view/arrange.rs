@@ -1,5 +1,7 @@
 //! Which rows a list shows, in which order.
 
+mod alarms;
+
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
@@ -111,6 +113,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             let (total, order) = select(table, OVERVIEW, rows, keep, c);
             (table.total, table.order) = (total, order);
         }
+        ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
             let rows = in_order(&store.nodes, &previous);
             let (total, order) = select(table, NODES, rows, |n| node_in_scope(n, &table.scope), c);
@@ -155,6 +158,8 @@ fn revision(kind: ViewKind, store: &Store) -> u64 {
         ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
         ViewKind::Workloads => store.workloads.revision() + store.autoscalers.revision() + store.usage.revision(),
         ViewKind::Events => store.events.revision(),
+        // What a task belongs to decides where its alarm is.
+        ViewKind::Alarms => store.alarms.revision() + store.workloads.revision(),
     }
 }
 
@@ -308,10 +313,14 @@ fn holds<T>(column: &Column<T>, row: &T, op: Op, operand: &Operand, c: Context<'
     if let (Some(wanted), Value::Number(n)) = (wanted, (column.value)(c, row)) {
         return op.holds(&n, &wanted);
     }
-    let cell = (column.cell)(c, row).text;
+    // What it says, or its word without a sign before it: `health=page`.
+    let is = || {
+        let said = || matches!((column.value)(c, row), Value::Text(v) if glob(&operand.raw, &v));
+        glob(&operand.raw, &(column.cell)(c, row).text) || said()
+    };
     match op {
-        Op::Eq => glob(&operand.raw, &cell),
-        Op::Ne => !glob(&operand.raw, &cell),
+        Op::Eq => is(),
+        Op::Ne => !is(),
         // Order between things that have none holds for no row.
         Op::Gt | Op::Ge | Op::Lt | Op::Le => false,
     }

@@ -1,5 +1,6 @@
 //! The columns of every list: one table per view.
 
+mod alarms;
 mod events;
 mod nodes;
 mod overview;
@@ -116,6 +117,7 @@ pub struct Column<T: 'static> {
     pub percent: Option<fn(Context<'_>, &T) -> Option<f64>>,
 }
 
+pub use alarms::{ALARMS, about as alarm_about, mark as alarm_mark, state as alarm_state, tone as alarm_tone};
 pub use events::EVENTS;
 pub use nodes::NODES;
 pub use overview::{OVERVIEW, mark as overview_mark};
@@ -125,18 +127,19 @@ pub use workloads::WORKLOADS;
 /// What the app knows of a view's columns.
 #[must_use]
 pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
-    static INFOS: OnceLock<[Vec<ColumnInfo>; 5]> = OnceLock::new();
+    static INFOS: OnceLock<[Vec<ColumnInfo>; 6]> = OnceLock::new();
     fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
         columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
     }
-    let [overview, nodes, tasks, workloads, events] =
-        INFOS.get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS)]);
+    let [overview, nodes, tasks, workloads, events, alarms] = INFOS
+        .get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS), infos(ALARMS)]);
     match kind {
         ViewKind::Overview => overview,
         ViewKind::Nodes | ViewKind::Map => nodes,
         ViewKind::Tasks => tasks,
         ViewKind::Workloads => workloads,
         ViewKind::Events => events,
+        ViewKind::Alarms => alarms,
     }
 }
 

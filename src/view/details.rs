@@ -1,14 +1,15 @@
 //! The details pane: what is known of the selected row, without a request.
 
+use super::alarms;
 use super::columns::{Context, clock_time};
 use super::details_ecs as ecs;
 use crate::domain::{
     ContainerRole, ContainerState, Health, Kind, Line, ObjectId, Task, Timestamp, Tone, age::age, quantity::percent,
 };
 
-/// Lines of `name  value` about an object.
+/// Lines of `name  value` about an object; a chart in them is `width` columns wide.
 #[must_use]
-pub fn details(c: Context<'_>, id: &ObjectId) -> Vec<Line> {
+pub fn details(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with(id.name.as_str(), Tone::Title)];
     let mut d = Lines { out: &mut out, c };
     d.row("cluster", id.cluster.as_str(), Tone::Cluster);
@@ -19,8 +20,10 @@ pub fn details(c: Context<'_>, id: &ObjectId) -> Vec<Line> {
         Kind::Node => node(&mut d, id),
         Kind::Task => task(&mut d, id),
         kind if kind.is_workload() => workload(&mut d, id),
+        Kind::Alarm => alarms::alarm(&mut d, id, width),
         _ => {}
     }
+    alarms::of_object(&mut d, id);
     events(&mut d, id);
     out
 }

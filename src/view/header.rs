@@ -65,6 +65,16 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         line.push(text, tone);
     }
     let mut right = Line::new();
+    let paging = c.store.paging();
+    if paging > 0 {
+        let shape = mark(Health::Critical, c.ascii).split(' ').next().unwrap_or_default();
+        let word = match (width, paging) {
+            (..60, _) => "",
+            (_, 1) => " alarm",
+            _ => " alarms",
+        };
+        right.push(format!("{shape} {paging}{word}  "), Tone::Health(Health::Critical));
+    }
     if app.settings.read_only {
         right.push("RO  ", Tone::Warning);
     }

@@ -81,6 +81,17 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
         Context::Node => {
             &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
         }
+        Context::Alarm => &[
+            C::Open,
+            C::Describe,
+            C::GoToSubject,
+            C::Runbook,
+            C::Filter,
+            C::ProblemsOnly,
+            C::Details,
+            C::Palette,
+            C::Help,
+        ],
         Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
         Context::Logs => &[

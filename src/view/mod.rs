@@ -1,7 +1,9 @@
 //! From the store and what the user is doing to what is on the screen, without
 //! drawing: rows, cells, lines and badges.
 
+pub mod alarms;
 pub mod arrange;
+pub mod chart;
 pub mod clusters;
 pub mod columns;
 pub mod describe;

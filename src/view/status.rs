@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::summary::{ClusterSummary, Known, clusters};
-use crate::domain::{Freshness, Health, Orchestrator, Timestamp};
+use crate::domain::{Alarm, AlarmSource, Freshness, Health, Orchestrator, Severity, Timestamp};
+use crate::store::alarm_groups::{Group, groups, subject};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store};
 
 /// The schema's version: grows when a field changes its meaning or goes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything once.
 #[derive(Debug, Serialize)]
@@ -23,6 +24,48 @@ pub struct Status {
     pub clusters: Vec<ClusterStatus>,
     /// What is wrong, worst first.
     pub problems: Vec<ProblemStatus>,
+    /// Alarms that fire and are not suppressed, one by one, worst first.
+    pub alarms: Vec<AlarmStatus>,
+}
+
+/// One alarm that fires.
+#[derive(Debug, Serialize)]
+pub struct AlarmStatus {
+    /// `critical`, `warning`, `unknown` (nobody says) or `info`.
+    pub severity: Severity,
+    /// Cluster, or metric backend.
+    pub cluster: String,
+    /// Its own name.
+    pub name: String,
+    /// Who watches.
+    pub source: AlarmSource,
+    /// What it is about, or null.
+    pub about: Option<AboutStatus>,
+    /// Since when, RFC 3339, or null.
+    pub since: Option<String>,
+    /// The latest value, or null.
+    pub value: Option<f64>,
+    /// What the value is held against, or null.
+    pub threshold: Option<f64>,
+    /// The unit of both, empty if nobody says.
+    pub unit: String,
+    /// What it is for, in its author's words.
+    pub summary: String,
+    /// Why it fires, in its system's words.
+    pub reason: String,
+    /// Link to its runbook, or null.
+    pub runbook: Option<String>,
+}
+
+/// What an alarm is about.
+#[derive(Debug, Serialize)]
+pub struct AboutStatus {
+    /// Kind.
+    pub kind: &'static str,
+    /// Namespace, may be empty.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
 }
 
 /// One cluster.
@@ -164,17 +207,46 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
             name: p.id.name.to_string(),
             what: p.what,
             why: p.why.to_string(),
-            since: p.since.map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            since: p.since.map(time),
             tasks: p.tasks,
         })
         .collect();
     Status {
         version: VERSION,
-        at: now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        at: time(now),
         state,
         clusters: summaries.into_iter().map(cluster).collect(),
         problems,
+        alarms: alarms(store),
     }
+}
+
+fn alarms(store: &Store) -> Vec<AlarmStatus> {
+    let firing = store.alarms.rows().filter(|a| a.is_firing());
+    let groups = groups(store, firing);
+    let alarm = |a: &Alarm| AlarmStatus {
+        severity: a.severity,
+        cluster: a.id.cluster.to_string(),
+        name: a.id.name.to_string(),
+        source: a.source,
+        about: subject(store, a).map(|about| AboutStatus {
+            kind: about.kind.short(),
+            namespace: about.namespace.to_string(),
+            name: about.name.to_string(),
+        }),
+        since: a.since.map(time),
+        value: a.value.filter(|v| v.is_finite()),
+        threshold: a.threshold.filter(|v| v.is_finite()),
+        unit: a.more.unit.to_string(),
+        summary: a.summary.to_string(),
+        reason: a.reason.to_string(),
+        runbook: (!a.runbook.is_empty()).then(|| a.runbook.to_string()),
+    };
+    groups.iter().flat_map(Group::alarms).map(alarm).collect()
+}
+
+fn time(t: Timestamp) -> String {
+    t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 fn cluster(s: ClusterSummary) -> ClusterStatus {

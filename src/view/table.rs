@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
+use super::columns::{ALARMS, Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
 use crate::app::table::{TableState, ViewKind};
 use crate::domain::{Freshness, Orchestrator};
 use crate::store::Feed;
@@ -71,6 +71,7 @@ pub fn feeds(kind: ViewKind) -> &'static [Feed] {
             Feed::Services,
         ],
         ViewKind::Events => &[Feed::Events],
+        ViewKind::Alarms => &[Feed::Alarms],
     }
 }
 
@@ -85,6 +86,13 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
             let rows: Vec<_> = visible.iter().map(|s| problems.get(*s as usize)).collect();
             let model = build(table, OVERVIEW, &rows, c, width, wide);
             table.problems = problems;
+            model
+        }
+        ViewKind::Alarms => {
+            let alarms = std::mem::take(&mut table.alarms);
+            let rows: Vec<_> = visible.iter().map(|s| alarms.get(*s as usize)).collect();
+            let model = build(table, ALARMS, &rows, c, width, wide);
+            table.alarms = alarms;
             model
         }
         ViewKind::Nodes | ViewKind::Map => {
@@ -147,7 +155,9 @@ fn build<T: super::arrange::Listed>(
     width: u16,
     wide: bool,
 ) -> TableModel {
-    let one_cluster = c.store.clusters().count() <= 1;
+    // Alarms come from metric backends, too.
+    let backends = if table.kind == ViewKind::Alarms { c.store.backends().count() } else { 0 };
+    let one_cluster = c.store.clusters().count() + backends <= 1;
     // ECS has no namespaces: a column of dashes tells nobody anything.
     let only_ecs = c.store.clusters().all(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
     let any_ecs = c.store.clusters().any(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);

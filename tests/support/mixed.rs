@@ -179,6 +179,7 @@ fn alarm() -> Alarm {
         about: Some(id(Kind::EcsService, "web")),
         suppressed_by: Text::empty(),
         runbook: Text::empty(),
+        more: quarterdeck::domain::AlarmMore::default(),
     }
 }
 
@@ -254,5 +255,75 @@ pub fn mixed_fleet() -> Store {
     for feed in [Feed::ServiceMetrics, Feed::Targets] {
         say(feed, Body::Synced);
     }
+    store
+}
+
+/// The mixed fleet with alarms of every state, one of which has its points.
+pub fn alarmed_fleet() -> Store {
+    let mut store = mixed_fleet();
+    let mut say = |body: Body, at| {
+        let source = SourceId { cluster: ClusterId::new("shop-ecs"), feed: Feed::Alarms };
+        store.apply(Observation { source, at, body });
+    };
+    let named = |name: &str, severity: Severity, state: AlarmState| {
+        let mut a = alarm();
+        a.id = id(Kind::Alarm, name);
+        a.uid = Text::new(&format!("arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"));
+        (a.severity, a.state) = (severity, state);
+        a
+    };
+    let mut cpu = named("web-cpu-high", Severity::Warning, AlarmState::Firing);
+    (cpu.value, cpu.threshold) = (Some(93.456), Some(90.0));
+    cpu.more.unit = Text::new("Percent");
+    cpu.more.metric = Text::new("CPUUtilization, Average of 60s");
+    cpu.runbook = Text::new("https://runbooks.example.com/web");
+    let mut instances: Vec<Alarm> = ["0a11", "1b22", "2c33"]
+        .into_iter()
+        .map(|task| {
+            let mut a = named(&format!("TaskRestarts/{task}"), Severity::Warning, AlarmState::Firing);
+            a.source = AlarmSource::Alertmanager;
+            a.labels = [("alertname", "TaskRestarts"), ("task", task)]
+                .into_iter()
+                .map(|(k, v)| (Text::new(k), Text::new(v)))
+                .collect();
+            (a.value, a.threshold) = (None, None);
+            a
+        })
+        .collect();
+    let mut queue = named("orders-queue-age", Severity::Warning, AlarmState::Firing);
+    (queue.about, queue.since) = (None, Some(ago(63)));
+    (queue.value, queue.threshold) = (Some(312.0), Some(300.0));
+    queue.more.unit = Text::new("Seconds");
+    queue.more.metric = Text::new("ApproximateAgeOfOldestMessage, Maximum of 60s");
+    queue.summary = Text::new("Orders wait to be sent.");
+    queue.reason = Text::new("Threshold Crossed: 1 datapoint [312.0] was greater than the threshold (300.0).");
+    queue.runbook = Text::new("https://runbooks.example.com/orders");
+    let mut silenced = named("cart-5xx-high", Severity::Critical, AlarmState::Firing);
+    silenced.about = Some(id(Kind::EcsService, "cart"));
+    silenced.suppressed_by = Text::new("Alarm: maintenance is in ALARM");
+    let mut fine = named("cart-cpu-high", Severity::Unknown, AlarmState::Ok);
+    (fine.about, fine.value) = (Some(id(Kind::EcsService, "cart")), Some(12.0));
+    let blind = named("cart-tasks-low", Severity::Unknown, AlarmState::InsufficientData);
+    let mut all = vec![queue.clone(), silenced, fine, blind];
+    say(Body::Upsert(Rows::Alarms(all.clone())), ago(30));
+    // The queue was fine for a while.
+    queue.state = AlarmState::Ok;
+    queue.since = Some(ago(20));
+    say(Body::Upsert(Rows::Alarms(vec![queue.clone()])), ago(20));
+    queue.state = AlarmState::Firing;
+    queue.since = Some(ago(7));
+    all.clear();
+    all.append(&mut instances);
+    all.extend([cpu, queue.clone()]);
+    say(Body::Upsert(Rows::Alarms(all)), ago(7));
+    let points: Vec<(DateTime<Utc>, f64)> = (0..120)
+        .map(|n| {
+            (
+                ago(120 - n),
+                if (60..75).contains(&n) { 320.0 } else { 40.0 + f64::from(u8::try_from(n).unwrap_or(0)) * 2.3 },
+            )
+        })
+        .collect();
+    say(Body::Upsert(Rows::Trends(vec![(queue.id, Arc::from(points))])), now());
     store
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Account, Bucket, Tokens};
 use crate::domain::alarm::runbook_in;
-use crate::domain::{AlarmSource, AlarmState, Severity, Text, Timestamp};
+use crate::domain::{AlarmMore, AlarmSource, AlarmState, Severity, Text, Timestamp};
 use crate::source::SourceError;
 
 /// `DescribeAlarms` gives so many at once.
@@ -41,8 +41,10 @@ pub struct Found {
     pub threshold: Option<f64>,
     /// Dimensions of the metrics that it watches.
     pub dimensions: Vec<(Text, Text)>,
-    /// Names of the alarms that it watches.
-    pub children: Vec<Text>,
+    /// The rest: the alarms that it watches, what it measures.
+    pub more: AlarmMore,
+    /// What to ask `GetMetricData` for its points; empty for a composite alarm.
+    pub queries: Vec<cw::MetricDataQuery>,
     /// Why its actions are suppressed.
     pub suppressed_by: Text,
     /// Link to its runbook.
@@ -71,6 +73,14 @@ impl Account {
         self.alarms_fresh.store(true, Ordering::Relaxed);
         *kept = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
+    }
+
+    /// What to ask `GetMetricData` for the points of an alarm; empty if it is not known,
+    /// or a composite one.
+    pub async fn alarm_queries(&self, name: &Text) -> Vec<cw::MetricDataQuery> {
+        let kept = self.alarms.lock().await;
+        let found = kept.as_ref().and_then(|(_, found)| found.iter().find(|f| f.name == *name));
+        found.map(|f| f.queries.clone()).unwrap_or_default()
     }
 
     /// The next question is answered by CloudWatch, not from memory.
@@ -149,10 +159,50 @@ pub(super) fn metric(a: &cw::MetricAlarm) -> Option<Found> {
         value: latest(&data),
         threshold: data["threshold"].as_f64().or(a.threshold()).filter(|t| t.is_finite()),
         dimensions: dimensions.into_iter().collect(),
-        children: Vec::new(),
+        more: measured(a),
+        queries: queries(a),
         suppressed_by: Text::empty(),
         runbook: Text::new(runbook_in(description).unwrap_or_default()),
     })
+}
+
+/// What a metric alarm measures, in words.
+fn measured(a: &cw::MetricAlarm) -> AlarmMore {
+    let name = a.metric_name().unwrap_or_default();
+    let statistic = a.statistic().map(cw::Statistic::as_str).or(a.extended_statistic()).unwrap_or_default();
+    let expression =
+        || a.metrics().iter().find(|q| q.return_data() != Some(false)).and_then(|q| q.label().or(q.expression()));
+    let metric = match (name, a.period()) {
+        ("", _) => expression().unwrap_or_default().to_owned(),
+        (name, Some(period)) => format!("{name}, {statistic} of {period}s"),
+        (name, None) => format!("{name}, {statistic}"),
+    };
+    // An alarm seldom names the unit, but these metrics have no other.
+    let unit = match a.unit().map(cw::StandardUnit::as_str) {
+        Some(unit) if unit != "None" => unit,
+        _ if name.ends_with("Utilization") => "Percent",
+        _ if name.ends_with("ResponseTime") => "Seconds",
+        _ => "",
+    };
+    let below = a.comparison_operator().is_some_and(|o| o.as_str().starts_with("LessThan"));
+    AlarmMore { metric: Text::new(&metric), unit: Text::new(unit), below, ..AlarmMore::default() }
+}
+
+fn queries(a: &cw::MetricAlarm) -> Vec<cw::MetricDataQuery> {
+    let Some(name) = a.metric_name() else { return a.metrics().to_vec() };
+    let metric = cw::Metric::builder()
+        .set_namespace(a.namespace().map(ToOwned::to_owned))
+        .metric_name(name)
+        .set_dimensions(Some(a.dimensions().to_vec()))
+        .build();
+    let statistic = a.statistic().map(cw::Statistic::as_str).or(a.extended_statistic()).unwrap_or("Average");
+    let stat = cw::MetricStat::builder()
+        .metric(metric)
+        .period(a.period().unwrap_or(60))
+        .stat(statistic)
+        .set_unit(a.unit().cloned())
+        .build();
+    vec![cw::MetricDataQuery::builder().id("alarm").metric_stat(stat).build()]
 }
 
 /// A row of a composite alarm.
@@ -176,7 +226,11 @@ pub(super) fn composite(a: &cw::CompositeAlarm) -> Option<Found> {
         value: None,
         threshold: None,
         dimensions: Vec::new(),
-        children: children(a.alarm_rule().unwrap_or_default()).iter().map(|c| Text::new(c)).collect(),
+        more: AlarmMore {
+            children: children(a.alarm_rule().unwrap_or_default()).iter().map(|c| Text::new(c)).collect(),
+            ..AlarmMore::default()
+        },
+        queries: Vec::new(),
         suppressed_by: Text::new(&suppressed_by),
         runbook: Text::new(runbook_in(description).unwrap_or_default()),
     })
@@ -288,6 +342,6 @@ mod tests {
             .build();
         let found = composite(&alarm).unwrap();
         assert_eq!(found.suppressed_by, "Alarm: maintenance is in ALARM");
-        assert_eq!(found.children, [Text::new("a"), Text::new("b")]);
+        assert_eq!(found.more.children, [Text::new("a"), Text::new("b")]);
     }
 }

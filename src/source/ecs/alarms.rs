@@ -96,7 +96,7 @@ fn subjects_of(f: &Found, by_name: &HashMap<&Text, &Found>, deep: u32, out: &mut
     };
     out.extend(subject);
     if deep > 0 {
-        for child in f.children.iter().filter_map(|c| by_name.get(c)) {
+        for child in f.more.children.iter().filter_map(|c| by_name.get(c)) {
             subjects_of(child, by_name, deep - 1, out);
         }
     }
@@ -120,6 +120,7 @@ fn row(link: &Link, f: &Found, account_wide: bool, service: Option<Text>) -> Ala
         about: service.map(|s| id(Kind::EcsService, s)),
         suppressed_by: f.suppressed_by.clone(),
         runbook: f.runbook.clone(),
+        more: f.more.clone(),
     }
 }
 

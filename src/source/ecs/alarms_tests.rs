@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::Clock;
-use crate::domain::{AlarmSource, AlarmState, ClusterId, Severity};
+use crate::domain::{AlarmMore, AlarmSource, AlarmState, ClusterId, Severity};
 use crate::source::aws::{Account, AccountSpec, EcsSpec};
 
 fn link(cluster: &str, lead: bool) -> Link {
@@ -31,7 +31,8 @@ fn found(name: &str, dimensions: &[(&str, &str)], children: &[&str]) -> Found {
         value: None,
         threshold: None,
         dimensions: dimensions.iter().map(|(n, v)| (Text::new(n), Text::new(v))).collect(),
-        children: children.iter().map(|c| Text::new(c)).collect(),
+        more: AlarmMore { children: children.iter().map(|c| Text::new(c)).collect(), ..AlarmMore::default() },
+        queries: Vec::new(),
         suppressed_by: Text::empty(),
         runbook: Text::empty(),
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::asks::{Ask, Figure, Insights, Series};
-use super::{Link, balancers, lock};
+use super::{Link, balancers, lock, trends};
 use crate::domain::{Bytes, Kind, Millicores, ObjectId, Resources, Text, Timestamp, Traffic, Usage};
 use crate::source::SourceError;
 use crate::source::aws::{Bucket, Tokens};
@@ -87,11 +87,11 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut shown: watch::
     }
 }
 
-/// What is on screen of this cluster and has figures: services always, tasks where
-/// Container Insights tells them apart.
+/// What is on screen of this cluster and has figures: services and alarms always, tasks
+/// where Container Insights tells them apart.
 fn wanted(link: &Link, level: Insights, shown: &[ObjectId]) -> Vec<ObjectId> {
     let kinds = |id: &&ObjectId| match id.kind {
-        Kind::EcsService => true,
+        Kind::EcsService | Kind::Alarm => true,
         Kind::Task => level != Insights::Off,
         _ => false,
     };
@@ -116,6 +116,11 @@ async fn round(
     known: &mut Known,
     supervisor: &Supervisor,
 ) -> Result<(), SourceError> {
+    let alarms: Vec<&ObjectId> = due.iter().filter(|id| id.kind == Kind::Alarm).collect();
+    let trends = trends::of(link, &alarms).await?;
+    if !trends.is_empty() {
+        supervisor.emit(Body::Upsert(Rows::Trends(trends))).await;
+    }
     let groups = balancers::of(link, due, supervisor).await;
     let running = lock(&link.running).clone();
     let mut asks: Vec<Ask> = Vec::new();
@@ -199,6 +204,7 @@ fn usage(
     let mut out: BTreeMap<i64, Vec<(ObjectId, Usage)>> = BTreeMap::new();
     for id in due {
         let points = match id.kind {
+            Kind::Alarm => continue,
             Kind::EcsService => shares(id, series),
             _ => running.get(&id.name).map(|t| amounts(id, series, t.size)).unwrap_or_default(),
         };

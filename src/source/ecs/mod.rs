@@ -18,6 +18,7 @@ mod scaling;
 mod services;
 mod targets;
 mod tasks;
+mod trends;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
