@@ -7,6 +7,7 @@ mod apply;
 pub mod history;
 pub mod observation;
 pub mod problems;
+pub mod services;
 pub mod table;
 pub mod totals;
 
@@ -93,6 +94,10 @@ pub struct Store {
     pub targets: BTreeMap<ObjectId, TargetHealth>,
     /// Requests to services that are, or were, on screen.
     pub traffic: BTreeMap<ObjectId, Traffic>,
+    /// The last minutes of it, oldest first; minutes that nobody looked at are missing.
+    traffic_trend: HashMap<ObjectId, VecDeque<Traffic>>,
+    /// Since when budgets call somebody; without those that did when first read.
+    calling: HashMap<ObjectId, Timestamp>,
     /// What reading each AWS account has cost.
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.
@@ -186,6 +191,12 @@ impl Store {
                     self.source(c, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
                 })
             })
+    }
+
+    /// Since when a budget calls somebody, where its start was seen.
+    #[must_use]
+    pub fn calling_since(&self, budget: &ObjectId) -> Option<Timestamp> {
+        self.calling.get(budget).copied()
     }
 
     /// The error log, newest last.

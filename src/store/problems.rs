@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 use chrono::TimeDelta;
 
 use super::Store;
-use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+use crate::domain::budget::burn_text;
+use crate::domain::slo::{RowState, Severity};
+use crate::domain::{Alarm, Budget, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
 
 /// One thing that is wrong.
@@ -90,6 +92,7 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
         tasks: 0,
     }));
     out.extend(of_alarms(store));
+    out.extend(of_budgets(store));
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
     out
 }
@@ -159,6 +162,28 @@ fn of_alarms(store: &Store) -> Vec<Problem> {
         .collect()
 }
 
+/// Budgets that call somebody: their users hurt. One that is exhausted and burns no
+/// more is seen in the list of budgets.
+fn of_budgets(store: &Store) -> Vec<Problem> {
+    let calls = |b: &Budget| {
+        let a = b.assessment.as_ref()?;
+        let firing = a.firing?;
+        let row = a.rows.iter().find(|(r, s)| *s == RowState::Over && r.severity == firing).map(|(r, _)| r)?;
+        let burn = |w| b.burn(w).map_or_else(|| "-".to_owned(), burn_text);
+        let what = format!("{}: burns {} times even over {}", firing.word(), burn(row.long), row.long);
+        let health = if firing == Severity::Page { Health::Critical } else { b.health() };
+        Some(Problem {
+            id: b.id.clone(),
+            health,
+            what,
+            why: Text::new(&b.sentence()),
+            since: store.calling_since(&b.id),
+            tasks: 0,
+        })
+    };
+    store.budgets.rows().filter_map(calls).collect()
+}
+
 /// A task that is on its way for so long has lost it.
 const STUCK: TimeDelta = TimeDelta::minutes(10);
 /// This much longer than its grace may ending take.
@@ -216,10 +241,11 @@ fn since(task: &Task, now: Timestamp) -> Option<Timestamp> {
     task.since.or(task.last_restart).filter(|_| task.restarts < 2)
 }
 
-/// Zones before nodes before workloads before single tasks and alarms: the larger cause first.
+/// Users that hurt first, then zones before nodes before workloads before single tasks and
+/// alarms: the larger cause first.
 fn rank(p: &Problem) -> (u8, std::cmp::Reverse<u32>) {
     let kind = match p.id.kind {
-        Kind::Zone => 0,
+        Kind::Zone | Kind::Budget => 0,
         Kind::Node => 1,
         k if k.is_workload() => 2,
         _ => 3,
