@@ -76,6 +76,8 @@ commands! {
     ViewWorkloads, "view-workloads", Global, Safe, "workloads", "Show the workloads.";
     ViewEvents, "view-events", Global, Safe, "events", "Show the events, newest first.";
     ViewMap, "view-map", Global, Safe, "map", "Show the map of nodes and their tasks.";
+    ViewBudgets, "view-budgets", Global, Safe, "budgets", "Show the error budgets, the first to be gone first.";
+    ViewServices, "view-services", Global, Safe, "services", "Show the services with their golden signals.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";

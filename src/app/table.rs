@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::filter::Filter;
-use crate::domain::{ClusterId, Kind, ObjectId, Text};
+use crate::domain::{ClusterId, Kind, ObjectId, Service, Text};
 use crate::key::Context;
 use crate::store::{Slot, Store, problems::Problem};
 
@@ -23,11 +23,24 @@ pub enum ViewKind {
     Events,
     /// Nodes with their tasks as cells.
     Map,
+    /// Error budgets, the first to be gone first.
+    Budgets,
+    /// Services with their golden signals.
+    Services,
 }
 
 impl ViewKind {
     /// Every view, in the order of their digits.
-    pub const ALL: [Self; 6] = [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map];
+    pub const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Nodes,
+        Self::Tasks,
+        Self::Workloads,
+        Self::Events,
+        Self::Map,
+        Self::Budgets,
+        Self::Services,
+    ];
 
     /// Its name on the command line and on screen.
     #[must_use]
@@ -39,6 +52,8 @@ impl ViewKind {
             Self::Workloads => "workloads",
             Self::Events => "events",
             Self::Map => "map",
+            Self::Budgets => "budgets",
+            Self::Services => "services",
         }
     }
 
@@ -49,11 +64,11 @@ impl ViewKind {
             "overview" | "pulse" | "home" => Self::Overview,
             "nodes" | "node" | "no" | "instances" => Self::Nodes,
             "tasks" | "task" | "pods" | "pod" | "po" => Self::Tasks,
-            "workloads" | "workload" | "deployments" | "deploy" | "dp" | "sts" | "ds" | "jobs" | "services" => {
-                Self::Workloads
-            }
+            "workloads" | "workload" | "deployments" | "deploy" | "dp" | "sts" | "ds" | "jobs" => Self::Workloads,
             "events" | "event" | "ev" => Self::Events,
             "map" => Self::Map,
+            "budgets" | "budget" | "slo" | "slos" => Self::Budgets,
+            "services" | "service" | "svc" | "golden" | "red" => Self::Services,
             _ => return None,
         })
     }
@@ -133,10 +148,12 @@ pub struct TableState {
     pub marks: HashSet<ObjectId>,
     /// Where the last mark was set.
     pub last_mark: Option<ObjectId>,
-    /// Slots of the rows that are shown, in order (indexes into `problems` in the overview).
+    /// Slots of the rows that are shown, in order (indexes into `problems` in the overview, into `services` in theirs).
     pub order: Vec<Slot>,
     /// The overview's rows.
     pub problems: Vec<Problem>,
+    /// The rows of the services view.
+    pub services: Vec<Service>,
     /// How many rows there were before filtering.
     pub total: usize,
     /// What `order` was computed from.
@@ -171,6 +188,7 @@ impl TableState {
             last_mark: None,
             order: Vec::new(),
             problems: Vec::new(),
+            services: Vec::new(),
             total: 0,
             stamp: None,
             settings: 0,
@@ -191,6 +209,8 @@ impl TableState {
             ViewKind::Tasks => store.tasks.at(slot).map(|t| &t.id),
             ViewKind::Workloads => store.workloads.at(slot).map(|w| &w.id),
             ViewKind::Events => store.events.at(slot).map(|e| &e.id),
+            ViewKind::Budgets => store.budgets.at(slot).map(|b| &b.id),
+            ViewKind::Services => self.services.get(slot as usize).map(|s| &s.id),
         }
     }
 
@@ -212,6 +232,7 @@ impl TableState {
             ViewKind::Nodes | ViewKind::Map => Some(Kind::Node),
             ViewKind::Tasks => Some(Kind::Task),
             ViewKind::Workloads => Some(Kind::Deployment),
+            ViewKind::Budgets | ViewKind::Services => None,
         };
         match kind {
             Some(Kind::Node) => Context::Node,

@@ -226,7 +226,7 @@ impl Kind for OptionalPath {
 }
 
 /// The views that a console can open with.
-pub const VIEWS: &[&str] = &["overview", "nodes", "tasks", "workloads", "events", "map"];
+pub const VIEWS: &[&str] = &["overview", "nodes", "tasks", "workloads", "events", "map", "budgets", "services"];
 
 /// The name of a view, one of [`VIEWS`].
 #[derive(Debug)]
@@ -234,7 +234,7 @@ pub struct View;
 
 impl Kind for View {
     type Value = String;
-    const ALLOWED: &'static str = "overview, nodes, tasks, workloads, events or map";
+    const ALLOWED: &'static str = "overview, nodes, tasks, workloads, events, map, budgets or services";
 
     fn from_text(text: &str) -> Option<String> {
         VIEWS.contains(&text).then(|| text.to_owned())

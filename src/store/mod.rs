@@ -191,6 +191,13 @@ impl Store {
                     self.source(c, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
                 })
             })
+            && self.backends.iter().all(|(b, known)| {
+                // An Alertmanager has no budgets: once it is known, what it does not offer is not waited for.
+                feeds.iter().filter(|f| Feed::BACKEND.contains(f)).all(|f| match self.source(b, *f) {
+                    Some(s) => s.complete || matches!(s.freshness, Freshness::Absent { .. }),
+                    None => known.is_some(),
+                })
+            })
     }
 
     /// Since when a budget calls somebody, where its start was seen.

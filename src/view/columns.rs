@@ -1,8 +1,10 @@
 //! The columns of every list: one table per view.
 
+pub(in crate::view) mod budgets;
 mod events;
 mod nodes;
 mod overview;
+pub(in crate::view) mod services;
 mod tasks;
 mod workloads;
 
@@ -116,27 +118,32 @@ pub struct Column<T: 'static> {
     pub percent: Option<fn(Context<'_>, &T) -> Option<f64>>,
 }
 
+pub use budgets::{BUDGETS, mark as budget_mark};
 pub use events::EVENTS;
 pub use nodes::NODES;
 pub use overview::{OVERVIEW, mark as overview_mark};
+pub use services::SERVICES;
 pub use tasks::TASKS;
 pub use workloads::WORKLOADS;
 
 /// What the app knows of a view's columns.
 #[must_use]
 pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
-    static INFOS: OnceLock<[Vec<ColumnInfo>; 5]> = OnceLock::new();
+    static INFOS: OnceLock<[Vec<ColumnInfo>; 7]> = OnceLock::new();
     fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
         columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
     }
-    let [overview, nodes, tasks, workloads, events] =
-        INFOS.get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS)]);
+    let [overview, nodes, tasks, workloads, events, budgets, services] = INFOS.get_or_init(|| {
+        [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS), infos(BUDGETS), infos(SERVICES)]
+    });
     match kind {
         ViewKind::Overview => overview,
         ViewKind::Nodes | ViewKind::Map => nodes,
         ViewKind::Tasks => tasks,
         ViewKind::Workloads => workloads,
         ViewKind::Events => events,
+        ViewKind::Budgets => budgets,
+        ViewKind::Services => services,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Status {
     pub clusters: Vec<ClusterStatus>,
     /// What is wrong, worst first.
     pub problems: Vec<ProblemStatus>,
+    /// Error budgets, the first to be gone first; none where none are configured.
+    pub budgets: Vec<super::report::BudgetStatus>,
 }
 
 /// One cluster.
@@ -144,7 +146,10 @@ pub fn has_failed(s: &ClusterSummary) -> bool {
 #[must_use]
 pub fn status(store: &Store, now: Timestamp) -> Status {
     let summaries = clusters(store, now);
-    let worst = summaries.iter().map(|s| s.health).max().unwrap_or(Health::Ok);
+    let problems = problems(store, now);
+    // A budget may belong to a metric backend, which is no cluster.
+    let worst = summaries.iter().map(|s| s.health).chain(problems.iter().map(|p| p.health)).max();
+    let worst = worst.unwrap_or(Health::Ok);
     let state = if summaries.iter().any(has_failed) {
         "unknown"
     } else {
@@ -154,7 +159,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
             Health::Ok | Health::Done | Health::Progressing => "ok",
         }
     };
-    let problems = problems(store, now)
+    let problems = problems
         .into_iter()
         .map(|p| ProblemStatus {
             health: p.health,
@@ -174,6 +179,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         state,
         clusters: summaries.into_iter().map(cluster).collect(),
         problems,
+        budgets: super::report::budgets(store, now),
     }
 }
 
