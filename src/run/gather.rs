@@ -30,11 +30,10 @@ fn settled(store: &Store) -> bool {
                 .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
         })
     }) && store.backends().all(|(id, known)| {
-        // What a backend is, it says first; what it then does not offer is not waited for.
-        Feed::BACKEND.iter().all(|feed| {
-            store.source(id, *feed).map_or(known.is_some(), |s| {
-                s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. })
-            })
+        Feed::of_backend(known.map(|b| b.kind)).iter().all(|feed| {
+            store
+                .source(id, *feed)
+                .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
         })
     })
 }

@@ -192,10 +192,9 @@ impl Store {
                 })
             })
             && self.backends.iter().all(|(b, known)| {
-                // An Alertmanager has no budgets: once it is known, what it does not offer is not waited for.
-                feeds.iter().filter(|f| Feed::BACKEND.contains(f)).all(|f| match self.source(b, *f) {
-                    Some(s) => s.complete || matches!(s.freshness, Freshness::Absent { .. }),
-                    None => known.is_some(),
+                let offered = Feed::of_backend(known.as_ref().map(|b| b.kind));
+                feeds.iter().filter(|f| offered.contains(f)).all(|f| {
+                    self.source(b, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
                 })
             })
     }
