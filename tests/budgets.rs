@@ -80,7 +80,7 @@ fn the_essentials_fit_a_small_screen() {
     let mut desk = Desk::new(fleet_with_budgets());
     desk.press("8");
     let frame = desk.frame(80, 24);
-    for head in ["VERDICT", "SLO", "LEFT", "1h", "6h", "GONE IN"] {
+    for head in ["VERDICT", "SLO", "TARGET", "LEFT", "1h", "6h", "GONE IN"] {
         assert!(frame.contains(head), "{head}\n{frame}");
     }
     let frame = desk.frame(120, 40);
@@ -215,12 +215,15 @@ fn services_keep_each_figure_in_its_place() {
     }
     // Gaps are blanks, not a fall to zero.
     let line = frame.lines().find(|l| l.contains(" web ")).expect("web");
-    assert!(line.contains("▇▇    ████  ") && line.contains("▁▁    ▁▁▁▁  "), "{line}");
+    assert!(line.contains("▇█    ████  ") && line.contains("▁▁    ▁▁▁▁  "), "{line}");
     let api = row(&frame, " api ");
     assert!(api.contains("0.0/s") && api.contains("no traffic") && !api.contains("0 %  "), "{api}");
     assert!(row(&frame, " mail ").contains("no data"));
     let late = row(&frame, " search ");
-    assert!(late.contains("late: nothing since 11m ago") && late.contains(" all "), "{late}");
+    assert!(
+        late.contains("late: nothing since 11m ago") && late.contains("late 3.0/s") && late.contains(" all "),
+        "{late}"
+    );
     let small = desk.frame(80, 24);
     for head in ["SERVICE", "RATE", "ERRORS", "P99", "BUDGET", "OF"] {
         assert!(small.contains(head), "{head}\n{small}");
@@ -299,6 +302,23 @@ fn status_and_report_have_every_budget() {
     observe_backend(&mut store, Feed::Budgets, Rows::Budgets(vec![budget("a|b<c", "x", "0.9", 7, "W 1/100, 1h 1/10")]));
     let page = markdown(&store, &Report::new(&store, &[], now()), now());
     assert!(page.contains("a\\|b\\<c"), "{page}");
+}
+
+#[test]
+fn the_report_is_as_its_schema_has_it() {
+    let read = |text: &str| -> serde_json::Value { serde_json::from_str(text).expect("a schema") };
+    let schema = read(include_str!("../docs/schema/slo-report-v1.json"));
+    let of_status = read(include_str!("../docs/schema/status-v1.json"));
+    assert_eq!(schema["$defs"]["budget"], of_status["$defs"]["budget"], "one budget, one description");
+    let validator = jsonschema::validator_for(&schema).expect("a valid schema");
+    let store = fleet_with_budgets();
+    let mut said = serde_json::to_value(Report::new(&store, &["slo-none".to_owned()], now())).expect("it serializes");
+    let faults = |said: &serde_json::Value| validator.iter_errors(said).map(|e| e.to_string()).collect::<Vec<_>>();
+    assert_eq!(faults(&said), Vec::<String>::new());
+    let all = serde_json::to_value(Report::new(&store, &[], now())).expect("it serializes");
+    assert_eq!(faults(&all), Vec::<String>::new());
+    said["budgets"][0]["state"] = "perfect".into();
+    assert!(!faults(&said).is_empty());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use quarterdeck::domain::{Freshness, Health, Kind, Text};
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::view::status::{VERSION, status};
 use serde_json::{Value, json};
+use support::budgets::fleet_with_budgets;
 use support::fleet::{cluster, now, small_fleet};
 
 const SCHEMA: &str = include_str!("../docs/schema/status-v1.json");
@@ -60,6 +61,7 @@ fn what_status_says_is_as_the_schema_has_it() {
         ("feeds that are not live", troubled()),
         ("a cluster not heard of yet", Store::expecting([cluster()])),
         ("nothing at all", Store::expecting([])),
+        ("budgets in every state", fleet_with_budgets()),
     ] {
         let said = taken(&store);
         assert_eq!(faults(&said), Vec::<String>::new(), "{what}: {said:#}");
@@ -150,7 +152,7 @@ fn every_object_is_closed_and_whole() {
     let schema = schema();
     let mut found = Vec::new();
     objects("", &schema, &mut found);
-    assert_eq!(found.len(), 7, "the report, a cluster and its three counts, a source, a problem: {found:?}");
+    assert_eq!(found.len(), 8, "the report, a cluster and its three counts, a source, a problem, a budget: {found:?}");
     for (at, object) in found {
         assert_eq!(object["additionalProperties"], false, "{at}");
         let names: BTreeSet<&str> = object["properties"].as_object().expect(&at).keys().map(String::as_str).collect();

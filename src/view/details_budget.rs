@@ -8,7 +8,7 @@ use super::details::Lines;
 use super::spark::bar;
 use crate::domain::age::age;
 use crate::domain::budget::burn_text;
-use crate::domain::slo::{Exhaustion, Lookback, Row, RowState, Severity};
+use crate::domain::slo::{Exhaustion, Lookback, Objective, Row, RowState, Severity};
 use crate::domain::{Alarm, AlarmState, Budget, Health, Line, ObjectId, Timestamp, Tone};
 use crate::store::services::Change;
 
@@ -22,6 +22,20 @@ pub(super) fn budget(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
     let o = &b.objective;
     d.row("verdict", &format!("{} {}", budget_mark(b, c.ascii), b.word()), tone(b));
     d.row("means", meaning(b), Tone::Plain);
+    figures(d, b);
+    if let Some(link) = &o.runbook {
+        d.row("runbook", link, Tone::String);
+    }
+    d.time("read", b.at);
+    d.row("trust", &caveat(c, b), Tone::Warning);
+    let workloads = c.store.workloads_of(&o.service);
+    let alarms = c.store.alarms_of(&o.service, Some(o), &workloads);
+    let changes = c.store.changes_of(&workloads);
+    burn_down(d, b, &alarms, &changes, width);
+    events(d, &alarms, &changes);
+    rows(d, b);
+    burns(d, b);
+    d.heading("objective");
     if o.title != o.slo {
         d.row("title", &o.title, Tone::Plain);
     }
@@ -31,19 +45,6 @@ pub(super) fn budget(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
     d.row("about", &o.description, Tone::Plain);
     d.row("measures", &o.indicator, Tone::Plain);
     d.row("origin", &b.origin, Tone::Plain);
-    if let Some(link) = &o.runbook {
-        d.row("runbook", link, Tone::String);
-    }
-    d.time("read", b.at);
-    d.row("trust", &caveat(c, b), Tone::Warning);
-    figures(d, b);
-    rows(d, b);
-    burns(d, b);
-    let workloads = c.store.workloads_of(&o.service);
-    let alarms = c.store.alarms_of(&o.service, Some(o), &workloads);
-    let changes = c.store.changes_of(&workloads);
-    burn_down(d, b, &alarms, &changes, width);
-    events(d, &alarms, &changes);
 }
 
 /// The state as a sentence.
@@ -65,7 +66,6 @@ fn meaning(b: &Budget) -> &'static str {
 fn figures(d: &mut Lines<'_, '_>, b: &Budget) {
     let Some(a) = &b.assessment else { return };
     let now = d.c.now;
-    d.heading("budget");
     d.row("indicator", &b.indicator_text(), Tone::Plain);
     if let Some(counts) = a.counts {
         let text = format!("{:.0} bad of {:.0}", counts.bad(), counts.total());
@@ -80,7 +80,9 @@ fn figures(d: &mut Lines<'_, '_>, b: &Budget) {
         d.row("allowed", &format!("{allowed:.0} bad at the traffic of this window"), Tone::Plain);
     }
     let gone = match a.exhaustion {
-        Exhaustion::In(_) => format!("in {} at the rate of the last {}", b.gone_text(), Lookback::hours(1)),
+        Exhaustion::In(_) => {
+            format!("in {} at the rate of the last {}, if traffic stays", b.gone_text(), Objective::REFERENCE)
+        }
         Exhaustion::NotAtThisRate => "not at this rate: no errors in the last 1h".to_owned(),
         Exhaustion::NotThisPeriod => "not before the period ends and the budget is new".to_owned(),
         Exhaustion::Exhausted => "exhausted".to_owned(),

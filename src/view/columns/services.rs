@@ -59,7 +59,9 @@ fn toned(c: Context<'_>, s: &Service, text: Option<String>, tone: Tone) -> Cell 
 
 fn rate_cell(c: Context<'_>, s: &Service) -> Cell {
     match s.now.requests {
-        Some(n) => toned(c, s, Some(format!("{}/s", rate(n))), Tone::Plain),
+        // In a word, too: a colour alone says nothing to many.
+        Some(n) if is_late(c, s) => Cell::new(format!("late {}/s", rate(n)), Tone::Dim),
+        Some(n) => Cell::plain(format!("{}/s", rate(n))),
         None => Cell::new("no data", Tone::Health(Health::Unknown)),
     }
 }
@@ -155,7 +157,7 @@ pub static SERVICES: &[Column<Service>] = &[
         key: "rate",
         title: "RATE",
         align: Align::Right,
-        width: (7, 9),
+        width: (7, 14),
         priority: 0,
         wide: false,
         descending: true,
