@@ -322,6 +322,25 @@ fn the_report_is_as_its_schema_has_it() {
 }
 
 #[test]
+fn the_views_answer_to_the_names_people_bring() {
+    for name in ["budgets", "budget", "slo", "slos"] {
+        assert_eq!(ViewKind::from_name(name), Some(ViewKind::Budgets), "{name}");
+    }
+    for name in ["services", "service", "svc", "golden", "red"] {
+        assert_eq!(ViewKind::from_name(name), Some(ViewKind::Services), "{name}");
+    }
+    let mut desk = Desk::new(fleet_with_budgets());
+    desk.press(": s v c enter");
+    assert_eq!(desk.kind(), ViewKind::Services);
+    desk.press(": s l o s enter");
+    assert_eq!(desk.kind(), ViewKind::Budgets);
+    assert_eq!(desk.press("y"), [], "no system has such an object as YAML");
+    assert!(desk.app.notice.as_ref().is_some_and(|(_, n)| n.is_error));
+    desk.press("c");
+    assert!(desk.app.notice.as_ref().is_some_and(|(_, n)| n.text.as_str().contains("slo-g")));
+}
+
+#[test]
 fn an_empty_list_is_no_list_that_has_not_come() {
     let mut desk = Desk::new(small_fleet().and_backends([backend()]));
     desk.press("8");
