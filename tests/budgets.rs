@@ -1,7 +1,7 @@
 //! What the views say of budgets and services made by hand: every lettered vector,
 //! and figures that are missing, late or sparse.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
