@@ -53,7 +53,7 @@ fn a_report_without_budgets_says_so_and_one_of_a_file_misses_its_objectives() {
     let said: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(said["version"], 1);
     assert!(said["missing"].as_array().is_some_and(|m| !m.is_empty()), "{said}");
-    let out = quarterdeck(&["slo", "report", "--demo", "/nowhere.yaml"]);
+    let out = quarterdeck(&["slo", "report", "/nowhere.yaml", "--demo"]);
     assert_eq!(out.status.code(), Some(2));
     assert!(text(&out).is_empty() && error(&out).contains("nowhere.yaml"), "{}", error(&out));
 }
