@@ -174,7 +174,7 @@ fn budgets(store: &crate::store::Store, f: &mut Findings) {
     match store.budgets.len() {
         0 => f.note("error budgets", "none", "docs/slo.md says how to write objectives"),
         n if unread > 0 => {
-            f.note("error budgets", &format!("{n}, {unread} of them without figures"), "see `slo report`")
+            f.note("error budgets", &format!("{n}, {unread} of them without figures"), "see `slo report`");
         }
         n => f.good("error budgets", &n.to_string()),
     }

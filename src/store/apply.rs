@@ -128,11 +128,17 @@ impl Store {
             }
             Rows::Alarms(rows) => replace(&mut self.alarms, rows, source, generation),
             Rows::Budgets(rows) => {
-                rows.iter().for_each(|row| self.note_calling(row, at));
+                for row in &rows {
+                    self.note_calling(row, at);
+                }
                 replace(&mut self.budgets, rows, source, generation);
             }
             Rows::Services(rows) => replace(&mut self.services, rows, source, generation),
-            Rows::Traffic(rows) => rows.into_iter().for_each(|(id, t)| self.remember_traffic(id, t)),
+            Rows::Traffic(rows) => {
+                for (id, traffic) in rows {
+                    self.remember_traffic(id, traffic);
+                }
+            }
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
                 let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };

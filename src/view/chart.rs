@@ -46,9 +46,9 @@ impl Grid {
     fn set(&mut self, x: usize, y: usize, s: &Series<'_>) {
         // Braille's bits, by column and row.
         const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
-        let (w, h) = self.dots();
-        if let Some(cell) = self.cells.get_mut(y / h).and_then(|row| row.get_mut(x / w)) {
-            *cell = (cell.0 | BITS[x % w][y % h], s.ascii, s.tone);
+        let (across, down) = self.dots();
+        if let Some(cell) = self.cells.get_mut(y / down).and_then(|row| row.get_mut(x / across)) {
+            *cell = (cell.0 | BITS[x % across][y % down], s.ascii, s.tone);
         }
     }
 }
@@ -58,11 +58,11 @@ impl Grid {
 pub fn plot(chart: &Chart<'_>, ascii: bool) -> Vec<Line> {
     let (width, height) = (chart.size.0.saturating_sub(MARGIN).max(4), chart.size.1.max(2));
     let mut grid = Grid { cells: vec![vec![(0, ' ', Tone::Plain); width]; height], ascii };
-    let (w, h) = grid.dots();
+    let (across, down) = grid.dots();
     let place = |(x, y): (f64, f64)| {
         let (x, y) = (part(x, chart.x), part(y, chart.y));
         let inside = |p: f64| (-1e-9..=1.0 + 1e-9).contains(&p);
-        (inside(x) && inside(y)).then(|| (scale(x, width * w - 1), scale(1.0 - y, height * h - 1)))
+        (inside(x) && inside(y)).then(|| (scale(x, width * across - 1), scale(1.0 - y, height * down - 1)))
     };
     for s in &chart.series {
         let mut before: Option<(f64, (usize, usize))> = None;

@@ -191,7 +191,7 @@ fn burn_down(d: &mut Lines<'_, '_>, b: &Budget, alarms: &[&Alarm], changes: &[Ch
     }
     series.push(Series { points: &points, tone: Tone::Health(Health::Ok), ascii: '*', gap: usual_step(&points) * 3.5 });
     let size = width.clamp(24, 120);
-    let height = (size / 7).clamp(5, 12);
+    let height = (size / 10).clamp(5, 12);
     let plot = Chart { series, x, y: (low, 1.0), ticks, size: (size, height) };
     d.out.extend(chart::plot(&plot, c.ascii));
     d.out.extend(chart::time_axis(c, span, size));
