@@ -77,6 +77,8 @@ commands! {
     ViewEvents, "view-events", Global, Safe, "events", "Show the events, newest first.";
     ViewMap, "view-map", Global, Safe, "map", "Show the map of nodes and their tasks.";
     ViewAlarms, "view-alarms", Global, Safe, "alarms", "Show the alarms, worst first.";
+    ViewBudgets, "view-budgets", Global, Safe, "budgets", "Show the error budgets, the first to be gone first if traffic stays as it is; docs/slo.md says how to write objectives.";
+    ViewServices, "view-services", Global, Safe, "services", "Show the services with their golden signals.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";

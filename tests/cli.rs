@@ -43,6 +43,22 @@ fn status_as_json_fits_its_schema() {
 }
 
 #[test]
+fn a_report_without_budgets_says_so_and_one_of_a_file_misses_its_objectives() {
+    let out = quarterdeck(&["slo", "report", "--demo"]);
+    assert_eq!(out.status.code(), Some(0), "{}", error(&out));
+    assert_eq!(text(&out), "no error budgets were read\n");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slo/valid/minimal-prometheus.yaml");
+    let out = quarterdeck(&["slo", "report", "--demo", "--format", "json", file]);
+    assert_eq!(out.status.code(), Some(2), "{}", error(&out));
+    let said: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(said["version"], 1);
+    assert!(said["missing"].as_array().is_some_and(|m| !m.is_empty()), "{said}");
+    let out = quarterdeck(&["slo", "report", "/nowhere.yaml", "--demo"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out).is_empty() && error(&out).contains("nowhere.yaml"), "{}", error(&out));
+}
+
+#[test]
 fn snapshots_settle_at_both_sizes() {
     for view in ["overview", "nodes", "tasks", "workloads"] {
         for (size, width, height) in [("80x24", 80, 24), ("200x50", 200, 50)] {

@@ -6,6 +6,7 @@ mod support;
 use quarterdeck::domain::ClusterId;
 use quarterdeck::store::Store;
 use quarterdeck::theme::Theme;
+use support::budgets::fleet_with_budgets;
 use support::fleet::{Desk, small_fleet};
 
 #[test]
@@ -20,6 +21,22 @@ fn every_view_draws_at_every_size() {
         }
     }
     assert!(desk.frame(20, 6).contains("too small"));
+}
+
+#[test]
+fn budgets_and_services_draw_at_every_size() {
+    let mut desk = Desk::new(fleet_with_budgets());
+    for keys in ["1", "8", "v", "enter", "esc", "9", "G", "d", "esc", "v"] {
+        desk.press(keys);
+        for ascii in [false, true] {
+            desk.ascii = ascii;
+            for (width, height) in [(1, 1), (10, 3), (40, 8), (40, 12), (80, 24), (120, 40), (400, 120)] {
+                let frame = desk.frame(width, height);
+                assert_eq!(frame.lines().count(), usize::from(height), "{keys} at {width}x{height}");
+                assert!(!ascii || frame.is_ascii(), "{keys} at {width}x{height}: {frame}");
+            }
+        }
+    }
 }
 
 #[test]

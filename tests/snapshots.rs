@@ -4,6 +4,7 @@
 mod support;
 
 use quarterdeck::theme::Theme;
+use support::budgets::fleet_with_budgets;
 use support::fleet::{Desk, now, small_fleet};
 use support::mixed::{alarmed_fleet, mixed_fleet};
 
@@ -19,6 +20,17 @@ const SCREENS: [(&str, &str); 10] = [
     ("help", "3 ?"),
     ("palette", "3 :"),
     ("errors", "3 !"),
+];
+
+/// Screens of error budgets and services.
+const USERS: [(&str, &str); 7] = [
+    ("budgets", "8"),
+    ("budgets-details", "8 j v"),
+    ("budget-page", "8 j enter"),
+    ("budgets-overview", "1"),
+    ("services", "9"),
+    ("services-details", "9 G v"),
+    ("service-page", "9 G d"),
 ];
 
 #[test]
@@ -47,6 +59,19 @@ fn frames_of_alarms() {
     ] {
         for (width, height) in [(80, 24), (120, 40), (200, 50), (40, 12)] {
             let mut desk = Desk::new(alarmed_fleet());
+            desk.press(keys);
+            let frame: String =
+                desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);
+        }
+    }
+}
+
+#[test]
+fn frames_with_budgets() {
+    for (name, keys) in USERS {
+        for (width, height) in [(80, 24), (120, 40), (200, 50), (40, 12)] {
+            let mut desk = Desk::new(fleet_with_budgets());
             desk.press(keys);
             let frame: String =
                 desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();

@@ -10,6 +10,7 @@ use quarterdeck::domain::{AlarmSource, Freshness, Health, Kind, Severity, Text};
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::view::status::{VERSION, status};
 use serde_json::{Value, json};
+use support::budgets::fleet_with_budgets;
 use support::fleet::{cluster, now, small_fleet};
 use support::mixed::mixed_fleet;
 
@@ -62,6 +63,7 @@ fn what_status_says_is_as_the_schema_has_it() {
         ("feeds that are not live", troubled()),
         ("a cluster not heard of yet", Store::expecting([cluster()])),
         ("nothing at all", Store::expecting([])),
+        ("budgets in every state", fleet_with_budgets()),
     ] {
         let said = taken(&store);
         assert_eq!(faults(&said), Vec::<String>::new(), "{what}: {said:#}");
@@ -158,8 +160,8 @@ fn every_object_is_closed_and_whole() {
     objects("", &schema, &mut found);
     assert_eq!(
         found.len(),
-        9,
-        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject: {found:?}"
+        10,
+        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject, a budget: {found:?}"
     );
     for (at, object) in found {
         assert_eq!(object["additionalProperties"], false, "{at}");

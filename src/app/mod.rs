@@ -224,7 +224,13 @@ impl App {
                 let tasks = page.filter_map(|s| store.tasks.at(*s)).filter(|t| t.ecs.is_some() && t.is_active());
                 tasks.map(|t| t.id.clone()).chain(service_of_selected.into_iter().filter(service)).collect()
             }
-            ViewKind::Nodes | ViewKind::Map | ViewKind::Events | ViewKind::Alarms => Vec::new(),
+            // Those behind a load balancer: its figures are the row.
+            ViewKind::Services => page
+                .filter_map(|s| table.services.get(*s as usize))
+                .flat_map(|s| s.workloads.iter().cloned())
+                .filter(service)
+                .collect(),
+            ViewKind::Nodes | ViewKind::Map | ViewKind::Events | ViewKind::Alarms | ViewKind::Budgets => Vec::new(),
         };
         ids.extend(self.detailed_alarm(store));
         ids.sort();
@@ -354,6 +360,10 @@ impl App {
 
     fn open_text(&mut self, id: ObjectId, kind: TextKind) -> Vec<Effect> {
         let page = self.number();
+        if text::is_known(&id) {
+            self.stack.push(Page::Text(Box::new(TextState::new(page, id, kind))));
+            return Vec::new();
+        }
         self.stack.push(Page::Text(Box::new(TextState::new(page, id.clone(), kind))));
         vec![Effect::Fetch { page, id, kind }]
     }
@@ -413,7 +423,8 @@ pub fn default_sort(kind: ViewKind) -> Sort {
     match kind {
         ViewKind::Overview | ViewKind::Alarms => Sort { column: "health", descending: true },
         ViewKind::Events => Sort { column: "age", descending: false },
-        ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map => {
+        ViewKind::Budgets => Sort { column: "gone", descending: false },
+        ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map | ViewKind::Services => {
             Sort { column: "name", descending: false }
         }
     }

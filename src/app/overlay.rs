@@ -101,9 +101,11 @@ fn aliases(command: Command) -> &'static str {
     match command {
         Command::ViewTasks => "pods pod po",
         Command::ViewNodes => "no node instances",
-        Command::ViewWorkloads => "deployments deploy dp sts statefulsets ds daemonsets jobs cronjobs services",
+        Command::ViewWorkloads => "deployments deploy dp sts statefulsets ds daemonsets jobs cronjobs",
         Command::ViewEvents => "ev",
         Command::ViewAlarms => "alerts alert alarm",
+        Command::ViewBudgets => "slo slos burn",
+        Command::ViewServices => "svc golden red",
         Command::ViewOverview => "pulse home problems",
         Command::Quit => "q exit",
         Command::Describe => "inspect",

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::filter::Filter;
-use crate::domain::{ClusterId, Kind, ObjectId, Text};
+use crate::domain::{ClusterId, Kind, ObjectId, Service, Text};
 use crate::key::Context;
 use crate::store::alarm_groups::AlarmLine;
 use crate::store::{Slot, Store, problems::Problem};
@@ -26,12 +26,25 @@ pub enum ViewKind {
     Map,
     /// Alarms.
     Alarms,
+    /// Error budgets, the first to be gone first.
+    Budgets,
+    /// Services with their golden signals.
+    Services,
 }
 
 impl ViewKind {
     /// Every view, in the order of their digits.
-    pub const ALL: [Self; 7] =
-        [Self::Overview, Self::Nodes, Self::Tasks, Self::Workloads, Self::Events, Self::Map, Self::Alarms];
+    pub const ALL: [Self; 9] = [
+        Self::Overview,
+        Self::Nodes,
+        Self::Tasks,
+        Self::Workloads,
+        Self::Events,
+        Self::Map,
+        Self::Alarms,
+        Self::Budgets,
+        Self::Services,
+    ];
 
     /// Its name on the command line and on screen.
     #[must_use]
@@ -44,6 +57,8 @@ impl ViewKind {
             Self::Events => "events",
             Self::Map => "map",
             Self::Alarms => "alarms",
+            Self::Budgets => "budgets",
+            Self::Services => "services",
         }
     }
 
@@ -54,12 +69,12 @@ impl ViewKind {
             "overview" | "pulse" | "home" => Self::Overview,
             "nodes" | "node" | "no" | "instances" => Self::Nodes,
             "tasks" | "task" | "pods" | "pod" | "po" => Self::Tasks,
-            "workloads" | "workload" | "deployments" | "deploy" | "dp" | "sts" | "ds" | "jobs" | "services" => {
-                Self::Workloads
-            }
+            "workloads" | "workload" | "deployments" | "deploy" | "dp" | "sts" | "ds" | "jobs" => Self::Workloads,
             "events" | "event" | "ev" => Self::Events,
             "map" => Self::Map,
             "alarms" | "alarm" | "alerts" | "alert" => Self::Alarms,
+            "budgets" | "budget" | "slo" | "slos" => Self::Budgets,
+            "services" | "service" | "svc" | "golden" | "red" => Self::Services,
             _ => return None,
         })
     }
@@ -140,7 +155,7 @@ pub struct TableState {
     /// Where the last mark was set.
     pub last_mark: Option<ObjectId>,
     /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
-    /// into `alarms` in the alarms view).
+    /// into `alarms` and `services` in their views).
     pub order: Vec<Slot>,
     /// The overview's rows.
     pub problems: Vec<Problem>,
@@ -148,6 +163,8 @@ pub struct TableState {
     pub alarms: Vec<AlarmLine>,
     /// Alarms of which what is behind them is shown.
     pub open: HashSet<ObjectId>,
+    /// The rows of the services view.
+    pub services: Vec<Service>,
     /// How many rows there were before filtering.
     pub total: usize,
     /// What `order` was computed from.
@@ -184,6 +201,7 @@ impl TableState {
             problems: Vec::new(),
             alarms: Vec::new(),
             open: HashSet::new(),
+            services: Vec::new(),
             total: 0,
             stamp: None,
             settings: 0,
@@ -205,6 +223,8 @@ impl TableState {
             ViewKind::Tasks => store.tasks.at(slot).map(|t| &t.id),
             ViewKind::Workloads => store.workloads.at(slot).map(|w| &w.id),
             ViewKind::Events => store.events.at(slot).map(|e| &e.id),
+            ViewKind::Budgets => store.budgets.at(slot).map(|b| &b.id),
+            ViewKind::Services => self.services.get(slot as usize).map(|s| &s.id),
         }
     }
 
@@ -227,6 +247,7 @@ impl TableState {
             ViewKind::Tasks => Some(Kind::Task),
             ViewKind::Workloads => Some(Kind::Deployment),
             ViewKind::Alarms => Some(Kind::Alarm),
+            ViewKind::Budgets | ViewKind::Services => None,
         };
         match kind {
             Some(Kind::Node) => Context::Node,

@@ -1,6 +1,6 @@
 //! Read-only text that scrolls: describe, YAML.
 
-use crate::domain::{Line, ObjectId, Text};
+use crate::domain::{Kind, Line, ObjectId, Text};
 
 /// What a text page shows of its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,13 @@ pub enum TextKind {
     Describe,
     /// The object as YAML.
     Yaml,
+}
+
+/// True for what is described from the store alone, and drawn anew as it changes: no
+/// system has an object of this kind that could be read.
+#[must_use]
+pub fn is_known(id: &ObjectId) -> bool {
+    matches!(id.kind, Kind::Budget | Kind::Service)
 }
 
 /// Where the text is.

@@ -106,6 +106,8 @@ impl App {
             Command::ViewEvents => return self.view(ViewKind::Events),
             Command::ViewMap => return self.view(ViewKind::Map),
             Command::ViewAlarms => return self.view(ViewKind::Alarms),
+            Command::ViewBudgets => return self.view(ViewKind::Budgets),
+            Command::ViewServices => return self.view(ViewKind::Services),
             Command::Down => self.scroll(store, 1),
             Command::Up => self.scroll(store, -1),
             Command::PageDown => self.scroll_page(store, 1),
@@ -198,7 +200,8 @@ impl App {
             }
             Command::GoToSubject | Command::Runbook => self.run_alarm(command, &id, store, now),
             Command::Describe | Command::Yaml
-                if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm | Kind::Budget | Kind::Service) =>
+                if matches!(id.kind, Kind::Other | Kind::Zone | Kind::Alarm)
+                    || (command == Command::Yaml && super::text::is_known(&id)) =>
             {
                 self.complain(now, "objects of this kind cannot be read here");
                 Vec::new()
@@ -332,8 +335,8 @@ impl App {
     fn refresh(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
         let mut effects = vec![Effect::Refresh];
         match self.stack.last_mut() {
-            // An alarm is what its source said last.
-            Some(Page::Text(t)) if t.id.kind == Kind::Alarm => {}
+            // Such a thing is what its source said last.
+            Some(Page::Text(t)) if t.id.kind == Kind::Alarm || super::text::is_known(&t.id) => {}
             Some(Page::Text(t)) => effects.push(Effect::Fetch { page: t.page, id: t.id.clone(), kind: t.kind }),
             Some(Page::Logs(l)) => {
                 l.read_anew(store, now);
@@ -485,8 +488,8 @@ impl App {
         }
     }
 
-    /// Enter: a node's or workload's tasks; a task's, an autoscaler's or an
-    /// event's object described.
+    /// Enter: a node's, workload's or service's tasks; a task's, a budget's, an
+    /// autoscaler's or an event's object described.
     fn open(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
         if self.overlay.is_some() {
             self.overlay = None;
@@ -504,7 +507,20 @@ impl App {
                 }
             }
             Kind::Alarm => self.unfold_or_open_alarm(id, store),
+            Kind::Service => return self.open_service(id, store),
             Kind::Other => self.complain(now, "objects of this kind cannot be opened here"),
+            _ => return self.open_text(id, TextKind::Describe),
+        }
+        Vec::new()
+    }
+
+    /// A service leads to the tasks behind it, or to the workloads where it has
+    /// several; one that points at nothing is described.
+    fn open_service(&mut self, id: ObjectId, store: &Store) -> Vec<Effect> {
+        let service = store.service(&id);
+        match service.as_ref().map(|s| &s.workloads[..]) {
+            Some([one]) => self.open_table(ViewKind::Tasks, Scope::Workload(one.clone()), None),
+            Some([first, ..]) => self.open_table(ViewKind::Workloads, Scope::All, Some(first.clone())),
             _ => return self.open_text(id, TextKind::Describe),
         }
         Vec::new()

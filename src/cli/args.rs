@@ -64,7 +64,7 @@ pub struct Common {
     /// Change nothing anywhere: no writing client is built.
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// The view that opens first: overview, nodes, tasks, workloads, events, map or alarms.
+    /// The view that opens first: overview, nodes, tasks, workloads, events, map, alarms, budgets or services.
     #[arg(long, global = true, value_name = "VIEW")]
     pub view: Option<String>,
     /// Show the wide columns from the start.
@@ -115,7 +115,7 @@ pub enum Verb {
         #[arg(long)]
         preview: bool,
     },
-    /// Look at files of objectives (OpenSLO).
+    /// Check files of objectives (OpenSLO), or report on error budgets.
     Slo {
         /// What.
         #[command(subcommand)]
@@ -157,7 +157,7 @@ pub enum Picture {
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
 pub struct Snapshot {
-    /// The view: overview, nodes, tasks, workloads, events, map or alarms.
+    /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets or services.
     #[arg(value_name = "VIEW")]
     pub what: String,
     /// Columns and rows.
@@ -221,6 +221,28 @@ pub enum SloVerb {
         #[arg(long, value_enum, default_value_t = SloFormat::Text)]
         format: SloFormat,
     },
+    /// Read every error budget once and print them, for a review.
+    ///
+    /// Exits with 0 when they were read, 1 when one pages, 2 when one or its source could not be read.
+    Report {
+        /// OpenSLO files, or directories of them: report on the objectives in them only. Default: all that are read.
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// How.
+        #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+        format: ReportFormat,
+    },
+}
+
+/// How `slo report` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people at a terminal.
+    Table,
+    /// For a review's page.
+    Markdown,
+    /// For programs: versioned, see docs/slo.md.
+    Json,
 }
 
 /// How `slo check` prints.

@@ -164,7 +164,21 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
             permissions(&reader, cli.common.namespace.as_deref(), f).await;
         }
     }
+    budgets(&reading.store, f);
     reading.stop().await;
+}
+
+/// Whether anybody would see that users hurt.
+#[cfg(feature = "kubernetes")]
+fn budgets(store: &crate::store::Store, f: &mut Findings) {
+    let unread = store.budgets.rows().filter(|b| b.left().is_none()).count();
+    match store.budgets.len() {
+        0 => f.note("error budgets", "none", "docs/slo.md says how to write objectives"),
+        n if unread > 0 => {
+            f.note("error budgets", &format!("{n}, {unread} of them without figures"), "see `slo report`");
+        }
+        n => f.good("error budgets", &n.to_string()),
+    }
 }
 
 /// True if any feed of a cluster has been answered.

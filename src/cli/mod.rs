@@ -67,7 +67,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
         }
         Some(Verb::Config { what }) => admin::config(cli, what),
         Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
-        Some(Verb::Slo { what }) => slo::run(what),
+        Some(Verb::Slo { what: args::SloVerb::Check { files, format } }) => slo::check(files, *format),
         Some(Verb::Themes { lint, preview }) => admin::themes(cli, *lint, *preview),
         verb => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -81,6 +81,9 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
                         Ok(ExitCode::SUCCESS)
                     }
                     Some(Verb::Doctor { iam: None }) => doctor::run(cli).await,
+                    Some(Verb::Slo { what: args::SloVerb::Report { files, format } }) => {
+                        slo::report(cli, files, *format).await
+                    }
                     Some(Verb::Sim(options)) => sim::run(cli.common.demo.as_deref(), options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }

@@ -1,18 +1,25 @@
 //! `quarterdeck slo`: what the files of objectives say.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 
-use super::CliError;
-use super::args::{SloFormat, SloVerb};
+use super::args::{Cli, ReportFormat, SloFormat};
 use super::output::{fail, say};
+use super::{CliError, session};
+use crate::clock::Clock;
 use crate::config::diagnostic::Severity;
+use crate::domain::Freshness;
+use crate::domain::slo::State;
+use crate::run::gather::settle;
 use crate::slo::{Outcome, describe, load};
+use crate::store::Feed;
+use crate::view::report::{Report, markdown, table};
 
 /// `slo check`: exits with 0 when the files are fine, 2 when there is a mistake.
-pub fn run(what: &SloVerb) -> Result<ExitCode, CliError> {
-    let SloVerb::Check { files, format } = what;
+pub fn check(files: &[PathBuf], format: SloFormat) -> Result<ExitCode, CliError> {
     let outcome = load(files);
     match format {
         SloFormat::Json => say(&serde_json::to_string_pretty(&json(&outcome))?),
@@ -28,6 +35,53 @@ pub fn run(what: &SloVerb) -> Result<ExitCode, CliError> {
         }
     }
     Ok(if outcome.has_errors() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// How long sources may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `slo report`: exits with 0 when all was read, 1 when a budget pages, 2 when one or
+/// its source could not be read.
+pub async fn report(cli: &Cli, files: &[PathBuf], format: ReportFormat) -> Result<ExitCode, CliError> {
+    let mut wanted = Vec::new();
+    if !files.is_empty() {
+        let outcome = load(files);
+        if outcome.has_errors() {
+            let found: Vec<String> = outcome.found.iter().map(|d| format!("{d}\n\n")).collect();
+            fail(&format!("{}\n{}", summary(&outcome), found.concat()));
+            return Ok(ExitCode::from(2));
+        }
+        wanted = outcome.definitions.iter().map(|d| d.objective.key()).collect();
+    }
+    let place = session::place(cli)?;
+    let config = session::load(cli, &place)?;
+    let clock = Clock::system();
+    let mut reading = session::read(cli, &config, &clock).await?;
+    settle(&mut reading.store, &mut reading.observations, PATIENCE).await;
+    let (store, now) = (&reading.store, clock.now());
+    let report = Report::new(store, &wanted, now);
+    say(&match format {
+        ReportFormat::Table => table(store, &report, now),
+        ReportFormat::Markdown => markdown(store, &report, now),
+        ReportFormat::Json => serde_json::to_string_pretty(&report)?,
+    });
+    let failed = store.sources().filter(|(id, s)| {
+        id.feed == Feed::Budgets && matches!(s.freshness, Freshness::Down { .. } | Freshness::Loading { .. })
+    });
+    let mut blind = !report.missing.is_empty();
+    for (id, s) in failed {
+        let why = s.freshness.reason().map_or_else(String::new, |r| format!(": {r}"));
+        fail(&format!("{}: error budgets {}{why}\n", id.cluster, s.freshness.word()));
+        blind = true;
+    }
+    let pages = |word: &str| word == State::Page.word() || word == State::ExhaustedAndBurning.word();
+    let code = match report.budgets.iter().any(|b| pages(b.state)) {
+        _ if blind => 2,
+        true => 1,
+        false => 0,
+    };
+    reading.stop().await;
+    Ok(ExitCode::from(code))
 }
 
 /// What was understood.

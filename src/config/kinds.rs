@@ -226,7 +226,8 @@ impl Kind for OptionalPath {
 }
 
 /// The views that a console can open with.
-pub const VIEWS: &[&str] = &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms"];
+pub const VIEWS: &[&str] =
+    &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms", "budgets", "services"];
 
 /// The name of a view, one of [`VIEWS`].
 #[derive(Debug)]
@@ -234,7 +235,7 @@ pub struct View;
 
 impl Kind for View {
     type Value = String;
-    const ALLOWED: &'static str = "overview, nodes, tasks, workloads, events, map or alarms";
+    const ALLOWED: &'static str = "overview, nodes, tasks, workloads, events, map, alarms, budgets or services";
 
     fn from_text(text: &str) -> Option<String> {
         VIEWS.contains(&text).then(|| text.to_owned())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::slo::{Assessment, Objective};
+use super::slo::{Assessment, Exhaustion, Fraction, Indicator, Lookback, Method, Objective, State};
 use super::{Health, ObjectId, Text, Timestamp};
 
 /// One objective of an SLO with what was measured last.
@@ -32,12 +32,185 @@ impl Budget {
     /// budget a warning, no data unknown.
     #[must_use]
     pub fn health(&self) -> Health {
-        use super::slo::State;
-        match self.assessment.as_ref().map(|a| a.state) {
+        match self.state() {
             None | Some(State::NoData) => Health::Unknown,
             Some(State::Page | State::ExhaustedAndBurning) => Health::Critical,
             Some(State::Exhausted | State::Ticket) => Health::Warning,
             Some(State::NoTraffic | State::Fine | State::FewEvents) => Health::Ok,
         }
+    }
+
+    /// One word for it all; `None` until there were readings.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        self.assessment.as_ref().map(|a| a.state)
+    }
+
+    /// [`Budget::state`] in words; `not read` until there were readings.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.state().map_or("not read", State::word)
+    }
+
+    /// `checkout 99.9 %`: which objective, in the fewest words.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.objective.key(), self.objective.target)
+    }
+
+    /// The indicator: `99.9228 %`, or one of three different words where there is no
+    /// figure that says as much: `no data`, `no traffic`, `no errors`.
+    #[must_use]
+    pub fn indicator_text(&self) -> String {
+        match self.assessment.as_ref().map(|a| a.indicator) {
+            None | Some(Indicator::NoData) => "no data".to_owned(),
+            Some(Indicator::NoTraffic) => "no traffic".to_owned(),
+            Some(Indicator::Ratio(r)) if r.rest().is_zero() => "no errors".to_owned(),
+            Some(Indicator::Ratio(r)) => r.percent(4),
+        }
+    }
+
+    /// The share that is left; `None` without traffic or data.
+    #[must_use]
+    pub fn left(&self) -> Option<Fraction> {
+        self.assessment.as_ref()?.left
+    }
+
+    /// `22.8 %`, `-40.0 %`, or why there is no figure.
+    #[must_use]
+    pub fn left_text(&self) -> String {
+        self.left().map_or_else(|| self.indicator_text(), |l| l.percent(1))
+    }
+
+    /// What is left in its own unit: events, or minutes of slices or of a total
+    /// outage where there are no events behind the indicator. Below 0 when overspent.
+    #[must_use]
+    pub fn remaining(&self, now: Timestamp) -> Option<(f64, &'static str)> {
+        let a = self.assessment.as_ref()?;
+        let left = a.left?.value();
+        match (self.objective.method, a.allowed_bad) {
+            (Method::Occurrences, Some(allowed)) => Some((left * allowed, "events")),
+            _ => Some((left * self.objective.budget_secs(self.objective.period.length(now)) / 60.0, "min")),
+        }
+    }
+
+    /// `5,920 events`, `9.9 min`.
+    #[must_use]
+    pub fn remaining_text(&self, now: Timestamp) -> Option<String> {
+        let (n, unit) = self.remaining(now)?;
+        Some(if unit == "events" { format!("{} {unit}", grouped(n)) } else { format!("{n:.1} {unit}") })
+    }
+
+    /// How fast it burns over a window: 1 is used up exactly at the end. `None`
+    /// without traffic, without data, or where nobody asked.
+    #[must_use]
+    pub fn burn(&self, window: Lookback) -> Option<Fraction> {
+        self.assessment.as_ref()?.burns.iter().find(|(w, _)| *w == window)?.1
+    }
+
+    /// When it is gone: `9.9 h`, `exhausted`, `not at this rate`, `lasts the period`, `unknown`.
+    #[must_use]
+    pub fn gone_text(&self) -> String {
+        match self.assessment.as_ref().map_or(Exhaustion::Unknown, |a| a.exhaustion) {
+            Exhaustion::Exhausted => "exhausted".to_owned(),
+            Exhaustion::In(secs) => span_text(secs),
+            Exhaustion::NotThisPeriod => "lasts the period".to_owned(),
+            Exhaustion::NotAtThisRate => "not at this rate".to_owned(),
+            Exhaustion::Unknown => "unknown".to_owned(),
+        }
+    }
+
+    /// For sorting, the most urgent least: what is overspent by how much, then
+    /// seconds, then what lasts. `None` where it is not known.
+    #[must_use]
+    pub fn urgency(&self) -> Option<f64> {
+        let a = self.assessment.as_ref()?;
+        match a.exhaustion {
+            Exhaustion::Exhausted => Some(a.left.map_or(0.0, Fraction::value).min(0.0)),
+            Exhaustion::In(secs) => Some(secs),
+            Exhaustion::NotThisPeriod => Some(1e15),
+            Exhaustion::NotAtThisRate => Some(2e15),
+            Exhaustion::Unknown => None,
+        }
+    }
+
+    /// `checkout 99.9 %: 22.8 % left, gone in 9.9 h, page`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut out = format!("{}: ", self.title());
+        match self.left() {
+            Some(left) => out += &format!("{} left, ", left.percent(1)),
+            None => return out + self.word(),
+        }
+        match self.assessment.as_ref().map(|a| a.exhaustion) {
+            Some(Exhaustion::In(secs)) => out += &format!("gone in {}, ", span_text(secs)),
+            Some(Exhaustion::Exhausted | Exhaustion::Unknown) | None => {}
+            Some(_) => out += &format!("{}, ", self.gone_text()),
+        }
+        out + self.word()
+    }
+}
+
+/// `16.7`, `0.56`, `250`: a burn with three figures.
+#[must_use]
+pub fn burn_text(burn: Fraction) -> String {
+    match burn.value() {
+        0.0 => "0".to_owned(),
+        // Some are some: they do not round to none.
+        n if n < 0.005 => "<0.01".to_owned(),
+        n if n >= 99.95 => format!("{n:.0}"),
+        n if n >= 9.995 => format!("{n:.1}"),
+        n => format!("{n:.2}"),
+    }
+}
+
+/// `95 s`, `57 min`, `9.9 h`, `41.5 d`: one unit, so that a column of them compares.
+#[must_use]
+pub fn span_text(secs: f64) -> String {
+    match secs {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s if s < 86_400_000.0 => format!("{:.1} d", s / 86_400.0),
+        _ => ">1000 d".to_owned(),
+    }
+}
+
+/// `25,920`, `-400`; below ten with one decimal, for a burn of few events.
+fn grouped(n: f64) -> String {
+    if n.abs() < 9.95 {
+        return format!("{n:.1}").trim_end_matches(".0").to_owned();
+    }
+    let digits = format!("{:.0}", n.abs());
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    if n < 0.0 { format!("-{out}") } else { out }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_their_size() {
+        assert_eq!(
+            [0.0, 0.001, 0.5556, 16.667, 250.0].map(|n| burn_text(fraction(n))),
+            ["0", "<0.01", "0.56", "16.7", "250"]
+        );
+        assert_eq!(
+            [95.0, 3420.0, 35_532.0, 3_585_600.0, 1e12].map(span_text),
+            ["95 s", "57 min", "9.9 h", "41.5 d", ">1000 d"]
+        );
+        assert_eq!([5920.0, -400.0, 1_234_567.2, 0.4, 3.0].map(grouped), ["5,920", "-400", "1,234,567", "0.4", "3"]);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "small")]
+    fn fraction(n: f64) -> Fraction {
+        Fraction::new((n * 1e6) as i128, 1_000_000)
     }
 }

@@ -32,7 +32,9 @@ impl Traffic {
     }
 }
 
-fn rate(n: f64) -> String {
+/// Requests a second, without the unit: `12.3`.
+#[must_use]
+pub fn rate(n: f64) -> String {
     match n {
         n if n >= 100.0 => format!("{n:.0}"),
         n if n >= 1.0 || n == 0.0 => format!("{n:.1}"),
@@ -40,7 +42,9 @@ fn rate(n: f64) -> String {
     }
 }
 
-fn share(n: f64) -> String {
+/// `0.4 %`.
+#[must_use]
+pub fn share(n: f64) -> String {
     match n * 100.0 {
         0.0 => "0 %".to_owned(),
         // Some are some: they do not round to none.
@@ -49,8 +53,9 @@ fn share(n: f64) -> String {
     }
 }
 
-/// Number and unit in one word: a narrow pane does not part them.
-fn duration(secs: f64) -> String {
+/// `41ms`, `1.2s`: number and unit in one word, a narrow pane does not part them.
+#[must_use]
+pub fn duration(secs: f64) -> String {
     match secs * 1000.0 {
         ms if ms < 10.0 => format!("{ms:.1}ms"),
         ms if ms < 1000.0 => format!("{ms:.0}ms"),

@@ -29,5 +29,11 @@ fn settled(store: &Store) -> bool {
                 .source(id, *feed)
                 .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
         })
+    }) && store.backends().all(|(id, known)| {
+        Feed::of_backend(known.map(|b| b.kind)).iter().all(|feed| {
+            store
+                .source(id, *feed)
+                .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
+        })
     })
 }

@@ -8,7 +8,7 @@ use super::health::Streak;
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
 use super::table::{Row, Table};
 use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
-use crate::domain::{ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
+use crate::domain::{Budget, ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
 
 impl Store {
     /// Takes in what a source says. The cost is that of its rows.
@@ -149,9 +149,18 @@ impl Store {
                 replace(&mut self.alarms, rows, source, generation);
             }
             Rows::Trends(rows) => self.trends.extend(rows),
-            Rows::Budgets(rows) => replace(&mut self.budgets, rows, source, generation),
+            Rows::Budgets(rows) => {
+                for row in &rows {
+                    self.note_calling(row, at);
+                }
+                replace(&mut self.budgets, rows, source, generation);
+            }
             Rows::Services(rows) => replace(&mut self.services, rows, source, generation),
-            Rows::Traffic(rows) => self.traffic.extend(rows),
+            Rows::Traffic(rows) => {
+                for (id, traffic) in rows {
+                    self.remember_traffic(id, traffic);
+                }
+            }
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
                 let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
@@ -166,6 +175,16 @@ impl Store {
                     self.add_up_workloads(&source.cluster);
                 }
             }
+        }
+    }
+
+    /// Keeps since when a budget calls somebody, where its start was seen.
+    fn note_calling(&mut self, row: &Budget, at: Timestamp) {
+        let calls = |b: &Budget| b.assessment.as_ref().is_some_and(|a| a.firing.is_some());
+        match (calls(row), self.budgets.get(&row.id).map(calls)) {
+            (true, Some(false)) => drop(self.calling.insert(row.id.clone(), row.at.unwrap_or(at))),
+            (false, _) => drop(self.calling.remove(&row.id)),
+            (true, _) => {}
         }
     }
 
@@ -240,7 +259,10 @@ impl Store {
                 self.alarm_log.gone(id, at);
                 self.trends.remove(id);
             }
-            Kind::Budget => drop(self.budgets.remove(id)),
+            Kind::Budget => {
+                self.budgets.remove(id);
+                self.calling.remove(id);
+            }
             Kind::Service => drop(self.services.remove(id)),
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
@@ -250,6 +272,7 @@ impl Store {
                 self.usage.forget(id);
                 self.targets.remove(id);
                 self.traffic.remove(id);
+                self.traffic_trend.remove(id);
             }
             _ => {
                 if self.events.remove(id).is_none() {

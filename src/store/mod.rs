@@ -10,6 +10,7 @@ pub mod health;
 pub mod history;
 pub mod observation;
 pub mod problems;
+pub mod services;
 pub mod table;
 pub mod totals;
 
@@ -110,6 +111,10 @@ pub struct Store {
     pub targets: BTreeMap<ObjectId, TargetHealth>,
     /// Requests to services that are, or were, on screen.
     pub traffic: BTreeMap<ObjectId, Traffic>,
+    /// The last minutes of it, oldest first; minutes that nobody looked at are missing.
+    traffic_trend: HashMap<ObjectId, VecDeque<Traffic>>,
+    /// Since when budgets call somebody; without those that did when first read.
+    calling: HashMap<ObjectId, Timestamp>,
     /// What reading each AWS account has cost.
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.
@@ -224,6 +229,18 @@ impl Store {
                     self.source(c, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
                 })
             })
+            && self.backends.iter().all(|(b, known)| {
+                let offered = Feed::of_backend(known.as_ref().map(|b| b.kind));
+                feeds.iter().filter(|f| offered.contains(f)).all(|f| {
+                    self.source(b, *f).is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. }))
+                })
+            })
+    }
+
+    /// Since when a budget calls somebody, where its start was seen.
+    #[must_use]
+    pub fn calling_since(&self, budget: &ObjectId) -> Option<Timestamp> {
+        self.calling.get(budget).copied()
     }
 
     /// The error log, newest last.

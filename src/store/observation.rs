@@ -1,8 +1,8 @@
 //! What sources push: the only way data enters the store.
 
 use crate::domain::{
-    Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit, Node, ObjectId,
-    Orchestrator, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    Alarm, Autoscaler, Backend, BackendKind, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit,
+    Node, ObjectId, Orchestrator, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -85,6 +85,15 @@ impl Feed {
 
     /// Every feed of a metric backend: a Prometheus, an Alertmanager.
     pub const BACKEND: [Self; 3] = [Self::Alarms, Self::Budgets, Self::Signals];
+
+    /// The feeds that a metric backend has, as long as nobody knows what it is all of them.
+    #[must_use]
+    pub fn of_backend(kind: Option<BackendKind>) -> &'static [Self] {
+        match kind {
+            Some(BackendKind::Alertmanager) => &[Self::Alarms],
+            Some(BackendKind::Prometheus) | None => &Self::BACKEND,
+        }
+    }
 
     /// Every feed there is.
     pub const ALL: [Self; 20] = [

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use super::Store;
 use super::alarm_groups::groups;
 use super::health::is_stuck;
-use crate::domain::{Alarm, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+use crate::domain::budget::burn_text;
+use crate::domain::slo::{RowState, Severity};
+use crate::domain::{Alarm, Budget, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 use lost::Lost;
 
 /// One thing that is wrong.
@@ -89,6 +91,7 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
         since: None,
         tasks: 0,
     }));
+    out.extend(of_budgets(store));
     add_alarms(store, &mut out);
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
     out
@@ -168,6 +171,28 @@ fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
     }
 }
 
+/// Budgets that call somebody: their users hurt. One that is exhausted and burns no
+/// more is seen in the list of budgets.
+fn of_budgets(store: &Store) -> Vec<Problem> {
+    let calls = |b: &Budget| {
+        let a = b.assessment.as_ref()?;
+        let firing = a.firing?;
+        let row = a.rows.iter().find(|(r, s)| *s == RowState::Over && r.severity == firing).map(|(r, _)| r)?;
+        let burn = |w| b.burn(w).map_or_else(|| "-".to_owned(), burn_text);
+        let what = format!("{}: burns {} times even over {}", firing.word(), burn(row.long), row.long);
+        let health = if firing == Severity::Page { Health::Critical } else { b.health() };
+        Some(Problem {
+            id: b.id.clone(),
+            health,
+            what,
+            why: Text::new(&b.sentence()),
+            since: store.calling_since(&b.id),
+            tasks: 0,
+        })
+    };
+    store.budgets.rows().filter_map(calls).collect()
+}
+
 /// The zone of a node.
 fn zone_of(store: &Store, id: &ObjectId) -> Option<ObjectId> {
     let zone = &store.nodes.get(id)?.zone;
@@ -191,10 +216,11 @@ fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
     store.looping_since(&task.id)
 }
 
-/// Zones before nodes before workloads before single tasks and alarms: the larger cause first.
+/// Users that hurt first, then zones before nodes before workloads before single tasks and
+/// alarms: the larger cause first.
 fn rank(p: &Problem) -> (u8, std::cmp::Reverse<u32>) {
     let kind = match p.id.kind {
-        Kind::Zone => 0,
+        Kind::Zone | Kind::Budget => 0,
         Kind::Node => 1,
         k if k.is_workload() => 2,
         _ => 3,

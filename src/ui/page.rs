@@ -14,7 +14,7 @@ use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{alarms, clusters, details, header, logs};
+use crate::view::{alarms, clusters, details, header, logs, users};
 
 /// Draws the page on top of the stack.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
@@ -33,9 +33,12 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
             }
         }
         Some(Page::Text(text)) => {
+            // Known without asking anybody: as it is now, not as it was when it was opened.
+            let width = usize::from(area.width.saturating_sub(2));
             if text.id.kind == Kind::Alarm {
-                let width = usize::from(area.width.saturating_sub(2));
                 text.content = Content::Lines(alarms::page(c, &text.id, width));
+            } else if crate::app::text::is_known(&text.id) {
+                text.content = Content::Lines(details::details(c, &text.id, width));
             }
             text_page(buf, area, text, painter);
         }
@@ -68,6 +71,15 @@ fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         let row = Rect { y: rest.y, height: 1.min(rest.height), ..rest };
         line(buf, row, &Line::new().with(more, Tone::Dim), painter);
         rest = Rect { y: rest.y + row.height, height: rest.height - row.height, ..rest };
+    }
+    // Users first; where there is little room, in one line.
+    let hurt = users::users(c);
+    if !hurt.is_empty() && rest.height > 5 {
+        let (gap, most) = if rest.height > 10 { (1, 2) } else { (0, 1) };
+        let block = Rect { y: rest.y + gap, height: most.min(rest.height), ..rest };
+        lines(buf, block, &hurt, painter);
+        let used = gap + most;
+        rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
     if rest.height > 3 {
         let n = table.order.len();

@@ -1,6 +1,6 @@
 //! Alarms in words and figures: amounts with their units, the details, the page.
 
-use super::chart::Chart;
+use super::bars::Chart;
 use super::columns::{Context, alarm_about, alarm_mark, alarm_state, alarm_tone, clock_time};
 use super::details::Lines;
 use crate::domain::{Alarm, AlarmSource, AlarmState, Bytes, Health, Line, ObjectId, Tone, age::human_duration};

@@ -5,10 +5,10 @@ mod alarms;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::columns::{Column, Context, EVENTS, NODES, OVERVIEW, TASKS, Unit, Value, WORKLOADS};
+use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
-use crate::domain::{Event, EventLevel, Health, Labels, Node, ObjectId, Task, Workload};
+use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Workload};
 use crate::store::problems::{Problem, problems};
 use crate::store::table::Row;
 use crate::store::{Slot, Store};
@@ -85,6 +85,30 @@ impl Listed for Problem {
     }
 }
 
+impl Listed for Budget {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+    fn health(&self, _: Context<'_>) -> Health {
+        self.health()
+    }
+}
+
+impl Listed for Service {
+    fn id(&self) -> &ObjectId {
+        &self.id
+    }
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+    fn health(&self, _: Context<'_>) -> Health {
+        self.health()
+    }
+}
+
 /// Brings a list's order up to date; does nothing when nothing it depends on
 /// has changed.
 pub fn arrange(table: &mut TableState, c: Context<'_>) {
@@ -145,6 +169,17 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             let (total, order) = select(table, EVENTS, rows, keep, c);
             (table.total, table.order) = (total, order);
         }
+        ViewKind::Budgets => {
+            let rows = in_order(&store.budgets, &previous);
+            let (total, order) = select(table, BUDGETS, rows, |b| in_scope(&b.id, &table.scope), c);
+            (table.total, table.order) = (total, order);
+        }
+        ViewKind::Services => {
+            table.services = store.all_services();
+            let rows: Vec<(Slot, &Service)> = (0..).zip(&table.services).collect();
+            let (total, order) = select(table, SERVICES, rows, |s| in_scope(&s.id, &table.scope), c);
+            (table.total, table.order) = (total, order);
+        }
     }
     table.stamp = Some(stamp);
     table.settle_cursor(store);
@@ -153,7 +188,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
 /// What a view's order depends on.
 fn revision(kind: ViewKind, store: &Store) -> u64 {
     match kind {
-        ViewKind::Overview => store.revision(),
+        ViewKind::Overview | ViewKind::Services => store.revision(),
+        ViewKind::Budgets => store.budgets.revision(),
         ViewKind::Nodes | ViewKind::Map => store.nodes.revision() + store.usage.revision() + store.tasks.revision(),
         ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
         ViewKind::Workloads => store.workloads.revision() + store.autoscalers.revision() + store.usage.revision(),

@@ -1,175 +1,231 @@
-//! A small chart out of characters: a metric against its threshold.
+//! Charts out of characters: lines of braille dots on axes that say their units.
 
-use crate::domain::{Health, Line, Timestamp, Tone};
+use super::columns::Context;
+use crate::domain::{Line, Timestamp, Tone};
 
-const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-const ASCII: [char; 9] = [' ', '.', '.', ':', ':', '|', '|', '#', '#'];
-
-/// What a chart shows, and how.
-#[derive(Clone, Copy)]
-pub struct Chart<'a> {
-    /// Oldest first; not finite values are left out.
-    pub points: &'a [(Timestamp, f64)],
-    /// Drawn as a line across, where there is no bar.
-    pub threshold: Option<f64>,
-    /// What is below the threshold has crossed it, not what is above.
-    pub below: bool,
-    /// Columns of the terminal for the whole.
-    pub width: usize,
-    /// Rows for the bars; one more has the times.
-    pub height: usize,
-    /// No Unicode.
-    pub ascii: bool,
-    /// How a value is written.
-    pub label: fn(f64, &str) -> String,
-    /// The unit of the values, for the labels.
-    pub unit: &'a str,
+/// One line on a chart.
+pub struct Series<'a> {
+    /// Left to right.
+    pub points: &'a [(f64, f64)],
+    /// Its colour.
+    pub tone: Tone,
+    /// What stands for it where there is no Unicode.
+    pub ascii: char,
+    /// Points further apart than this are not joined: a gap is no line.
+    pub gap: f64,
 }
 
-impl Chart<'_> {
-    /// The chart, from top to bottom; nothing without a point.
-    #[must_use]
-    pub fn lines(&self) -> Vec<Line> {
-        let points: Vec<(Timestamp, f64)> = self.points.iter().copied().filter(|(_, v)| v.is_finite()).collect();
-        let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
-        let values = || points.iter().map(|(_, v)| *v).chain(self.threshold);
-        let low = values().fold(0.0, f64::min);
-        let high = values().fold(f64::MIN, f64::max);
-        // Some air above, so that a line at the top is seen as one.
-        let high = if high > low { high + (high - low) * 0.05 } else { low + 1.0 };
-        let text = |v: f64| (self.label)(v, self.unit);
-        let row_of = |v: f64| {
-            let level = eighths((v - low) / (high - low), self.height);
-            self.height - 1 - (level / 8).min(self.height - 1)
-        };
-        let threshold = self.threshold.map(|t| (row_of(t), text(t)));
-        let (top, bottom) = (text(high), text(low));
-        let gutter = [&top, &bottom].into_iter().chain(threshold.as_ref().map(|(_, t)| t)).map(|t| t.chars().count());
-        let gutter = gutter.max().unwrap_or(0);
-        let columns = self.width.saturating_sub(gutter + 2).max(4);
-        let bars = columns_of(&points, columns, self.below);
-        let mut out = Vec::new();
-        for row in 0..self.height {
-            let label = match &threshold {
-                Some((r, text)) if *r == row => (text.as_str(), Tone::Warning),
-                _ if row == 0 => (top.as_str(), Tone::Dim),
-                _ if row + 1 == self.height => (bottom.as_str(), Tone::Dim),
-                _ => ("", Tone::Dim),
+/// What a chart shows, and where.
+pub struct Chart<'a> {
+    /// Drawn in this order, the last one on top.
+    pub series: Vec<Series<'a>>,
+    /// From left to right.
+    pub x: (f64, f64),
+    /// From bottom to top.
+    pub y: (f64, f64),
+    /// Heights that are named.
+    pub ticks: Vec<(f64, String)>,
+    /// Columns in all, and rows of the plot.
+    pub size: (usize, usize),
+}
+
+/// Columns that the names of heights take, with the axis.
+pub const MARGIN: usize = 9;
+
+struct Grid {
+    cells: Vec<Vec<(u8, char, Tone)>>,
+    ascii: bool,
+}
+
+impl Grid {
+    /// Dots to a cell, across and down.
+    fn dots(&self) -> (usize, usize) {
+        if self.ascii { (1, 1) } else { (2, 4) }
+    }
+
+    fn set(&mut self, x: usize, y: usize, s: &Series<'_>) {
+        // Braille's bits, by column and row.
+        const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
+        let (across, down) = self.dots();
+        if let Some(cell) = self.cells.get_mut(y / down).and_then(|row| row.get_mut(x / across)) {
+            *cell = (cell.0 | BITS[x % across][y % down], s.ascii, s.tone);
+        }
+    }
+}
+
+/// The plot with its axis at the left, from the top; without anything below.
+#[must_use]
+pub fn plot(chart: &Chart<'_>, ascii: bool) -> Vec<Line> {
+    let (width, height) = (chart.size.0.saturating_sub(MARGIN).max(4), chart.size.1.max(2));
+    let mut grid = Grid { cells: vec![vec![(0, ' ', Tone::Plain); width]; height], ascii };
+    let (across, down) = grid.dots();
+    let place = |(x, y): (f64, f64)| {
+        let (x, y) = (part(x, chart.x), part(y, chart.y));
+        let inside = |p: f64| (-1e-9..=1.0 + 1e-9).contains(&p);
+        (inside(x) && inside(y)).then(|| (scale(x, width * across - 1), scale(1.0 - y, height * down - 1)))
+    };
+    for s in &chart.series {
+        let mut before: Option<(f64, (usize, usize))> = None;
+        for point in s.points {
+            let Some(at) = place(*point) else {
+                before = None;
+                continue;
             };
-            let mut line = Line::new().with(format!("{:>gutter$} ", label.0), label.1);
-            line.push(if self.ascii { "|" } else { "│" }, Tone::Dim);
-            let is_line = threshold.as_ref().is_some_and(|(r, _)| *r == row);
-            let mut bars_of_one_tone: Vec<(String, Tone)> = Vec::new();
-            for bar in &bars {
-                let (c, tone) = self.cell(*bar, row, is_line, (low, high));
-                match bars_of_one_tone.last_mut().filter(|(_, t)| *t == tone) {
-                    Some((text, _)) => text.push(c),
-                    None => bars_of_one_tone.push((c.to_string(), tone)),
+            match before {
+                Some((x, from)) if point.0 - x <= s.gap => {
+                    for (x, y) in between(from, at) {
+                        grid.set(x, y, s);
+                    }
+                }
+                _ => grid.set(at.0, at.1, s),
+            }
+            before = Some((point.0, at));
+        }
+    }
+    let label = |row: usize| {
+        chart.ticks.iter().find(|(y, _)| scale(1.0 - part(*y, chart.y), height - 1) == row).map(|(_, text)| text)
+    };
+    let axis = if ascii { "|" } else { "│" };
+    grid.cells
+        .iter()
+        .enumerate()
+        .map(|(row, cells)| {
+            let text = label(row).map_or("", String::as_str);
+            let mut line =
+                Line::new().with(format!("{text:>width$} ", width = MARGIN - 2), Tone::Dim).with(axis, Tone::Dim);
+            for (bits, c, tone) in cells {
+                let dot = match (ascii, bits) {
+                    (_, 0) => ' ',
+                    (true, _) => *c,
+                    (false, bits) => char::from_u32(0x2800 + u32::from(*bits)).unwrap_or(' '),
+                };
+                match line.spans.last_mut() {
+                    Some(last) if last.tone == *tone => last.text.push(dot),
+                    _ => line.push(dot.to_string(), *tone),
                 }
             }
-            for (text, tone) in bars_of_one_tone {
-                line.push(text, tone);
-            }
-            out.push(line);
-        }
-        let (from, to) = (first.0.format("%H:%M").to_string(), last.0.format("%H:%M").to_string());
-        let gap = columns.saturating_sub(from.len() + to.len()).max(1);
-        out.push(Line::new().with(format!("{}{from}{}{to}", " ".repeat(gutter + 2), " ".repeat(gap)), Tone::Dim));
-        out
-    }
-
-    fn cell(&self, bar: Option<f64>, row: usize, is_line: bool, (low, high): (f64, f64)) -> (char, Tone) {
-        let filled = bar.map_or(0, |v| {
-            let level = eighths((v - low) / (high - low), self.height);
-            // A point at the bottom is a point.
-            let level = level.max(1);
-            level.saturating_sub((self.height - 1 - row) * 8).min(8)
-        });
-        if filled == 0 {
-            let rule = if self.ascii { '-' } else { '─' };
-            return if is_line { (rule, Tone::Warning) } else { (' ', Tone::Plain) };
-        }
-        let crossed = bar.zip(self.threshold).is_some_and(|(v, t)| if self.below { v < t } else { v > t });
-        let tone = if crossed { Tone::Health(Health::Critical) } else { Tone::Gauge(0) };
-        let blocks = if self.ascii { &ASCII } else { &BLOCKS };
-        (blocks.get(filled).copied().unwrap_or(' '), tone)
-    }
+            line
+        })
+        .collect()
 }
 
-/// A share of the height in eighths of a row.
+/// The axis below a plot, and its dates: where it begins, its middle, its end.
+#[must_use]
+pub fn time_axis(c: Context<'_>, (from, to): (Timestamp, Timestamp), size: usize) -> Vec<Line> {
+    let width = size.saturating_sub(MARGIN).max(4);
+    let (corner, dash) = if c.ascii { ("+", "-") } else { ("└", "─") };
+    let mut out =
+        vec![Line::new().with(format!("{}{corner}{}", " ".repeat(MARGIN - 1), dash.repeat(width)), Tone::Dim)];
+    let long = to - from > chrono::TimeDelta::hours(36);
+    let date = |t: Timestamp| t.format(if long { "%m-%d" } else { "%H:%M" }).to_string();
+    let end = if to <= c.now && c.now - to < chrono::TimeDelta::minutes(2) { "now".to_owned() } else { date(to) };
+    let mut text = date(from);
+    let middle = date(from + (to - from) / 2);
+    let half = width.saturating_sub(middle.len()) / 2;
+    if half > text.len() + 1 && width > half + middle.len() + end.len() + 1 {
+        text = format!("{text:<half$}{middle}");
+    }
+    let rest = width.saturating_sub(end.len());
+    let unit = if long { "date" } else { "UTC" };
+    out.push(Line::new().with(format!("{unit:>w$}  {text:<rest$}{end}", w = MARGIN - 2), Tone::Dim));
+    out
+}
+
+/// A row of marks on the same axis as a plot: from when to when, and the mark at the
+/// start. What began before the axis does runs in from its edge.
+#[must_use]
+pub fn marks(
+    name: &str,
+    (from, to): (Timestamp, Timestamp),
+    marks: &[(Timestamp, Option<Timestamp>, char, Tone)],
+    size: usize,
+    ascii: bool,
+) -> Line {
+    let width = size.saturating_sub(MARGIN).max(4);
+    let range = (secs(from), secs(to));
+    let mut cells = vec![(' ', Tone::Plain); width];
+    for (start, end, mark, tone) in marks {
+        let column = |t: Timestamp| scale(part(secs(t), range).clamp(0.0, 1.0), width - 1);
+        if let Some(end) = end {
+            for cell in cells.iter_mut().take(column(*end) + 1).skip(column(*start)) {
+                *cell = (if ascii { '-' } else { '─' }, *tone);
+            }
+        }
+        if *start >= from
+            && let Some(cell) = cells.get_mut(column(*start))
+        {
+            *cell = (*mark, *tone);
+        }
+    }
+    let mut line = Line::new()
+        .with(format!("{name:>width$} ", width = MARGIN - 2), Tone::Key)
+        .with(if ascii { "|" } else { "│" }, Tone::Dim);
+    for (c, tone) in cells {
+        match line.spans.last_mut() {
+            Some(last) if last.tone == tone => last.text.push(c),
+            _ => line.push(c.to_string(), tone),
+        }
+    }
+    line
+}
+
+/// Seconds since the epoch, as a place on an axis.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "for placing on a chart")]
+pub fn secs(t: Timestamp) -> f64 {
+    t.timestamp() as f64
+}
+
+fn part(n: f64, (from, to): (f64, f64)) -> f64 {
+    if to > from { (n - from) / (to - from) } else { 0.0 }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "clamped to a few rows"
+    reason = "dots of a screen"
 )]
-fn eighths(share: f64, height: usize) -> usize {
-    (share.clamp(0.0, 1.0) * (height * 8) as f64).round() as usize
+fn scale(part: f64, last: usize) -> usize {
+    ((part.clamp(0.0, 1.0) * last as f64).round() as usize).min(last)
 }
 
-/// The value of each column: the worst of its points, the one before where it has none,
-/// and nothing where points are missing.
-fn columns_of(points: &[(Timestamp, f64)], columns: usize, below: bool) -> Vec<Option<f64>> {
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return vec![None; columns] };
-    let start = first.0.timestamp();
-    let mut steps: Vec<i64> = points.windows(2).map(|w| w[1].0.timestamp() - w[0].0.timestamp()).collect();
-    steps.sort_unstable();
-    let step = steps.get(steps.len() / 2).copied().unwrap_or(60).max(1);
-    // The last point lasts as long as the others.
-    let span = (last.0.timestamp() - start + step).max(1);
-    let wide = i64::try_from(columns).unwrap_or(1);
-    let border = |column: usize| start + i64::try_from(column).unwrap_or(0) * span / wide;
-    (0..columns)
-        .map(|column| {
-            let (from, to) = (border(column), border(column + 1));
-            let inside = points.iter().filter(|(at, _)| (from..to).contains(&at.timestamp())).map(|(_, v)| *v);
-            let worst = inside.reduce(|a, b| if below { a.min(b) } else { a.max(b) });
-            worst.or_else(|| {
-                let before = points.iter().rev().find(|(at, _)| at.timestamp() < from)?;
-                (from - before.0.timestamp() < step).then_some(before.1)
-            })
-        })
-        .collect()
+/// The dots from one to another, both included.
+fn between(a: (usize, usize), b: (usize, usize)) -> Vec<(usize, usize)> {
+    let steps = a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)).max(1);
+    let at = |a: usize, b: usize, i: usize| if b >= a { a + (b - a) * i / steps } else { a - (a - b) * i / steps };
+    (0..=steps).map(|i| (at(a.0, b.0, i), at(a.1, b.1, i))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(minute: i64) -> Timestamp {
-        Timestamp::from_timestamp(minute * 60, 0).unwrap_or_default()
-    }
-
-    fn drawn(points: &[(Timestamp, f64)], threshold: Option<f64>, ascii: bool) -> Vec<String> {
-        let label = |v: f64, unit: &str| format!("{v:.0}{unit}");
-        let chart = Chart { points, threshold, below: false, width: 14, height: 4, ascii, label, unit: "%" };
-        chart.lines().iter().map(|l| l.text().trim_end().to_owned()).collect()
-    }
-
-    #[test]
-    fn bars_stand_against_the_threshold() {
-        let points: Vec<_> = (0..8).map(|m| (at(m), if m < 4 { 20.0 } else { 90.0 })).collect();
-        let rows = drawn(&points, Some(60.0), false);
-        assert_eq!(rows.len(), 5, "{rows:#?}");
-        assert!(rows[1].starts_with("60% │─") && rows[1].contains('█'), "{rows:#?}");
-        assert!(rows[4].contains("00:00") && rows[4].ends_with("00:07"), "{rows:#?}");
-        let rows = drawn(&points, Some(60.0), true);
-        assert!(rows.iter().all(|r| r.is_ascii()), "{rows:#?}");
+    fn drawn(points: &[(f64, f64)], gap: f64, ascii: bool) -> Vec<String> {
+        let chart = Chart {
+            series: vec![Series { points, tone: Tone::Plain, ascii: '*', gap }],
+            x: (0.0, 3.0),
+            y: (0.0, 1.0),
+            ticks: vec![(1.0, "100 %".to_owned()), (0.0, "0 %".to_owned())],
+            size: (MARGIN + 4, 3),
+        };
+        plot(&chart, ascii).iter().map(Line::text).collect()
     }
 
     #[test]
-    fn what_is_missing_is_a_gap_and_not_a_zero() {
-        let points = [(at(0), 50.0), (at(1), 50.0), (at(6), 50.0), (at(7), 50.0)];
-        let bars = columns_of(&points, 8, false);
-        assert_eq!(bars, [Some(50.0), Some(50.0), None, None, None, None, Some(50.0), Some(50.0)]);
-        assert_eq!(columns_of(&[], 3, false), [None, None, None]);
+    fn a_line_falls_and_its_heights_are_named() {
+        let all = [(0.0, 1.0), (3.0, 0.0)];
+        assert_eq!(drawn(&all, 9.0, true), ["  100 % |**  ", "        |  * ", "    0 % |   *"]);
+        let braille = drawn(&all, 9.0, false);
+        assert!(braille[0].starts_with("  100 % │") && braille[0].ends_with("  "), "{braille:?}");
+        let dots = |row: &String| row.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
+        assert!(braille.iter().all(|row| (1..=2).contains(&dots(row))), "{braille:?}");
     }
 
     #[test]
-    fn nothing_odd_breaks_it() {
-        assert!(drawn(&[], Some(1.0), false).is_empty());
-        assert!(drawn(&[(at(0), f64::NAN)], None, false).is_empty());
-        assert_eq!(drawn(&[(at(0), 0.0)], None, false).len(), 5);
-        assert_eq!(drawn(&[(at(0), -5.0), (at(1), f64::INFINITY), (at(2), 5.0)], Some(-9.0), true).len(), 5);
+    fn a_gap_is_no_line_and_what_is_outside_is_not_drawn() {
+        assert_eq!(drawn(&[(0.0, 1.0), (3.0, 0.0)], 1.0, true)[1], "        |    ");
+        assert_eq!(drawn(&[(0.0, 1.0), (1.0, 7.0), (3.0, 0.0)], 9.0, true)[1], "        |    ");
+        assert_eq!(drawn(&[], 1.0, false)[2], "    0 % │    ");
     }
 }

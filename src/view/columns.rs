@@ -1,9 +1,11 @@
 //! The columns of every list: one table per view.
 
 mod alarms;
+pub(in crate::view) mod budgets;
 mod events;
 mod nodes;
 mod overview;
+pub(in crate::view) mod services;
 mod tasks;
 mod workloads;
 
@@ -118,21 +120,33 @@ pub struct Column<T: 'static> {
 }
 
 pub use alarms::{ALARMS, about as alarm_about, mark as alarm_mark, state as alarm_state, tone as alarm_tone};
+pub use budgets::{BUDGETS, mark as budget_mark};
 pub use events::EVENTS;
 pub use nodes::NODES;
 pub use overview::{OVERVIEW, mark as overview_mark};
+pub use services::SERVICES;
 pub use tasks::TASKS;
 pub use workloads::WORKLOADS;
 
 /// What the app knows of a view's columns.
 #[must_use]
 pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
-    static INFOS: OnceLock<[Vec<ColumnInfo>; 6]> = OnceLock::new();
+    static INFOS: OnceLock<[Vec<ColumnInfo>; 8]> = OnceLock::new();
     fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
         columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
     }
-    let [overview, nodes, tasks, workloads, events, alarms] = INFOS
-        .get_or_init(|| [infos(OVERVIEW), infos(NODES), infos(TASKS), infos(WORKLOADS), infos(EVENTS), infos(ALARMS)]);
+    let [overview, nodes, tasks, workloads, events, alarms, budgets, services] = INFOS.get_or_init(|| {
+        [
+            infos(OVERVIEW),
+            infos(NODES),
+            infos(TASKS),
+            infos(WORKLOADS),
+            infos(EVENTS),
+            infos(ALARMS),
+            infos(BUDGETS),
+            infos(SERVICES),
+        ]
+    });
     match kind {
         ViewKind::Overview => overview,
         ViewKind::Nodes | ViewKind::Map => nodes,
@@ -140,6 +154,8 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
         ViewKind::Workloads => workloads,
         ViewKind::Events => events,
         ViewKind::Alarms => alarms,
+        ViewKind::Budgets => budgets,
+        ViewKind::Services => services,
     }
 }
 

@@ -4,21 +4,26 @@ use super::alarms;
 use super::columns::{Context, clock_time};
 use super::details_ecs as ecs;
 use crate::domain::{
-    ContainerRole, ContainerState, Health, Kind, Line, ObjectId, Task, Timestamp, Tone, age::age, quantity::percent,
+    ContainerRole, ContainerState, Health, Kind, Line, Node, ObjectId, Task, Timestamp, Tone, age::age,
+    quantity::percent,
 };
 
-/// Lines of `name  value` about an object; a chart in them is `width` columns wide.
+/// Lines of `name  value` about an object, charts among them for a pane of this width.
 #[must_use]
 pub fn details(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with(id.name.as_str(), Tone::Title)];
     let mut d = Lines { out: &mut out, c };
-    d.row("cluster", id.cluster.as_str(), Tone::Cluster);
-    if !id.namespace.is_empty() {
+    let is_cluster = c.store.clusters().any(|(known, _)| *known == id.cluster);
+    d.row(if is_cluster { "cluster" } else { "source" }, id.cluster.as_str(), Tone::Cluster);
+    // Of a budget, the namespace is its service.
+    if !id.namespace.is_empty() && id.kind != Kind::Budget {
         d.row("namespace", &id.namespace, Tone::Plain);
     }
     match id.kind {
         Kind::Node => node(&mut d, id),
         Kind::Task => task(&mut d, id),
+        Kind::Budget => super::details_budget::budget(&mut d, id, width),
+        Kind::Service => super::details_service::service(&mut d, id, width),
         kind if kind.is_workload() => workload(&mut d, id),
         Kind::Alarm => alarms::alarm(&mut d, id, width),
         _ => {}
@@ -93,6 +98,32 @@ fn node(d: &mut Lines<'_, '_>, id: &ObjectId) {
     if load.critical + load.warning > 0 {
         d.row("unhealthy", &format!("{} tasks", load.critical + load.warning), Tone::Health(Health::Critical));
     }
+    saturation_and_errors(d, n);
+}
+
+/// What utilisation alone does not say: whether more is asked for than there is, and
+/// what goes wrong there.
+fn saturation_and_errors(d: &mut Lines<'_, '_>, n: &Node) {
+    let (store, id) = (d.c.store, &n.id);
+    let (asked, has) = (store.totals.node(&id.cluster, &id.name).requests, n.allocatable);
+    let shares = [percent(asked.cpu.0, has.cpu.0), percent(asked.memory.0, has.memory.0)];
+    d.heading("saturation and errors");
+    let fullest = shares.into_iter().flatten().fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| a.max(b))));
+    let tone = fullest.map_or(Tone::Dim, |p| d.c.thresholds.cpu.tone(p));
+    d.row("asked", &fullest.map_or_else(|| "not known".to_owned(), |p| format!("{p:.0}% of the scarcer")), tone);
+    let pressure = if n.pressure.is_empty() { "none" } else { n.pressure.as_str() };
+    d.row("pressure", pressure, if n.pressure.is_empty() { Tone::Plain } else { Tone::Health(Health::Warning) });
+    // Whoever waits for room waits for it on any of the nodes.
+    let waiting = store.tasks.rows().filter(|t| {
+        t.id.cluster == id.cluster && t.node.is_empty() && t.is_active() && t.message.contains("Insufficient")
+    });
+    let waiting = waiting.count();
+    let text = format!("{waiting} task{} of the cluster", if waiting == 1 { "" } else { "s" });
+    d.row("no room", &text, if waiting > 0 { Tone::Health(Health::Warning) } else { Tone::Plain });
+    let restarts: u32 =
+        store.tasks.rows().filter(|t| t.id.cluster == id.cluster && t.node == id.name).map(|t| t.restarts).sum();
+    let warned = store.events.rows().filter(|e| e.about == *id && e.level == crate::domain::EventLevel::Warning);
+    d.row("errors", &format!("{} warning events, {restarts} restarts of its tasks", warned.count()), Tone::Plain);
 }
 
 fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {

@@ -3,21 +3,26 @@
 
 pub mod alarms;
 pub mod arrange;
+pub mod bars;
 pub mod chart;
 pub mod clusters;
 pub mod columns;
 pub mod describe;
 pub mod details;
+mod details_budget;
 mod details_ecs;
+mod details_service;
 pub mod header;
 pub mod help;
 pub mod json;
 pub mod logs;
 pub mod map;
+pub mod report;
 pub mod spark;
 pub mod status;
 pub mod summary;
 pub mod table;
+pub mod users;
 pub mod yaml;
 
 pub use arrange::arrange;

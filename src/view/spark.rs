@@ -22,6 +22,19 @@ pub fn sparkline(values: impl Iterator<Item = u32>, max: u32, width: usize, asci
         .collect()
 }
 
+/// The last `width` values as a sparkline from 0 to the largest of them; what was not
+/// measured is a blank, and never a zero.
+#[must_use]
+pub fn gapped(values: impl Iterator<Item = Option<f64>>, width: usize, ascii: bool) -> String {
+    let values: Vec<Option<f64>> = values.map(|v| v.filter(|v| v.is_finite() && *v >= 0.0)).collect();
+    let skip = values.len().saturating_sub(width);
+    let blocks = if ascii { &ASCII } else { &BLOCKS };
+    let max = values.iter().skip(skip).flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 8")]
+    let level = |v: f64| ((v / max * 8.0) as usize).min(7);
+    values.iter().skip(skip).map(|v| v.map_or(' ', |v| blocks.get(level(v)).copied().unwrap_or(' '))).collect()
+}
+
 /// `part` of `whole` as a bar of `width` characters.
 #[must_use]
 pub fn bar(part: u64, whole: u64, width: usize, ascii: bool) -> String {
@@ -41,6 +54,8 @@ mod tests {
     fn lines_and_bars() {
         assert_eq!(sparkline([0, 50, 100].into_iter(), 100, 8, false), "▁▅█");
         assert_eq!(sparkline([1, 2, 3, 4].into_iter(), 4, 2, true), "=#");
+        assert_eq!(gapped([Some(0.0), None, Some(2.0), Some(4.0)].into_iter(), 8, false), "▁ ▅█");
+        assert_eq!(gapped([None, Some(f64::NAN), Some(0.0)].into_iter(), 2, true), " _");
         assert_eq!(bar(1, 2, 4, false), "██░░");
         assert_eq!(bar(0, 0, 3, true), "...");
         assert_eq!(bar(1, 1000, 4, true), "#...");

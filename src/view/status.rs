@@ -26,6 +26,8 @@ pub struct Status {
     pub problems: Vec<ProblemStatus>,
     /// Alarms that fire and are not suppressed, one by one, worst first.
     pub alarms: Vec<AlarmStatus>,
+    /// Error budgets, the first to be gone first; none where none are configured.
+    pub budgets: Vec<super::report::BudgetStatus>,
 }
 
 /// One alarm that fires.
@@ -187,7 +189,10 @@ pub fn has_failed(s: &ClusterSummary) -> bool {
 #[must_use]
 pub fn status(store: &Store, now: Timestamp) -> Status {
     let summaries = clusters(store, now);
-    let worst = summaries.iter().map(|s| s.health).max().unwrap_or(Health::Ok);
+    let problems = problems(store, now);
+    // A budget may belong to a metric backend, which is no cluster.
+    let worst = summaries.iter().map(|s| s.health).chain(problems.iter().map(|p| p.health)).max();
+    let worst = worst.unwrap_or(Health::Ok);
     let state = if summaries.iter().any(has_failed) {
         "unknown"
     } else {
@@ -197,7 +202,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
             Health::Ok | Health::Done | Health::Progressing => "ok",
         }
     };
-    let problems = problems(store, now)
+    let problems = problems
         .into_iter()
         .map(|p| ProblemStatus {
             health: p.health,
@@ -218,6 +223,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         clusters: summaries.into_iter().map(cluster).collect(),
         problems,
         alarms: alarms(store),
+        budgets: super::report::budgets(store, now),
     }
 }
 

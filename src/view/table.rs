@@ -2,7 +2,9 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{ALARMS, Align, Cell, Column, Context, EVENTS, NODES, OVERVIEW, TASKS, WORKLOADS};
+use super::columns::{
+    ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, WORKLOADS,
+};
 use crate::app::table::{TableState, ViewKind};
 use crate::domain::{Freshness, Orchestrator};
 use crate::store::Feed;
@@ -72,6 +74,8 @@ pub fn feeds(kind: ViewKind) -> &'static [Feed] {
         ],
         ViewKind::Events => &[Feed::Events],
         ViewKind::Alarms => &[Feed::Alarms],
+        ViewKind::Budgets => &[Feed::Budgets],
+        ViewKind::Services => &[Feed::Signals, Feed::Services],
     }
 }
 
@@ -111,6 +115,20 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
             let rows: Vec<_> = visible.iter().map(|s| store.events.at(*s)).collect();
             build(table, EVENTS, &rows, c, width, wide)
         }
+        ViewKind::Budgets => {
+            let rows: Vec<_> = visible.iter().map(|s| store.budgets.at(*s)).collect();
+            build(table, BUDGETS, &rows, c, width, wide)
+        }
+        ViewKind::Services => {
+            let services = std::mem::take(&mut table.services);
+            let rows: Vec<_> = visible.iter().map(|s| services.get(*s as usize)).collect();
+            let mut model = build(table, SERVICES, &rows, c, width, wide);
+            let marked = (0..table.order.len()).filter_map(|i| services.get(*table.order.get(i)? as usize));
+            let visible = marked.filter(|s| table.marks.contains(&s.id)).count();
+            model.marked = (table.marks.len(), table.marks.len().saturating_sub(visible));
+            table.services = services;
+            model
+        }
     };
     if table.order.is_empty() {
         model.empty = Some(emptiness(table, c));
@@ -143,6 +161,9 @@ fn emptiness(table: &TableState, c: Context<'_>) -> String {
             format!("{by} all {n}; esc clears the filter, ctrl-z shows the healthy ones")
         }
         _ if table.kind == ViewKind::Overview => "nothing is wrong".to_owned(),
+        _ if table.kind == ViewKind::Budgets && c.store.backends().next().is_none() => {
+            "no error budgets here; docs/slo.md says how to write objectives".to_owned()
+        }
         _ => format!("no {what} here"),
     }
 }
