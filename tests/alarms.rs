@@ -1,7 +1,6 @@
 //! Alarms: gathered so that one outage is not ninety lines, with their history, what is
 //! new of them, and what the user does with them.
 
-
 mod support;
 
 use std::collections::HashSet;
