@@ -1,8 +1,6 @@
 //! Alarms: gathered so that one outage is not ninety lines, with their history, what is
 //! new of them, and what the user does with them.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
-
 mod support;
 
 use std::collections::HashSet;
