@@ -8,12 +8,12 @@ use super::CliError;
 use super::args::Cli;
 #[cfg(feature = "aws")]
 use super::session::env;
-use super::session::{Reading, alarm_rules, start_sim};
+use super::session::{Reading, start_sim};
 use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::{self, EcsName};
-use crate::domain::ClusterId;
+use crate::domain::{ClusterId, Severity, Text};
 use crate::run::backend::Backend;
 use crate::sim::model::Parameters;
 use crate::sim::server::{ServerOptions, SimServer};
@@ -22,6 +22,7 @@ use crate::source::aws::{AccountSpec, EcsSpec, Keys};
 #[cfg(feature = "kubernetes")]
 use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
 use crate::store::Store;
+use crate::store::alarm_log::AlarmRules;
 
 /// What is to be read.
 #[derive(Default)]
@@ -76,6 +77,18 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     // The sources hold the channel: it closes when they end.
     drop(tx);
     Ok(Reading { store, observations, backend, sim })
+}
+
+/// What the configuration says of alarms in general.
+fn alarm_rules(config: &Config) -> AlarmRules {
+    let words = [
+        (&config.severity_page, Severity::Critical),
+        (&config.severity_ticket, Severity::Warning),
+        (&config.severity_info, Severity::Info),
+    ];
+    let severities = words.iter().flat_map(|(words, severity)| words.iter().map(|w| (w.clone(), *severity))).collect();
+    let runbooks = config.runbooks.iter().map(|r| (r.alarm.clone(), Text::new(&r.url))).collect();
+    AlarmRules { severities, runbooks }
 }
 
 /// The demo's clusters: one Kubernetes, and the ECS clusters of the scenario.

@@ -11,12 +11,11 @@ use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
 use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
-use crate::domain::{Severity, Text, Threshold, Thresholds};
+use crate::domain::{Threshold, Thresholds};
 use crate::keymap::Keymap;
 use crate::run::backend::Backend;
 use crate::sim::model::{Model, Parameters, Scenario};
 use crate::sim::server::{ServerOptions, SimServer};
-use crate::store::alarm_log::AlarmRules;
 use crate::store::{Observation, Store};
 use crate::theme::{ColorDepth, Theme};
 
@@ -104,18 +103,6 @@ pub fn thresholds(config: &Config) -> Thresholds {
         cpu: limits(config.cpu_warn, config.cpu_critical),
         memory: limits(config.memory_warn, config.memory_critical),
     }
-}
-
-/// What the configuration says of alarms in general.
-pub fn alarm_rules(config: &Config) -> AlarmRules {
-    let words = [
-        (&config.severity_page, Severity::Critical),
-        (&config.severity_ticket, Severity::Warning),
-        (&config.severity_info, Severity::Info),
-    ];
-    let severities = words.iter().flat_map(|(words, severity)| words.iter().map(|w| (w.clone(), *severity))).collect();
-    let runbooks = config.runbooks.iter().map(|r| (r.alarm.clone(), Text::new(&r.url))).collect();
-    AlarmRules { severities, runbooks }
 }
 
 /// The app as the configuration wants it.
