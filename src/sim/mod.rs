@@ -8,3 +8,4 @@ pub mod kube;
 pub mod model;
 pub mod prom;
 pub mod server;
+pub mod telemetry;

@@ -69,7 +69,6 @@ impl Selector {
 
 /// `sum`, `avg` and their sisters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are PromQL's own")]
 pub enum Fold {
     Sum,
     Avg,
@@ -86,7 +85,6 @@ pub enum Fold {
 
 /// Between two expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are PromQL's own")]
 pub enum Op {
     Add,
     Sub,
@@ -146,7 +144,6 @@ pub struct Matching {
 
 /// An expression.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields are PromQL's own parts")]
 pub enum Expr {
     Number(f64),
     Text(String),

@@ -17,9 +17,10 @@ mod ranges;
 #[cfg(test)]
 mod tests;
 
-pub use ast::{Expr, Type};
+pub use ast::{Expr, Matcher, Type};
 pub use data::{Labels, Literal, Ms, Sample, Series, Timeline, Window};
 pub use eval::{Cache, Engine, Value};
+pub use lex::span;
 pub use parse::{matchers, parse};
 
 /// The longest instant an instant selector looks back, as Prometheus has it by default.
