@@ -4,7 +4,7 @@
 
 mod alertmanager;
 mod api;
-pub mod promql;
+mod promql;
 mod rules;
 mod series;
 #[cfg(test)]

@@ -170,8 +170,6 @@ impl Timeline for Gauge {
 /// Every series, by name.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    /// The version of what it was made of.
-    pub version: u64,
     now: Arc<AtomicI64>,
     by_name: BTreeMap<String, Vec<Arc<Series>>>,
 }
@@ -180,8 +178,7 @@ impl Catalog {
     /// Of what was recorded.
     #[must_use]
     pub fn new(telemetry: Arc<Telemetry>) -> Self {
-        let mut c =
-            Self { version: telemetry.version, now: Arc::new(AtomicI64::new(telemetry.now)), ..Self::default() };
+        let mut c = Self { now: Arc::new(AtomicI64::new(telemetry.now)), ..Self::default() };
         for pod in telemetry.pods.values() {
             c.states(pod);
             if let Some(service) = pod.service {

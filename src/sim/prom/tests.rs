@@ -68,7 +68,8 @@ impl Demo {
         let asked = Asked { which, method, path: path.to_owned(), parameters, body: body.to_owned().into() };
         let response = self.monitoring.answer(&asked, self.now);
         let status = response.status().as_u16();
-        let body = futures::executor::block_on(response.into_body().collect()).unwrap().to_bytes();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
@@ -119,8 +120,8 @@ fn the_page_comes_and_goes_and_the_ticket_stays() {
         }
     }
     let (first, last) = (pages.first().copied().unwrap(), pages.last().copied().unwrap());
-    // 0.4 x 127 s of the last hour is 1.44 %; five minutes after the end it is over.
-    assert!((170..=240).contains(&first), "{first}");
+    // 0.3 x 172 s of the last hour is 1.43 %; five minutes after the end it is over.
+    assert!((200..=290).contains(&first), "{first}");
     assert!((600..=690).contains(&last), "{last}");
 }
 
