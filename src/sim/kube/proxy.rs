@@ -38,13 +38,11 @@ impl Api {
         if self.state().store.get(ObjectKind::Service, &target.namespace, &target.service).is_none() {
             return Err(Failure::not_found(services, &target.service));
         }
-        match Which::of_service(&target.service).filter(|w| w.serves(&target.port)) {
-            Some(which) => self.monitor(which, target.path, request).await,
-            None => {
-                let message = format!("no endpoints available for service {:?}", target.service);
-                Err(Failure::new(503, "ServiceUnavailable", message))
-            }
-        }
+        let Some(which) = Which::of_service(&target.service).filter(|w| w.serves(&target.port)) else {
+            let message = format!("no endpoints available for service {:?}", target.service);
+            return Err(Failure::new(503, "ServiceUnavailable", message));
+        };
+        self.monitor(which, target.path, request).await
     }
 
     /// What Prometheus or Alertmanager answers.

@@ -1,5 +1,7 @@
 //! Prometheus' HTTP API.
 
+use std::collections::BTreeMap;
+
 use http::{Method, Response};
 use serde_json::{Value, json};
 
@@ -98,7 +100,7 @@ impl Monitoring {
         }
         let find = |m: &[Matcher]| catalog.find(m);
         let engine = Engine::new(&find, &self.cache, now);
-        let mut all: std::collections::BTreeMap<promql::Labels, Vec<Value>> = std::collections::BTreeMap::new();
+        let mut all: BTreeMap<promql::Labels, Vec<Value>> = BTreeMap::new();
         let mut at = start;
         while at <= end {
             match engine.eval(&expr, at)? {
@@ -171,7 +173,7 @@ fn alert_json(a: &super::Alert) -> Value {
 fn expression(asked: &Asked) -> Result<Expr, Error> {
     parse(asked.get("query").unwrap_or_default()).map_err(|e| match e {
         Error::Parse(why) => bad("query", &why),
-        other => other,
+        other @ Error::Execution(_) => other,
     })
 }
 
@@ -185,7 +187,7 @@ fn selected(asked: &Asked, catalog: &Catalog, needed: bool) -> Result<Vec<std::s
             Ok(catalog.find(&[]).to_vec())
         };
     }
-    let mut out: std::collections::BTreeMap<promql::Labels, std::sync::Arc<promql::Series>> = Default::default();
+    let mut out = BTreeMap::new();
     for text in all {
         for s in catalog.find(&matchers(text).map_err(|e| bad("match[]", &e.to_string()))?).iter() {
             out.insert(s.labels.clone(), std::sync::Arc::clone(s));

@@ -93,7 +93,7 @@ impl Monitoring {
     /// Takes over what was recorded since.
     pub(crate) fn update(&self, telemetry: Telemetry) {
         let telemetry = Arc::new(telemetry);
-        let catalog = Arc::new(Catalog::new(Arc::clone(&telemetry)));
+        let catalog = Arc::new(Catalog::new(&telemetry));
         *self.telemetry.lock().unwrap_or_else(PoisonError::into_inner) = (telemetry, catalog);
     }
 

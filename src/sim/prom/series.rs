@@ -177,12 +177,12 @@ pub struct Catalog {
 impl Catalog {
     /// Of what was recorded.
     #[must_use]
-    pub fn new(telemetry: Arc<Telemetry>) -> Self {
+    pub fn new(telemetry: &Arc<Telemetry>) -> Self {
         let mut c = Self { now: Arc::new(AtomicI64::new(telemetry.now)), ..Self::default() };
         for pod in telemetry.pods.values() {
             c.states(pod);
             if let Some(service) = pod.service {
-                c.traffic(&telemetry, pod, service);
+                c.traffic(telemetry, pod, service);
             }
         }
         for (name, node) in &telemetry.nodes {

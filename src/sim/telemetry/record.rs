@@ -87,9 +87,9 @@ fn toggle(spans: &mut Vec<(Ms, Ms)>, on: bool, now: Ms) -> bool {
         return false;
     }
     if on {
-        spans.push((now, OPEN))
+        spans.push((now, OPEN));
     } else {
-        close(spans, now)
+        close(spans, now);
     }
     true
 }

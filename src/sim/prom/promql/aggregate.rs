@@ -2,17 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
 use super::ast::Fold;
 use super::data::{Labels, NAME, Sample};
 
 /// One fold over a vector.
-pub fn fold(
-    fold: Fold,
-    by: Option<&(bool, Vec<String>)>,
-    param: Option<f64>,
-    v: Vec<Sample>,
-) -> Result<Vec<Sample>, Error> {
+pub fn fold(fold: Fold, by: Option<&(bool, Vec<String>)>, param: Option<f64>, v: Vec<Sample>) -> Vec<Sample> {
     let mut groups: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     for s in v {
         let key = match by {
@@ -29,7 +23,7 @@ pub fn fold(
             _ => out.push(Sample { labels, value: one(fold, param, &group) }),
         }
     }
-    Ok(out)
+    out
 }
 
 #[expect(clippy::cast_precision_loss, reason = "series, some thousands")]

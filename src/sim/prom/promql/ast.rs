@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::data::{Labels, Ms, NAME};
+use super::data::{Labels, Ms};
 
 /// How a selector tests a label.
 #[derive(Debug, Clone)]
@@ -56,15 +56,6 @@ pub struct Selector {
     pub matchers: Vec<Matcher>,
     /// How far back.
     pub offset: Ms,
-}
-
-impl Selector {
-    /// The metric's name, if exactly one is wanted.
-    #[must_use]
-    pub fn metric(&self) -> Option<&str> {
-        let name = |m: &&Matcher| m.name == NAME && matches!(m.test, Test::Is);
-        self.matchers.iter().find(name).map(|m| m.value.as_str())
-    }
 }
 
 /// `sum`, `avg` and their sisters.

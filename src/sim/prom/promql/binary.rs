@@ -80,17 +80,17 @@ fn sets(op: Op, m: &Matching, a: Vec<Sample>, b: Vec<Sample>) -> Vec<Sample> {
     a.into_iter().filter(|s| other.contains(&key(m, &s.labels)) == (op == Op::And)).collect()
 }
 
-fn vectors(op: Op, bool: bool, m: &Matching, a: Vec<Sample>, b: Vec<Sample>) -> Result<Vec<Sample>, Error> {
+fn vectors(op: Op, bool: bool, matching: &Matching, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Result<Vec<Sample>, Error> {
     // The side of one is looked up; the other is gone through.
-    let swapped = m.many == Many::Right;
-    let (many, one) = if swapped { (b, a) } else { (a, b) };
+    let swapped = matching.many == Many::Right;
+    let (many, one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
     let mut index: HashMap<Labels, Sample> = HashMap::with_capacity(one.len());
     for s in one {
-        let k = key(m, &s.labels);
-        if let Some(other) = index.insert(k.clone(), s) {
+        let common = key(matching, &s.labels);
+        if let Some(other) = index.insert(common.clone(), s) {
             let side = if swapped { "left" } else { "right" };
             return Err(Error::Execution(format!(
-                "found duplicate series for the match group {k:?} on the {side} hand-side of the operation: {:?};many-to-many matching not allowed: matching labels must be unique on one side",
+                "found duplicate series for the match group {common:?} on the {side} hand-side of the operation: {:?};many-to-many matching not allowed: matching labels must be unique on one side",
                 other.labels
             )));
         }
@@ -98,24 +98,24 @@ fn vectors(op: Op, bool: bool, m: &Matching, a: Vec<Sample>, b: Vec<Sample>) -> 
     let mut seen: HashSet<Labels> = HashSet::new();
     let mut out = Vec::new();
     for s in many {
-        let k = key(m, &s.labels);
-        let Some(other) = index.get(&k) else { continue };
-        if m.many == Many::None && !seen.insert(k) {
+        let common = key(matching, &s.labels);
+        let Some(other) = index.get(&common) else { continue };
+        if matching.many == Many::None && !seen.insert(common) {
             let why = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
             return Err(Error::Execution(why.to_owned()));
         }
-        let (l, r) = if swapped { (other.value, s.value) } else { (s.value, other.value) };
+        let (left, right) = if swapped { (other.value, s.value) } else { (s.value, other.value) };
         let value = if op.compares() {
-            let holds = holds(op, l, r);
+            let holds = holds(op, left, right);
             if !bool && !holds {
                 continue;
             }
-            if bool { f64::from(u8::from(holds)) } else { l }
+            if bool { f64::from(u8::from(holds)) } else { left }
         } else {
-            compute(op, l, r)
+            compute(op, left, right)
         };
-        let labels = result_labels(op.compares() && !bool, m, &s.labels, &other.labels);
-        if m.many != Many::None && !seen.insert(labels.clone()) {
+        let labels = result_labels(op.compares() && !bool, matching, &s.labels, &other.labels);
+        if matching.many != Many::None && !seen.insert(labels.clone()) {
             let why = "multiple matches for labels: grouping labels must ensure unique matches";
             return Err(Error::Execution(why.to_owned()));
         }

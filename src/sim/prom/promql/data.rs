@@ -47,12 +47,6 @@ impl Labels {
         self.0.iter().map(|(k, v)| (&**k, &**v))
     }
 
-    /// No label at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Those that `keep` says.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
@@ -71,6 +65,9 @@ impl Labels {
         Self::new(self.iter().filter(|(k, _)| *k != name).chain(std::iter::once((name, value))))
     }
 }
+
+/// Series with their samples, oldest first.
+pub type Matrix = Vec<(Labels, Vec<(Ms, f64)>)>;
 
 /// A value of one series at the time of evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,9 +141,11 @@ impl fmt::Debug for Series {
 }
 
 /// Samples written out, oldest first.
+#[cfg(test)]
 #[derive(Debug, Clone, Default)]
 pub struct Literal(pub Vec<(Ms, f64)>);
 
+#[cfg(test)]
 impl Timeline for Literal {
     fn at(&self, at: Ms) -> Option<f64> {
         self.0.iter().rev().find(|(t, _)| *t <= at).filter(|(t, _)| *t > at - super::LOOKBACK).map(|(_, v)| *v)

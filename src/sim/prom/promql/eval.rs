@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Error;
 use super::ast::{Expr, Matcher, Selector};
-use super::data::{Labels, Ms, Sample, Series};
+use super::data::{Matrix, Ms, Sample, Series};
 use super::functions::each;
 
 /// What an expression gives.
@@ -19,7 +19,7 @@ pub enum Value {
     /// Series with a value each.
     Vector(Vec<Sample>),
     /// Series with a range of values each.
-    Matrix(Vec<(Labels, Vec<(Ms, f64)>)>),
+    Matrix(Matrix),
 }
 
 type Steps = BTreeMap<Ms, Arc<[Sample]>>;
@@ -78,7 +78,7 @@ impl<'e> Engine<'e> {
             Expr::Call { name, args } => self.call(name, args, at),
             Expr::Fold { fold, by, param, expr } => {
                 let param = param.as_ref().map(|p| self.scalar(p, at)).transpose()?;
-                super::aggregate::fold(*fold, by.as_ref(), param, self.vector(expr, at)?).map(Value::Vector)
+                Ok(Value::Vector(super::aggregate::fold(*fold, by.as_ref(), param, self.vector(expr, at)?)))
             }
             Expr::Binary { op, bool, matching, lhs, rhs } => {
                 super::binary::apply(*op, *bool, matching, self.eval(lhs, at)?, self.eval(rhs, at)?)

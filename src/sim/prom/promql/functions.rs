@@ -90,7 +90,7 @@ impl Engine<'_> {
                 Ok(Value::Vector(v))
             }
             "absent" => Ok(Value::Vector(if vector(0)?.is_empty() { vec![absent(&args[0])] } else { Vec::new() })),
-            "histogram_quantile" => histogram::quantile(scalar(0)?, &vector(1)?).map(Value::Vector),
+            "histogram_quantile" => Ok(Value::Vector(histogram::quantile(scalar(0)?, &vector(1)?))),
             "label_replace" => label_replace(vector(0)?, &args[1..]).map(Value::Vector),
             _ => self.over_range(name, &args[0], at).map(Value::Vector),
         }

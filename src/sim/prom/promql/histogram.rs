@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
 use super::data::{Labels, NAME, Sample};
 
 /// A quantile of each histogram in a vector of its buckets.
-pub fn quantile(q: f64, v: &[Sample]) -> Result<Vec<Sample>, Error> {
+pub fn quantile(q: f64, v: &[Sample]) -> Vec<Sample> {
     let mut all: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     for s in v {
         // What has no bound is no bucket.
@@ -15,7 +14,7 @@ pub fn quantile(q: f64, v: &[Sample]) -> Result<Vec<Sample>, Error> {
             all.entry(key).or_default().push((bound, s.value));
         }
     }
-    Ok(all.into_iter().map(|(labels, buckets)| Sample { labels, value: of_buckets(q, buckets) }).collect())
+    all.into_iter().map(|(labels, buckets)| Sample { labels, value: of_buckets(q, buckets) }).collect()
 }
 
 /// Linear within a bucket, as if its values were spread evenly.

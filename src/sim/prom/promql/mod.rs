@@ -18,7 +18,9 @@ mod ranges;
 mod tests;
 
 pub use ast::{Expr, Matcher, Type};
-pub use data::{Labels, Literal, Ms, Sample, Series, Timeline, Window};
+#[cfg(test)]
+pub use data::Literal;
+pub use data::{Labels, Ms, Sample, Series, Timeline, Window};
 pub use eval::{Cache, Engine, Value};
 pub use lex::span;
 pub use parse::{matchers, parse};

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ast::Expr;
-use super::data::{Labels, Ms, Sample, Window};
+use super::data::{Labels, Matrix, Ms, Sample, Window};
 use super::eval::Engine;
 use super::functions::seconds;
 use super::{Error, LOOKBACK};
 
-/// So many samples at once, as Prometheus has it.
-const SAMPLES: u64 = 50_000_000 / 10;
+/// So many samples for one question; a tenth of what Prometheus allows.
+const SAMPLES: u64 = 5_000_000;
 /// The step of a subquery that names none: the interval of rules.
 const STEP: Ms = 30_000;
 /// So many steps in a subquery.
@@ -121,7 +121,7 @@ impl Engine<'_> {
     }
 
     /// Every series of a range in full, for those who ask for `x[5m]` itself.
-    pub(super) fn matrix(&self, expr: &Expr, at: Ms) -> Result<Vec<(Labels, Vec<(Ms, f64)>)>, Error> {
+    pub(super) fn matrix(&self, expr: &Expr, at: Ms) -> Result<Matrix, Error> {
         let Expr::Range(s, range) = expr else { return Ok(self.subquery(expr, at)?.0) };
         let upto = at - s.offset;
         let mut out = Vec::new();
@@ -150,8 +150,7 @@ impl Engine<'_> {
     /// A subquery's series, and the range it is over. Its steps are at whole
     /// multiples of its interval, so they are the same whenever it is asked,
     /// and what they gave is kept.
-    #[expect(clippy::type_complexity, reason = "series with samples, and a range")]
-    fn subquery(&self, expr: &Expr, at: Ms) -> Result<(Vec<(Labels, Vec<(Ms, f64)>)>, (Ms, Ms)), Error> {
+    fn subquery(&self, expr: &Expr, at: Ms) -> Result<(Matrix, (Ms, Ms)), Error> {
         let Expr::Subquery { expr, range, step, offset, key } = expr else {
             return Err(Error::Execution("a range was expected".to_owned()));
         };
@@ -165,19 +164,17 @@ impl Engine<'_> {
         }
         let mut by_labels: BTreeMap<Labels, Vec<(Ms, f64)>> = BTreeMap::new();
         let mut known = self.cache.take(key, step);
-        // Everything before is of no use to anybody who asks for the same range later.
         let mut t = (after.div_euclid(step) + 1) * step;
         while t <= upto {
-            let found: Arc<[Sample]> = match known.get(&t) {
-                Some(found) => Arc::clone(found),
-                None => {
-                    let found: Arc<[Sample]> = self.vector(expr, t)?.into();
-                    // The newest instants may not have happened in full yet.
-                    if t + LOOKBACK / 60 < self.now {
-                        known.insert(t, Arc::clone(&found));
-                    }
-                    found
+            let found = if let Some(found) = known.get(&t) {
+                Arc::clone(found)
+            } else {
+                let found: Arc<[Sample]> = self.vector(expr, t)?.into();
+                // The newest instants may not have happened in full yet.
+                if t + LOOKBACK / 60 < self.now {
+                    known.insert(t, Arc::clone(&found));
                 }
+                found
             };
             for s in found.iter() {
                 match by_labels.get_mut(&s.labels) {

@@ -39,7 +39,10 @@ fn values(data: &[Arc<Series>], text: &str, secs: Ms) -> Vec<f64> {
 
 fn near(found: &[f64], wanted: &[f64]) {
     let ok = found.len() == wanted.len()
-        && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9 || (a.is_nan() && b.is_nan()) || a == b);
+        && found
+            .iter()
+            .zip(wanted)
+            .all(|(a, b)| (a - b).abs() < 1e-9 || (a.is_nan() && b.is_nan()) || a.total_cmp(b).is_eq());
     assert!(ok, "{found:?}, wanted {wanted:?}");
 }
 
