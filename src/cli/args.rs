@@ -31,7 +31,7 @@ Examples:
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Show the embedded fleet instead of your clusters: calm, bad-deploy, zone-down or big.
+    /// Show the embedded fleet instead of your clusters: calm, bad-deploy, zone-down, budget-burn or big.
     #[arg(long, global = true, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "calm")]
     pub demo: Option<String>,
     /// A kubeconfig context to show; repeat it for several. Default: the current one.
@@ -184,6 +184,8 @@ pub enum Access {
     Kubeconfig,
     /// Lines to `eval` in a shell.
     Aws,
+    /// The addresses of Prometheus and Alertmanager, as lines to `eval` in a shell.
+    Prometheus,
 }
 
 /// Options of `sim`.
@@ -192,7 +194,7 @@ pub struct Sim {
     /// Where to listen; loopback only. Port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
-    /// What to print: a kubeconfig, or what a shell exports for the AWS CLI and boto3.
+    /// What to print: a kubeconfig, or what a shell exports for the AWS CLI and boto3, or for promtool and amtool.
     #[arg(long, value_enum, default_value_t = Access::Kubeconfig)]
     pub print: Access,
     /// A scenario's name, or a scenario file.

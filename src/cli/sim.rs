@@ -34,6 +34,11 @@ pub async fn run(demo: Option<&str>, options: &Sim) -> Result<ExitCode, CliError
     match options.print {
         Access::Kubeconfig => say(&sim.kubeconfig()),
         Access::Aws => say(&exports(&sim)),
+        Access::Prometheus => say(&format!(
+            "export PROMETHEUS_URL={}\nexport ALERTMANAGER_URL={}\n",
+            sim.prometheus(),
+            sim.alertmanager()
+        )),
     }
     fail(&format!("scenario {} on {}; ctrl-c stops it", scenario, sim.addr()));
     let (mut term, mut int, mut hup) =

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::telemetry::Telemetry;
 use crate::domain::{Timestamp, Usage};
 
 /// A kind of Kubernetes object the fleet has.
@@ -124,6 +125,10 @@ pub trait Fleet: Send + 'static {
     /// # Errors
     /// When there is no such pod, container or previous run (`Invalid` carries kubelet's words).
     fn logs(&self, query: &LogQuery, now: Timestamp) -> Result<Vec<LogLine>, Refusal>;
+    /// What monitoring has seen, if anything is recorded.
+    fn telemetry(&self) -> Option<&Telemetry> {
+        None
+    }
     /// Use of every node now.
     fn node_usage(&self, now: Timestamp) -> Vec<UsageSample>;
     /// Use of every running pod now.

@@ -6,4 +6,6 @@ pub mod backend;
 pub mod fault;
 pub mod kube;
 pub mod model;
+pub mod prom;
 pub mod server;
+pub mod telemetry;

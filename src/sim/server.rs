@@ -142,6 +142,16 @@ impl SimServer {
         &self.token
     }
 
+    /// Where Prometheus answers; no token is needed.
+    pub fn prometheus(&self) -> String {
+        format!("http://{}/prometheus", self.addr)
+    }
+
+    /// Where Alertmanager answers; no token is needed.
+    pub fn alertmanager(&self) -> String {
+        format!("http://{}/alertmanager", self.addr)
+    }
+
     /// How the AWS façade is reached.
     pub fn aws(&self) -> AwsAccess {
         AwsAccess {

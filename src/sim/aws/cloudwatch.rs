@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::fault::AwsFaults;
 use super::model::{Cluster, Ms, Service, Task};
-use super::schema::Insights;
+use super::schema::{Insights, Outcome};
 use super::wire::{Refusal, time};
 use super::{Caller, World, tail};
 use crate::sim::model::{hash, hash2, unit};
@@ -237,10 +237,14 @@ fn task_usage(c: &Cluster, t: &Task, name: &str, at: Ms, now: Ms) -> Option<Minu
 fn balancer(c: &Cluster, s: &Service, name: &str, at: Ms) -> Option<Minute> {
     let running = c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.running()).count() as f64;
     let requests = (s.load * 40.0 * wave(&format!("{}r", s.name), at)).max(0.0).round();
+    let failed = failing(c, s, at);
     let (value, samples) = match name {
         "RequestCount" => (requests, 1.0),
         "TargetResponseTime" if requests > 0.0 => (0.04 * wave(&format!("{}l", s.name), at), requests),
         // Sparse: a minute without errors has no point.
+        "HTTPCode_Target_5XX_Count" if failed > 0.0 && (requests * failed).round() > 0.0 => {
+            ((requests * failed).round(), 1.0)
+        }
         "HTTPCode_Target_5XX_Count" if unit(hash2(hash(&s.name), (at / 60_000) as u64)) < 0.1 => {
             (requests * 0.002, 1.0)
         }
@@ -251,12 +255,42 @@ fn balancer(c: &Cluster, s: &Service, name: &str, at: Ms) -> Option<Minute> {
     Some(Minute { value, spread: value * 0.5, samples })
 }
 
+/// The share of a minute's requests that failed beyond the usual: what was ordered, and what went to
+/// tasks that do not fare well while they ran.
+fn failing(c: &Cluster, s: &Service, at: Ms) -> f64 {
+    let end = at + 60_000;
+    let ordered: f64 = c
+        .errors
+        .iter()
+        .filter(|(service, ..)| *service == s.name)
+        .map(|(_, from, until, ratio)| ratio * ((*until).min(end) - (*from).max(at)).max(0) as f64 / 60_000.0)
+        .sum();
+    let ran = || c.tasks.values().filter(|t| t.service.as_deref() == Some(&s.name) && t.ran_at(end - 1));
+    let unwell = ran().filter(|t| t.outcome != Outcome::Healthy).count() as f64;
+    (ordered + 0.5 * unwell / (ran().count() as f64).max(1.0)).min(1.0)
+}
+
+/// The per cent of a mean's distribution that is not above a value: what [`fold`] takes for percentiles, reversed.
+fn rank(mean: f64, value: f64) -> f64 {
+    if mean <= 0.0 { 100.0 } else { 100.0 * (1.0 - (-((value / mean - 0.7) / 0.45).max(0.0)).exp()) }
+}
+
+/// The bounds of `PR(a:b)`, either of which may be missing.
+fn rank_bounds(statistic: &str) -> Option<(Option<f64>, Option<f64>)> {
+    let (from, to) = statistic.strip_prefix("PR(")?.strip_suffix(')')?.split_once(':')?;
+    let bound = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
+    Some((bound(from)?, bound(to)?))
+}
+
 /// A statistic over minutes.
 fn fold(minutes: &[Minute], statistic: &str) -> f64 {
     let samples: f64 = minutes.iter().map(|m| m.samples).sum();
     let mean = minutes.iter().map(|m| m.value * m.samples).sum::<f64>() / samples.max(1.0);
     let most = minutes.iter().map(|m| m.value + m.spread).fold(f64::MIN, f64::max);
     let least = minutes.iter().map(|m| (m.value - m.spread).max(0.0)).fold(f64::MAX, f64::min);
+    if let Some((from, to)) = rank_bounds(statistic) {
+        return to.map_or(100.0, |v| rank(mean, v)) - from.map_or(0.0, |v| rank(mean, v));
+    }
     let percentile = statistic.strip_prefix('p').and_then(|p| p.parse::<f64>().ok());
     match (statistic, percentile) {
         (_, Some(p)) => {

@@ -192,6 +192,8 @@ pub struct Cluster {
     pub zone_down: Option<usize>,
     /// Where each alarm stands, by name.
     pub alarms: BTreeMap<String, Standing>,
+    /// Services whose requests failed: from when to when, and what share of them.
+    pub errors: Vec<(String, Ms, Ms, f64)>,
     steps: Vec<Step>,
     rng: Rng,
     second: Ms,
@@ -212,6 +214,7 @@ impl Cluster {
             definitions: BTreeMap::new(),
             zone_down: None,
             alarms: BTreeMap::new(),
+            errors: Vec::new(),
             steps: def.at.iter().map(|s| Step { due: now + s.t.0, times: 0, def: s.clone() }).collect(),
             rng: Rng::new(hash2(seed, crate::sim::model::hash(&def.name))),
             second: now,
@@ -549,6 +552,12 @@ impl Cluster {
             ActionDef::Disconnect => {
                 if let Some(i) = step.instance.and_then(|n| self.instances.get_mut(n)) {
                     i.connected = false;
+                }
+            }
+            ActionDef::Errors => {
+                if let (Some(service), Some(ratio)) = (service, step.ratio) {
+                    let until = step.lasting.map_or(Ms::MAX, |l| now + l.0);
+                    self.errors.push((service.to_owned(), now, until, ratio));
                 }
             }
             ActionDef::ZoneDown => self.zone_down(step.zone.as_deref().unwrap_or_default(), now),

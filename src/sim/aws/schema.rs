@@ -183,6 +183,11 @@ pub struct StepDef {
     pub outcome: Outcome,
     /// For `scale`: tasks wanted; for `stop`, `interrupt`: how many tasks.
     pub tasks: Option<u32>,
+    /// For `errors`: the share of requests that fail, from 0 to 1.
+    pub ratio: Option<f64>,
+    /// For `errors`: for how long; for good without it.
+    #[serde(rename = "for")]
+    pub lasting: Option<Span>,
     /// For `zone-down`: the zone; for `drain` and `disconnect`: the instance's number.
     pub zone: Option<String>,
     /// For `drain` and `disconnect`: the instance's number, from 0.
@@ -209,6 +214,8 @@ pub enum ActionDef {
     Drain,
     /// An instance's agent falls silent.
     Disconnect,
+    /// A share of the requests fails.
+    Errors,
     /// A zone is gone, with the tasks in it.
     ZoneDown,
 }
@@ -244,8 +251,17 @@ impl ClusterDef {
                     names.join(", ")
                 ));
             }
-            let needs_service =
-                matches!(step.action, ActionDef::Deploy | ActionDef::Scale | ActionDef::Stop | ActionDef::Crash);
+            let needs_service = matches!(
+                step.action,
+                ActionDef::Deploy | ActionDef::Scale | ActionDef::Stop | ActionDef::Crash | ActionDef::Errors
+            );
+            let needs_ratio = step.action == ActionDef::Errors;
+            if needs_ratio && step.ratio.is_none_or(|r| !(0.0..=1.0).contains(&r)) {
+                return Err(format!(
+                    "a step of ECS cluster {:?} with `errors` needs `ratio`, from 0.0 to 1.0",
+                    self.name
+                ));
+            }
             if needs_service && step.service.is_none() {
                 return Err(format!("a step of ECS cluster {:?} at {} ms needs `service`", self.name, step.t.0));
             }

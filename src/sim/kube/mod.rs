@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 mod patch;
 mod protobuf;
+mod proxy;
 mod read;
 pub(crate) mod reply;
 mod resource;
@@ -33,8 +34,10 @@ use self::reply::Body;
 use self::route::{Query, Route, Target};
 use self::status::Failure;
 use self::store::Store;
+pub(crate) use self::store::uid;
 use super::backend::Fleet;
 use super::fault::{FaultControl, Verdict};
+use super::prom::Monitoring;
 use super::server::Tuning;
 use crate::clock::Clock;
 
@@ -54,6 +57,8 @@ struct State {
 /// One API server.
 pub(crate) struct Api {
     state: Mutex<State>,
+    /// Prometheus and Alertmanager.
+    monitoring: Arc<Monitoring>,
     faults: Arc<FaultControl>,
     clock: Clock,
     token: String,
@@ -81,6 +86,7 @@ impl Api {
         let changes = tokio::sync::watch::Sender::new(store.version());
         Self {
             state: Mutex::new(State { fleet, store, expiries: 0 }),
+            monitoring: Arc::default(),
             faults,
             clock,
             token,
@@ -166,6 +172,8 @@ impl Api {
             |value: Option<serde_json::Value>| value.map(|v| reply::json(200, &v)).ok_or_else(Failure::no_such_path);
         match route {
             Route::Object(target) => self.object(target, request).await,
+            Route::Monitoring(which, path) => self.monitor(which, path, request).await,
+            Route::Proxy(target) => self.proxy(target, request).await,
             Route::Review(review) => {
                 if request.method() != Method::POST {
                     return Err(Failure::method_not_allowed());

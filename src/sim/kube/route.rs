@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::resource::{self, Resource, Subresource};
+use crate::sim::prom::Which;
 
 /// What a path leads to.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub(crate) enum Route {
     Metrics(MetricsTarget),
     /// `selfsubjectaccessreviews` and such.
     Review(Review),
+    /// `/prometheus/...` and `/alertmanager/...`, without a token.
+    Monitoring(Which, String),
+    /// A service's own API through the API server.
+    Proxy(ProxyTarget),
     Nowhere,
 }
 
@@ -46,6 +51,16 @@ pub(crate) struct MetricsTarget {
     pub pods: bool,
     pub namespace: String,
     pub name: String,
+}
+
+/// A service behind the API server, and the path there.
+#[derive(Debug, Clone)]
+pub(crate) struct ProxyTarget {
+    pub namespace: String,
+    pub service: String,
+    /// A number or a name, or empty.
+    pub port: String,
+    pub path: String,
 }
 
 /// The questions a user may ask about themselves.
@@ -73,6 +88,22 @@ impl Route {
             ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => Self::Review(Review::Access),
             ["apis", "authorization.k8s.io", "v1", "selfsubjectrulesreviews"] => Self::Review(Review::Rules),
             ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => Self::Review(Review::SelfSubject),
+            ["prometheus", rest @ ..] => Self::Monitoring(Which::Prometheus, rest.join("/")),
+            ["alertmanager", rest @ ..] => Self::Monitoring(Which::Alertmanager, rest.join("/")),
+            ["api", "v1", "namespaces", namespace, "services", service, "proxy", rest @ ..] => {
+                // `scheme:name:port`, of which only the name must be there.
+                let (service, port) = match service.split(':').collect::<Vec<_>>().as_slice() {
+                    [name] => (*name, ""),
+                    [name, port] | [_, name, port] => (*name, *port),
+                    _ => return Self::Nowhere,
+                };
+                Self::Proxy(ProxyTarget {
+                    namespace: (*namespace).to_owned(),
+                    service: service.to_owned(),
+                    port: port.to_owned(),
+                    path: rest.join("/"),
+                })
+            }
             ["api", version, rest @ ..] => Self::object("", version, rest),
             ["apis", group, version, rest @ ..] => Self::object(group, version, rest),
             _ => Self::Nowhere,
@@ -123,6 +154,8 @@ impl Route {
     pub(crate) fn plural(&self) -> Option<&'static str> {
         match self {
             Self::Object(target) => Some(target.resource.plural),
+            Self::Monitoring(which, _) => Some(which.word()),
+            Self::Proxy(_) => Some("services/proxy"),
             Self::Metrics(target) => Some(if target.pods { "pods.metrics.k8s.io" } else { "nodes.metrics.k8s.io" }),
             _ => None,
         }
@@ -130,7 +163,7 @@ impl Route {
 
     /// Whether anyone may ask, token or not.
     pub(crate) fn is_public(&self) -> bool {
-        matches!(self, Self::Health | Self::Version)
+        matches!(self, Self::Health | Self::Version | Self::Monitoring(..))
     }
 }
 
@@ -172,6 +205,12 @@ impl Query {
     pub(crate) fn dry_run(&self) -> bool {
         self.get("dryRun") == "All"
     }
+}
+
+/// Every parameter, in order, repeated ones too.
+pub(crate) fn parameters(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap_or((p, "")));
+    pairs.map(|(k, v)| (decode(&k.replace('+', " ")), decode(&v.replace('+', " ")))).collect()
 }
 
 /// Undoes percent-encoding; what is not well-formed stays as it is.

@@ -33,6 +33,7 @@ mod logtext;
 mod meta;
 mod node;
 mod nodes;
+mod observe;
 mod pod;
 mod policy;
 mod profile;
@@ -53,12 +54,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(crate) use rng::{Rng, hash, hash2, unit};
+pub(crate) use rng::{Rng, hash, hash2, letters, unit};
 pub use scenario::{Parameters, Scenario, ScenarioError, Span};
 use world::{Due, World};
 
 use crate::domain::Timestamp;
 use crate::sim::backend::{Change, Fleet, LogLine, LogQuery, ObjectKind, Refusal, UsageSample};
+use crate::sim::telemetry::Telemetry;
 
 /// At most this much time is lived through at once, in milliseconds. What a
 /// machine slept away beyond it is skipped, not simulated.
@@ -90,7 +92,8 @@ impl Model {
     pub fn new(mut scenario: Scenario) -> Self {
         scenario.expand();
         let f = &scenario.file;
-        let world = World::new(f.seed, f.eviction_after.0, &f.version);
+        let mut world = World::new(f.seed, f.eviction_after.0, &f.version);
+        world.telemetry = Telemetry::new(scenario.traffic());
         Self { scenario, world, begun: false, churn_owed: 0.0 }
     }
 
@@ -115,6 +118,8 @@ impl Model {
             self.world.after(500, Due::Churn);
         }
         self.world.settle();
+        self.world.add_monitoring();
+        self.world.begin_telemetry();
         // All of it is about to be told; nothing is news.
         let mut old = Vec::new();
         self.world.flush(&mut old);
@@ -163,9 +168,11 @@ impl Model {
             self.handle(due, until);
             self.world.settle();
             self.world.flush(out);
+            self.world.observe();
         }
         self.world.now = self.world.now.max(until);
         self.world.flush(out);
+        self.world.telemetry.advance(self.world.now);
     }
 }
 
@@ -195,6 +202,7 @@ impl Fleet for Model {
         let done = self.world.write(kind, object);
         self.world.settle();
         self.world.flush(&mut out);
+        self.world.observe();
         // What passed until now is not lost with a refusal: the next advance tells it.
         match done {
             Ok(()) => Ok(out),
@@ -216,6 +224,7 @@ impl Fleet for Model {
         let done = self.world.delete(kind, namespace, name);
         self.world.settle();
         self.world.flush(&mut out);
+        self.world.observe();
         match done {
             Ok(()) => Ok(out),
             Err(e) => {
@@ -227,6 +236,10 @@ impl Fleet for Model {
 
     fn logs(&self, query: &LogQuery, now: Timestamp) -> Result<Vec<LogLine>, Refusal> {
         self.world.logs(query, now.timestamp_millis())
+    }
+
+    fn telemetry(&self) -> Option<&Telemetry> {
+        Some(&self.world.telemetry)
     }
 
     fn node_usage(&self, now: Timestamp) -> Vec<UsageSample> {

@@ -82,6 +82,7 @@ impl World {
             n.heartbeat = now;
         }
         let pods: Vec<PodId> = n.pods.iter().copied().collect();
+        self.note_node(name, link);
         let at = Self::node_ref(name);
         self.touch_object(&at);
         let (reason, word) =

@@ -39,13 +39,15 @@ impl World {
         }
     }
 
-    /// The end of a step that lasts: what went down comes back.
+    /// The end of a step that lasts: what went down comes back, what failed is well.
     pub fn recover(&mut self, steps: &[Step], i: usize) {
         let back = match steps.get(i).map(|s| &s.action) {
             Some(Action::ZoneDown { zone }) => Action::Recover { zone: Some(zone.clone()), node: None },
             Some(Action::NodeDown { node } | Action::NodeNotReady { node }) => {
                 Action::Recover { zone: None, node: Some(*node) }
             }
+            Some(Action::Errors { workload, .. }) => Action::Errors { workload: workload.clone(), ratio: None },
+            Some(Action::Latency { workload, .. }) => Action::Latency { workload: workload.clone(), factor: 1.0 },
             _ => return,
         };
         self.perform(&back);
@@ -73,7 +75,14 @@ impl World {
             }
             Action::Load { workload, factor } => {
                 let (ns, name) = workload.clone().unwrap_or_default();
+                self.telemetry.order_load(&ns, &name, *factor, self.now);
                 self.load.insert((ns.into(), name.into()), *factor);
+            }
+            Action::Errors { workload: (ns, name), ratio } => {
+                self.telemetry.order_errors(ns, name, *ratio, self.now);
+            }
+            Action::Latency { workload: (ns, name), factor } => {
+                self.telemetry.order_latency(ns, name, *factor, self.now);
             }
             Action::ZoneDown { zone } => self.link_where(|w, n| *w.nodes[n].zone == **zone, Link::Lost),
             Action::NodeDown { node } => self.link_node(*node, Link::Lost),

@@ -14,6 +14,7 @@ use super::profile::{Behaviour, Profile};
 use super::rng::Rng;
 use super::template::Template;
 use crate::sim::backend::{Change, ObjectKind};
+use crate::sim::telemetry::Telemetry;
 
 /// An object that owns pods, directly or through others.
 #[derive(Debug)]
@@ -134,6 +135,10 @@ pub struct World {
     seen: HashSet<Touched>,
     /// At the beginning everything is given at once, and nothing is marked.
     pub genesis: bool,
+    /// What monitoring has seen.
+    pub telemetry: Telemetry,
+    /// Pods that monitoring looks at next.
+    pub noted: BTreeSet<PodId>,
 }
 
 impl World {
@@ -168,6 +173,8 @@ impl World {
             held: Vec::new(),
             seen: HashSet::new(),
             genesis: false,
+            telemetry: Telemetry::default(),
+            noted: BTreeSet::new(),
         }
     }
 
@@ -206,6 +213,7 @@ impl World {
     }
 
     pub fn touch_pod(&mut self, id: PodId) {
+        self.note(id);
         self.touch(Touched::Pod(id));
     }
 
@@ -416,6 +424,7 @@ impl World {
     /// A pod is gone: from its node, its owner and the watchers.
     pub fn remove_pod(&mut self, id: PodId) {
         let Some(p) = self.pods.remove(&id) else { return };
+        self.note(id);
         self.pending.remove(&id);
         let key = format!("{}/{}", p.ns, p.name);
         if self.pod_names.get(&key) == Some(&id) {

@@ -39,6 +39,16 @@ pub enum Action {
         workload: Option<(String, String)>,
         factor: f64,
     },
+    /// So many requests fail; `None` is as usual again.
+    Errors {
+        workload: (String, String),
+        ratio: Option<f64>,
+    },
+    /// Latencies are a multiple of the usual.
+    Latency {
+        workload: (String, String),
+        factor: f64,
+    },
     ZoneDown {
         zone: String,
     },
@@ -95,6 +105,14 @@ pub fn check(file: &File) -> Result<Vec<Step>, Fault> {
             _ => {}
         }
     }
+    for t in &file.traffic {
+        find(file, &t.workload)?;
+        for (name, ratio) in [("errors", Some(&t.errors)), ("objective", t.objective.as_ref())] {
+            if let Some(ratio) = ratio {
+                share(name, ratio)?;
+            }
+        }
+    }
     file.at.iter().map(|s| step(file, s)).collect()
 }
 
@@ -142,6 +160,18 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
             }
             Action::Load { workload, factor: *f.get_ref() }
         }
+        ActionName::Errors => {
+            let r = s.ratio.as_ref().ok_or_else(|| needs("ratio"))?;
+            share("ratio", r)?;
+            Action::Errors { workload: of_traffic(file, s, the_workload()?)?, ratio: Some(*r.get_ref()) }
+        }
+        ActionName::Latency => {
+            let f = s.factor.as_ref().ok_or_else(|| needs("factor"))?;
+            if !(0.01..=1000.0).contains(f.get_ref()) {
+                return Err((f.span().start, format!("factor = {} is out of range; give 0.01 to 1000.0", f.get_ref())));
+            }
+            Action::Latency { workload: of_traffic(file, s, the_workload()?)?, factor: *f.get_ref() }
+        }
         ActionName::ZoneDown => Action::ZoneDown { zone: zone.ok_or_else(|| needs("a zone"))? },
         ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::NodeNotReady => Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
@@ -154,6 +184,25 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
     Ok(Step { t: s.t.0, every: span(&s.every), repeat: s.repeat, lasting: span(&s.lasting), action })
 }
 
+/// A share of all is from 0 to 1.
+fn share(name: &str, value: &Spanned<f64>) -> Result<(), Fault> {
+    if (0.0..=1.0).contains(value.get_ref()) {
+        return Ok(());
+    }
+    Err((value.span().start, format!("{name} = {} is out of range; give 0.0 to 1.0", value.get_ref())))
+}
+
+/// A workload that has traffic.
+fn of_traffic(file: &File, s: &StepDef, workload: (String, String)) -> Result<(String, String), Fault> {
+    let name = format!("{}/{}", workload.0, workload.1);
+    if file.traffic.iter().any(|t| *t.workload.get_ref() == name) {
+        return Ok(workload);
+    }
+    let have: Vec<&str> = file.traffic.iter().map(|t| t.workload.get_ref().as_str()).collect();
+    let m = format!("{name:?} has no [[traffic]]; there is some for {}", have.join(", "));
+    Err((s.action.span().start, m))
+}
+
 fn word(s: &StepDef) -> &'static str {
     match s.action.get_ref() {
         ActionName::Rollout => "rollout",
@@ -162,6 +211,8 @@ fn word(s: &StepDef) -> &'static str {
         ActionName::Kill => "kill",
         ActionName::Scale => "scale",
         ActionName::Load => "load",
+        ActionName::Errors => "errors",
+        ActionName::Latency => "latency",
         ActionName::ZoneDown => "zone-down",
         ActionName::NodeDown => "node-down",
         ActionName::NodeNotReady => "node-not-ready",
@@ -180,6 +231,7 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
         ("zone", s.zone.as_ref().map(Spanned::span)),
         ("node", s.node.as_ref().map(Spanned::span)),
         ("factor", s.factor.as_ref().map(Spanned::span)),
+        ("ratio", s.ratio.as_ref().map(Spanned::span)),
         ("replicas", s.replicas.as_ref().map(Spanned::span)),
         ("pods", s.pods.as_ref().map(Spanned::span)),
         ("for", s.lasting.as_ref().map(Spanned::span)),
@@ -191,6 +243,8 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
         A::Kill => &["workload", "pods"],
         A::Scale => &["workload", "replicas"],
         A::Load => &["workload", "factor"],
+        A::Errors => &["workload", "ratio", "for"],
+        A::Latency => &["workload", "factor", "for"],
         A::ZoneDown => &["zone", "for"],
         A::NodeDown | A::NodeNotReady => &["node", "for"],
         A::Recover => &["zone", "node"],

@@ -7,16 +7,26 @@ mod schema;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::sim::telemetry::{Episode, TrafficSpec};
+
 pub use check::{Action, Step};
 pub use schema::Span;
 pub use schema::{Capacity, ContainerDef, File, Kind, NodeGroup, TolerationDef, WorkloadDef};
 
 /// The embedded scenarios: name and text.
-const EMBEDDED: [(&str, &str); 4] = [
+const EMBEDDED: [(&str, &str); 5] = [
     ("calm", include_str!("../../../../scenarios/calm.toml")),
     ("bad-deploy", include_str!("../../../../scenarios/bad-deploy.toml")),
     ("zone-down", include_str!("../../../../scenarios/zone-down.toml")),
+    ("budget-burn", include_str!("../../../../scenarios/budget-burn.toml")),
     ("big", include_str!("../../../../scenarios/big.toml")),
+];
+
+/// The objectives of the embedded scenarios.
+const OBJECTIVES: [(&str, &str); 3] = [
+    ("availability.yaml", include_str!("../../../../scenarios/slo/availability.yaml")),
+    ("latency.yaml", include_str!("../../../../scenarios/slo/latency.yaml")),
+    ("ecs.yaml", include_str!("../../../../scenarios/slo/ecs.yaml")),
 ];
 
 /// How large a parametric scenario is; `None` takes the file's own figure.
@@ -131,6 +141,43 @@ impl Scenario {
     #[must_use]
     pub fn ecs(&self) -> &[crate::sim::aws::schema::ClusterDef] {
         &self.file.ecs
+    }
+
+    /// The traffic of its services.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a latency in milliseconds")]
+    pub(super) fn traffic(&self) -> Vec<TrafficSpec> {
+        let spec = |t: &schema::TrafficDef| {
+            let (namespace, workload) = t.workload.get_ref().split_once('/')?;
+            Some(TrafficSpec {
+                namespace: namespace.to_owned(),
+                workload: workload.to_owned(),
+                service: t.service.clone().unwrap_or_else(|| workload.to_owned()),
+                rate: t.rate.max(0.0),
+                errors: *t.errors.get_ref(),
+                latency: t.latency.0.max(1) as f64 / 1000.0,
+                spread: t.spread.clamp(0.05, 3.0),
+                entry: t.entry,
+                objective: t.objective.as_ref().map(|o| *o.get_ref()),
+                history: t
+                    .history
+                    .iter()
+                    .map(|e| Episode {
+                        ago: e.ago.0,
+                        lasting: e.lasting.map(|l| l.0),
+                        errors: e.errors.map(|r| r.clamp(0.0, 1.0)),
+                        slower: e.slower.clamp(0.01, 1000.0),
+                    })
+                    .collect(),
+            })
+        };
+        self.file.traffic.iter().filter_map(spec).collect()
+    }
+
+    /// The objectives (`OpenSLO`) that go with its traffic: name and text of each file.
+    #[must_use]
+    pub fn objectives(&self) -> &'static [(&'static str, &'static str)] {
+        if self.file.traffic.is_empty() { &[] } else { &OBJECTIVES }
     }
 
     /// What everything random in it begins with.

@@ -58,6 +58,9 @@ pub struct File {
     pub workloads: Vec<WorkloadDef>,
     #[serde(default)]
     pub at: Vec<StepDef>,
+    /// What users ask of workloads.
+    #[serde(default)]
+    pub traffic: Vec<TrafficDef>,
     pub generate: Option<Generate>,
     /// ECS clusters, beside the Kubernetes one.
     #[serde(default)]
@@ -134,6 +137,55 @@ pub enum Effect {
     NoSchedule,
     PreferNoSchedule,
     NoExecute,
+}
+
+/// The requests of one service.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrafficDef {
+    /// `namespace/name`
+    pub workload: Spanned<String>,
+    /// Its name in the metrics; the workload's without it.
+    pub service: Option<String>,
+    /// Requests a second, the day's mean.
+    pub rate: f64,
+    #[serde(default = "usual_errors")]
+    pub errors: Spanned<f64>,
+    /// The median.
+    #[serde(default = "latency")]
+    pub latency: Span,
+    #[serde(default = "spread")]
+    pub spread: f64,
+    #[serde(default)]
+    pub entry: bool,
+    pub objective: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub history: Vec<EpisodeDef>,
+}
+
+/// A time of the past when it did otherwise.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpisodeDef {
+    pub ago: Span,
+    #[serde(rename = "for")]
+    pub lasting: Option<Span>,
+    pub errors: Option<f64>,
+    #[serde(default = "as_usual")]
+    pub slower: f64,
+}
+
+fn usual_errors() -> Spanned<f64> {
+    Spanned::new(0..0, 0.0002)
+}
+fn latency() -> Span {
+    Span(40)
+}
+fn spread() -> f64 {
+    0.8
+}
+fn as_usual() -> f64 {
+    1.0
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -313,6 +365,8 @@ pub enum ActionName {
     Kill,
     Scale,
     Load,
+    Errors,
+    Latency,
     ZoneDown,
     NodeDown,
     NodeNotReady,
@@ -346,6 +400,7 @@ pub struct StepDef {
     pub zone: Option<Spanned<String>>,
     pub node: Option<Spanned<u32>>,
     pub factor: Option<Spanned<f64>>,
+    pub ratio: Option<Spanned<f64>>,
     pub replicas: Option<Spanned<i64>>,
     pub pods: Option<Spanned<u32>>,
     #[serde(rename = "for")]
