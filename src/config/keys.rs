@@ -7,10 +7,10 @@
 use toml::de::DeValue;
 
 use super::kinds::{
-    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, Percent,
-    Size, View,
+    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, PathList,
+    Percent, Size, View,
 };
-use super::{ClusterSettings, Origin};
+use super::{Entries, Origin};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -62,7 +62,13 @@ macro_rules! settings {
         pub struct Config {
             $(#[doc = $doc] pub $field: <$kind as Kind>::Value,)*
             /// What is said of single clusters, in the order of the file.
-            pub clusters: Vec<ClusterSettings>,
+            pub clusters: Vec<super::ClusterSettings>,
+            /// The Prometheus servers to read, in the order of the file.
+            pub prometheus: Vec<super::BackendSettings>,
+            /// The Alertmanagers to read, in the order of the file.
+            pub alertmanager: Vec<super::BackendSettings>,
+            /// What to ask about services, in the order of the file.
+            pub services: Vec<super::ServiceSettings>,
             /// Where each value comes from, by row of [`KEYS`].
             pub(super) origins: Vec<Origin>,
         }
@@ -113,12 +119,13 @@ macro_rules! settings {
             }
 
             /// The settings, with defaults where nothing is said.
-            pub(super) fn resolve(self, clusters: Vec<ClusterSettings>) -> Config {
+            pub(super) fn resolve(self, entries: Entries) -> Config {
                 $(let $field = self.$field.unwrap_or_else(|| {
                     (<$kind as Kind>::from_text($default).unwrap_or_default(), Origin::Default)
                 });)*
                 let origins = vec![$($field.1,)*];
-                Config { $($field: $field.0,)* clusters, origins }
+                let Entries { clusters, prometheus, alertmanager, services } = entries;
+                Config { $($field: $field.0,)* clusters, prometheus, alertmanager, services, origins }
             }
         }
 
@@ -156,5 +163,9 @@ settings! {
     memory_critical, Percent, "thresholds.memory_critical", "95", "Memory use of a node from which it is shown as critical.";
     aws_interval, Interval, "aws.interval", "15s", "How often to ask ECS for tasks and services; what changes less is asked for less often.";
     aws_ceiling, Dollars, "aws.ceiling", "25", "Dollars a month that reading CloudWatch may cost in one account and region: polling slows down before it costs more. 0 reads no metrics.";
+    backends_interval, Interval, "backends.interval", "30s", "How often to ask Prometheus and Alertmanager for alerts.";
+    backends_discover, Flag, "backends.discover", "true", "Look for a Prometheus and an Alertmanager in each Kubernetes cluster for which none is set up, and read them through its API.";
+    slo_files, PathList, "slo.files", "", "Files of objectives (OpenSLO), or directories of them, whose error budgets are shown.";
+    slo_interval, Interval, "slo.interval", "60s", "How often to ask for short windows of error budgets and for golden signals; long windows are asked for less often.";
     state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
 }
