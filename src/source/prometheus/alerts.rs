@@ -162,7 +162,7 @@ pub fn fingerprint(labels: &LabelMap) -> u64 {
 
 impl Backend {
     /// The cluster that labels say, or that the backend is about.
-    fn cluster_of(&self, labels: &LabelMap) -> Option<ClusterId> {
+    pub(super) fn cluster_of(&self, labels: &LabelMap) -> Option<ClusterId> {
         let named = labels.get("cluster").and_then(|name| self.known.iter().find(|c| c.as_str() == name));
         named.or(self.cluster.as_ref()).cloned()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Identity, Proxy, Url, redirect};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::{BackendSettings, Secret};
 use crate::domain::Text;
@@ -76,6 +76,7 @@ struct Inner {
     way: Way,
     settings: BackendSettings,
     client: Mutex<Option<Client>>,
+    may_post: OnceCell<bool>,
 }
 
 /// An answer, whatever its status.
@@ -91,7 +92,7 @@ impl Http {
     /// With what the settings say about credentials, TLS, time and size.
     #[must_use]
     pub fn new(way: Way, settings: BackendSettings) -> Self {
-        Self(Arc::new(Inner { way, settings, client: Mutex::default() }))
+        Self(Arc::new(Inner { way, settings, client: Mutex::default(), may_post: OnceCell::new() }))
     }
 
     /// Where it goes, as a person may read it.
@@ -102,9 +103,17 @@ impl Http {
         Text::new(&format!("{}{via}", self.0.way.endpoint()))
     }
 
-    /// The longest expression that one question should have.
-    pub(super) fn batch(&self) -> usize {
-        if matches!(self.0.way, Way::Url(_)) { LARGE_BATCH } else { SMALL_BATCH }
+    /// The longest expression that one question should have. Through a Kubernetes API a long
+    /// one needs `create` on `services/proxy`, which is found out by trying once.
+    pub(super) async fn batch(&self) -> usize {
+        if matches!(self.0.way, Way::Url(_)) {
+            return LARGE_BATCH;
+        }
+        let may_post = self.0.may_post.get_or_try_init(|| async {
+            let tried = self.send("/api/v1/query", &[("query", "vector(1)")], true).await?;
+            Ok::<bool, SourceError>((200..300).contains(&tried.code))
+        });
+        if may_post.await.is_ok_and(|may| *may) { LARGE_BATCH } else { SMALL_BATCH }
     }
 
     /// Asks with GET. Any answer whose status is no success is an error, `explain` may make
