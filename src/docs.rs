@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::command::COMMANDS;
-use crate::config::{CLUSTER_KEYS, KEYS, RUNBOOK_KEYS, template};
+use crate::config::{BACKEND_KEYS, CLUSTER_KEYS, KEYS, RUNBOOK_KEYS, SERVICE_KEYS, template};
 use crate::key::{Context, KEY_GRAMMAR};
 use crate::keymap::Keymap;
 use crate::theme::{Legibility, ROLES, Theme};
@@ -92,6 +92,21 @@ fn config() -> String {
     out.push_str("\n## `[[runbook]]`\n\nRunbooks of alarms that name none themselves (by an annotation, a tag, or their description).\nThe first entry that fits counts.\n\n| key | allowed | what it does |\n|---|---|---|\n");
     for (name, allowed, doc, _) in RUNBOOK_KEYS {
         let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
+    }
+    for (heading, keys) in [
+        (
+            "`[[prometheus]]` and `[[alertmanager]]`\n\nOne entry for each to read; see [metrics.md](metrics.md)",
+            BACKEND_KEYS,
+        ),
+        (
+            "`[[services]]`\n\nOne entry for each way in which services tell their requests; see [metrics.md](metrics.md)",
+            SERVICE_KEYS,
+        ),
+    ] {
+        let _ = write!(out, "\n## {heading}.\n\n| key | allowed | what it does |\n|---|---|---|\n");
+        for (name, allowed, doc, _) in keys {
+            let _ = writeln!(out, "| `{name}` | {} | {} |", cell(allowed), cell(doc));
+        }
     }
     out.push_str(
         "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens and the\nconsole's log in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends.\n",

@@ -38,6 +38,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("kube", &["source", "action"]),
     ("k8s_openapi", &["source", "action"]),
     ("aws_", &["source", "action"]),
+    ("reqwest", &["source"]),
     ("ratatui", &["ui", "theme", "term", "run", "cli"]),
     ("crossterm", &["term", "run", "cli"]),
 ];

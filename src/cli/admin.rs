@@ -35,6 +35,15 @@ pub fn config(cli: &Cli, what: &ConfigVerb) -> Result<ExitCode, CliError> {
             for c in &config.clusters {
                 out += &format!("cluster {} (context {})\n", c.name, c.context);
             }
+            for (what, all) in [("prometheus", &config.prometheus), ("alertmanager", &config.alertmanager)] {
+                for b in all {
+                    let place = match &b.place {
+                        config::Place::Url(url) => url.clone(),
+                        config::Place::Service(service) => format!("service {service}"),
+                    };
+                    out += &format!("{what} {} ({place})\n", b.name);
+                }
+            }
             say(&out);
         }
         ConfigVerb::Init => {

@@ -40,6 +40,12 @@ pub struct Common {
     /// An ECS cluster to show, as [PROFILE@][REGION/]NAME or its ARN; repeat it for several.
     #[arg(long, global = true, value_name = "CLUSTER")]
     pub ecs_cluster: Vec<String>,
+    /// A Prometheus to read, or what speaks its API; repeat it for several.
+    #[arg(long, global = true, value_name = "URL")]
+    pub prometheus: Vec<String>,
+    /// An Alertmanager to read; repeat it for several.
+    #[arg(long, global = true, value_name = "URL")]
+    pub alertmanager: Vec<String>,
     /// Read only this namespace, for roles that may see no other.
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub namespace: Option<String>,

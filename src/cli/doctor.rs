@@ -164,6 +164,7 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
             permissions(&reader, cli.common.namespace.as_deref(), f).await;
         }
     }
+    backends(&reading.store, f);
     budgets(&reading.store, f);
     reading.stop().await;
 }
@@ -178,6 +179,34 @@ fn budgets(store: &crate::store::Store, f: &mut Findings) {
             f.note("error budgets", &format!("{n}, {unread} of them without figures"), "see `slo report`");
         }
         n => f.good("error budgets", &n.to_string()),
+    }
+}
+
+/// Metric backends, and how each of their feeds is.
+#[cfg(feature = "kubernetes")]
+fn backends(store: &crate::store::Store, f: &mut Findings) {
+    use crate::domain::Freshness as F;
+    for (id, known) in store.backends() {
+        let feeds: Vec<_> = store.sources().filter(|(s, _)| s.cluster == *id).collect();
+        let words: Vec<&str> = feeds.iter().filter(|(_, s)| s.complete).map(|(s, _)| s.feed.word()).collect();
+        if !words.is_empty() {
+            let is = known.map_or_else(String::new, |b| {
+                let version = if b.version.is_empty() { String::new() } else { format!(" {}", b.version) };
+                format!("{}{version} at {}: ", b.kind.word(), b.endpoint)
+            });
+            f.good(id.as_str(), &format!("{is}{}", words.join(", ")));
+        }
+        for (source, state) in feeds {
+            let name = format!("{id} {}", source.feed.word());
+            match &state.freshness {
+                F::Live { .. } => {}
+                F::Absent { because, .. } => f.note(&name, because, "the rest works without"),
+                F::Loading { .. } => f.bad(&name, "no answer yet", "the server is slow"),
+                F::Stale { because, .. } | F::Down { because, .. } => {
+                    f.bad(&name, because, "see the message; docs/metrics.md")
+                }
+            }
+        }
     }
 }
 

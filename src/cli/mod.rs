@@ -2,13 +2,15 @@
 
 mod admin;
 mod args;
+#[cfg(feature = "prometheus")]
+mod backends;
 mod console;
 mod doctor;
 pub mod export;
 pub mod iam;
 mod log;
 mod output;
-#[cfg(any(feature = "kubernetes", feature = "aws"))]
+#[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
 mod reading;
 mod session;
 mod sim;

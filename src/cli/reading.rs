@@ -46,6 +46,15 @@ impl Wanted {
         #[cfg(not(feature = "kubernetes"))]
         Vec::new()
     }
+
+    /// Every cluster that is known from the start.
+    fn ids(&self) -> Vec<ClusterId> {
+        #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "the same call in every build"))]
+        let mut ids = self.kubernetes_ids();
+        #[cfg(feature = "aws")]
+        ids.extend(self.ecs.iter().map(|s| s.id.clone()));
+        ids
+    }
 }
 
 /// Starts reading: the demo's fleet, or the user's clusters.
@@ -58,6 +67,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         (Box::pin(wanted(cli, config, cli.verb.is_none())).await?, None)
     };
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
+    let clusters = wanted.ids();
     let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
     let backend = Backend::default();
     #[cfg(feature = "kubernetes")]
@@ -74,6 +84,9 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         let sources = crate::source::ecs::Sources::spawn(wanted.ecs, wanted.ecs_later, tx.clone(), clock.clone());
         (store, backend.and_ecs(sources))
     };
+    #[cfg(feature = "prometheus")]
+    let (store, backend) = super::backends::start(cli, config, &clusters, (store, backend), tx.clone(), clock)?;
+    let _ = (clusters, clock);
     // The sources hold the channel: it closes when they end.
     drop(tx);
     Ok(Reading { store, observations, backend, sim })
@@ -151,9 +164,9 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
         if !only_ecs {
             match specs(cli, config) {
                 Ok(specs) => wanted.kubernetes = specs,
-                // AWS's usual environment is enough to start with.
+                // AWS's usual environment is enough to start with, and so is a metric backend.
                 Err(error) => {
-                    if named || configured || !aws_is_set_up() {
+                    if named || configured || !(aws_is_set_up() || has_backends(cli, config)) {
                         return Err(error);
                     }
                 }
@@ -173,17 +186,29 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
             wanted.ecs_later = Some(Box::pin(discover(config.clone(), taken)));
         } else {
             wanted.ecs = discover(config.clone(), taken).await;
-            if wanted.ecs.is_empty() && wanted.kubernetes_ids().is_empty() {
+            if wanted.ecs.is_empty() && wanted.kubernetes_ids().is_empty() && !has_backends(cli, config) {
                 return Err(eyre!("AWS's usual environment lists no ECS cluster; name one: --ecs-cluster REGION/NAME"));
             }
         }
     }
-    let _ = (named, configured, config, console);
+    let _ = (cli, named, configured, config, console);
     Ok(wanted)
 }
 
+/// True where a metric backend is named.
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+fn has_backends(cli: &Cli, config: &Config) -> bool {
+    #[cfg(feature = "prometheus")]
+    return super::backends::any(cli, config);
+    #[cfg(not(feature = "prometheus"))]
+    {
+        let _ = (cli, config);
+        false
+    }
+}
+
 /// AWS's usual environment: not without the adapter.
-#[cfg(not(feature = "aws"))]
+#[cfg(all(feature = "kubernetes", not(feature = "aws")))]
 fn aws_is_set_up() -> bool {
     false
 }

@@ -159,12 +159,12 @@ pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOption
 }
 
 /// Starts reading: this build cannot.
-#[cfg(not(any(feature = "kubernetes", feature = "aws")))]
+#[cfg(not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")))]
 #[expect(clippy::unused_async, reason = "the same call with and without the adapters")]
 pub async fn read(_cli: &Cli, _config: &Config, _clock: &Clock) -> Result<Reading, CliError> {
     Err(color_eyre::eyre::eyre!(
-        "this build reads no clusters: it was made without the features `kubernetes` and `aws`"
+        "this build reads no clusters: it was made without the features `kubernetes`, `aws` and `prometheus`"
     ))
 }
-#[cfg(any(feature = "kubernetes", feature = "aws"))]
+#[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
 pub use super::reading::read;

@@ -7,11 +7,11 @@
 use toml::de::DeValue;
 
 use super::kinds::{
-    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, Percent,
-    Size, View,
+    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, PathList,
+    Percent, Size, View,
 };
 use super::notify::{Notify, Quiet, Words};
-use super::{ClusterSettings, Origin, RunbookRule};
+use super::{Entries, Origin};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -63,9 +63,15 @@ macro_rules! settings {
         pub struct Config {
             $(#[doc = $doc] pub $field: <$kind as Kind>::Value,)*
             /// What is said of single clusters, in the order of the file.
-            pub clusters: Vec<ClusterSettings>,
+            pub clusters: Vec<super::ClusterSettings>,
             /// Runbooks of alarms, in the order of the file.
-            pub runbooks: Vec<RunbookRule>,
+            pub runbooks: Vec<super::RunbookRule>,
+            /// The Prometheus servers to read, in the order of the file.
+            pub prometheus: Vec<super::BackendSettings>,
+            /// The Alertmanagers to read, in the order of the file.
+            pub alertmanager: Vec<super::BackendSettings>,
+            /// What to ask about services, in the order of the file.
+            pub services: Vec<super::ServiceSettings>,
             /// Where each value comes from, by row of [`KEYS`].
             pub(super) origins: Vec<Origin>,
         }
@@ -116,12 +122,13 @@ macro_rules! settings {
             }
 
             /// The settings, with defaults where nothing is said.
-            pub(super) fn resolve(self, clusters: Vec<ClusterSettings>) -> Config {
+            pub(super) fn resolve(self, entries: Entries) -> Config {
                 $(let $field = self.$field.unwrap_or_else(|| {
                     (<$kind as Kind>::from_text($default).unwrap_or_default(), Origin::Default)
                 });)*
                 let origins = vec![$($field.1,)*];
-                Config { $($field: $field.0,)* clusters, runbooks: Vec::new(), origins }
+                let Entries { clusters, runbooks, prometheus, alertmanager, services } = entries;
+                Config { $($field: $field.0,)* clusters, runbooks, prometheus, alertmanager, services, origins }
             }
         }
 
@@ -164,5 +171,9 @@ settings! {
     severity_info, Words, "severity.info", "", "Words that mean: nobody has to act.";
     notify_how, Notify, "notify.how", "none", "How to tell of a page-level alarm that begins to fire: ring the terminal's bell, or ask the terminal for a desktop notification by OSC 9 or OSC 777, whichever it knows. Once for each alarm, and not again within an hour.";
     notify_quiet, Quiet, "notify.quiet", "", "Between these times, by the machine's own clock, nobody is told.";
+    backends_interval, Interval, "backends.interval", "30s", "How often to ask Prometheus and Alertmanager for alerts.";
+    backends_discover, Flag, "backends.discover", "true", "Look for a Prometheus and an Alertmanager in each Kubernetes cluster for which none is set up, and read them through its API.";
+    slo_files, PathList, "slo.files", "", "Files of objectives (OpenSLO), or directories of them, whose error budgets are shown.";
+    slo_interval, Interval, "slo.interval", "60s", "How often to ask for short windows of error budgets and for golden signals; long windows are asked for less often.";
     state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
 }

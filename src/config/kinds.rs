@@ -225,6 +225,29 @@ impl Kind for OptionalPath {
     }
 }
 
+/// Files and directories; `~/` is the home directory.
+#[derive(Debug)]
+pub struct PathList;
+
+impl Kind for PathList {
+    type Value = Vec<PathBuf>;
+    const ALLOWED: &'static str = "a list of paths; in a variable, with `:` between them";
+
+    fn from_text(text: &str) -> Option<Vec<PathBuf>> {
+        Some(std::env::split_paths(text).filter(|p| !p.as_os_str().is_empty()).collect())
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Option<Vec<PathBuf>> {
+        let DeValue::Array(items) = value else { return value.as_str().map(|one| vec![PathBuf::from(one)]) };
+        items.iter().map(|item| item.get_ref().as_str().map(PathBuf::from)).collect()
+    }
+
+    fn to_toml(value: &Vec<PathBuf>) -> String {
+        let items: Vec<String> = value.iter().map(|p| quoted(&p.display().to_string())).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
 /// The views that a console can open with.
 pub const VIEWS: &[&str] =
     &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms", "budgets", "services"];

@@ -4,6 +4,7 @@
 //! Defaults give way to the file, the file to `QUARTERDECK_*` variables, those to flags.
 //! Each place is read into a `keys` layer of its own; positions stay exact.
 
+mod backend;
 mod cluster;
 pub mod diagnostic;
 pub mod ecs;
@@ -12,6 +13,7 @@ mod kinds;
 mod notify;
 mod paths;
 mod runbook;
+mod service;
 mod template;
 
 use std::fmt;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use diagnostic::{Diagnostic, Diagnostics, Reader, Source, in_order};
 use keys::{Layer, Refused};
 
+pub use backend::{BACKEND_KEYS, BackendSettings, Place, Secret, ServiceName, url_mistake};
 pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
@@ -27,6 +30,7 @@ pub use kinds::{ColorChoice, LogLevel, VIEWS};
 pub use notify::{Notify, QuietHours};
 pub use paths::Paths;
 pub use runbook::{RUNBOOK_KEYS, RunbookRule};
+pub use service::{PRESETS, SERVICE_KEYS, ServiceSettings};
 pub use template::template;
 
 /// Where a value comes from.
@@ -97,7 +101,7 @@ impl Config {
     /// The settings when nobody says anything.
     #[must_use]
     pub fn defaults() -> Self {
-        Layer::default().resolve(Vec::new())
+        Layer::default().resolve(Entries::default())
     }
 
     /// Where the value of `key` (a name in [`KEYS`]) comes from.
@@ -144,7 +148,7 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
         file.map(Path::to_owned).or_else(|| env("QUARTERDECK_CONFIG").filter(|f| !f.is_empty()).map(PathBuf::from));
     let usual = Some(paths.config_file()).filter(|path| path.exists());
     let mut found = Vec::new();
-    let (from_file, clusters, runbooks) = match named.or(usual) {
+    let (from_file, entries) = match named.or(usual) {
         Some(path) => match read_file(&path) {
             Ok(read) => read,
             Err(e) => {
@@ -167,13 +171,19 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
         let origin = Origin::Flag(flag);
         take(&mut found, &from_flags.set_text(key, &value, origin.clone()), &origin, key, &value);
     }
-    let mut config = from_flags.over(from_env).over(from_file).resolve(clusters);
-    config.runbooks = runbooks;
+    let mut config = from_flags.over(from_env).over(from_file).resolve(entries);
     conflicts(&config, &mut found);
     Diagnostics::check(found)?;
     for path in [&mut config.kubeconfig, &mut config.state_dir] {
         *path = path.take().map(|path| at_home(path, env));
     }
+    for backend in config.prometheus.iter_mut().chain(&mut config.alertmanager) {
+        let files = [&mut backend.password_file, &mut backend.bearer_file, &mut backend.ca_file];
+        for path in files.into_iter().chain([&mut backend.cert_file, &mut backend.key_file]) {
+            *path = path.take().map(|path| at_home(path, env));
+        }
+    }
+    config.slo_files = std::mem::take(&mut config.slo_files).into_iter().map(|path| at_home(path, env)).collect();
     Ok(config)
 }
 
@@ -182,9 +192,9 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
 /// # Errors
 /// Everything wrong with it.
 pub fn check(file: &Path) -> Result<(), Diagnostics> {
-    let (layer, clusters, _) = read_file(file)?;
+    let (layer, entries) = read_file(file)?;
     let mut found = Vec::new();
-    conflicts(&layer.resolve(clusters), &mut found);
+    conflicts(&layer.resolve(entries), &mut found);
     Diagnostics::check(found)
 }
 
@@ -200,20 +210,37 @@ fn take(found: &mut Vec<Diagnostic>, result: &Result<(), Refused>, origin: &Orig
     found.push(d.value(value));
 }
 
-type Read = (Layer, Vec<ClusterSettings>, Vec<RunbookRule>);
+/// The entries of a file that come in any number.
+#[derive(Debug, Default)]
+struct Entries {
+    clusters: Vec<ClusterSettings>,
+    runbooks: Vec<RunbookRule>,
+    prometheus: Vec<BackendSettings>,
+    alertmanager: Vec<BackendSettings>,
+    services: Vec<ServiceSettings>,
+}
 
-fn read_file(path: &Path) -> Result<Read, Diagnostics> {
+/// Their names.
+const ENTRIES: [&str; 5] = ["cluster", "runbook", "prometheus", "alertmanager", "services"];
+
+fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
     let source = Source::read(path)?;
     let root = source.parse()?;
     let reader = Reader::new(&source);
     let mut layer = Layer::default();
-    let (mut clusters, mut runbooks) = (Vec::new(), Vec::new());
+    let mut entries = Entries::default();
     let is_section = |name: &str| KEYS.iter().any(|k| k.section().0 == name);
     for (key, span, value) in in_order(&root) {
         if key == "cluster" {
-            clusters = cluster::read(&reader, value);
+            entries.clusters = cluster::read(&reader, value);
         } else if key == "runbook" {
-            runbooks = runbook::read(&reader, value);
+            entries.runbooks = runbook::read(&reader, value);
+        } else if key == "prometheus" {
+            entries.prometheus = backend::read(&reader, key, value);
+        } else if key == "alertmanager" {
+            entries.alertmanager = backend::read(&reader, key, value);
+        } else if key == "services" {
+            entries.services = service::read(&reader, value);
         } else if !key.is_empty() && is_section(key) {
             for (name, span, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                 one(&mut layer, &reader, key, name, &span, value);
@@ -223,7 +250,7 @@ fn read_file(path: &Path) -> Result<Read, Diagnostics> {
         }
     }
     reader.finish()?;
-    Ok((layer, clusters, runbooks))
+    Ok((layer, entries))
 }
 
 /// Takes one key of a file.
@@ -251,7 +278,7 @@ fn one(
                         known.push(s);
                     }
                 }
-                known.extend(["cluster", "runbook"]);
+                known.extend(ENTRIES);
             }
             let what = if section.is_empty() { "key".to_owned() } else { format!("key of [{section}]") };
             reader.unknown_key(span, &what, name, &known);
@@ -261,6 +288,7 @@ fn one(
 
 /// Values that are fine alone and wrong together.
 fn conflicts(config: &Config, found: &mut Vec<Diagnostic>) {
+    names(config, found);
     for (what, warn, critical) in
         [("cpu", config.cpu_warn, config.cpu_critical), ("memory", config.memory_warn, config.memory_critical)]
     {
@@ -270,6 +298,30 @@ fn conflicts(config: &Config, found: &mut Vec<Diagnostic>) {
             let (key, value) = if *config.origin(&low) == Origin::Default { (&high, critical) } else { (&low, warn) };
             let d = config.error_at(key, format!("`{low}` ({warn}) is above `{high}` ({critical})"));
             found.push(d.value(value.to_string()).allowed("a warning that comes no later than critical"));
+        }
+    }
+}
+
+/// What is shown by its name has a name of its own.
+fn names(config: &Config, found: &mut Vec<Diagnostic>) {
+    let clusters = config.clusters.iter().map(|c| (&c.name, "cluster"));
+    let own = |all: &'_ [BackendSettings]| all.iter().map(|b| b.name.clone()).collect::<Vec<_>>();
+    let mut taken: Vec<(String, &str)> = clusters.map(|(name, what)| (name.clone(), what)).collect();
+    for (what, names) in [("prometheus", own(&config.prometheus)), ("alertmanager", own(&config.alertmanager))] {
+        for name in names {
+            if let Some((_, other)) = taken.iter().find(|(n, _)| *n == name) {
+                let d = Diagnostic::new("the settings", format!("[[{what}]] `{name}` has the name of a [[{other}]]"));
+                found.push(d.hint("give each a `name` of its own"));
+            }
+            taken.push((name, what));
+        }
+    }
+    for service in &config.services {
+        if let Some(name) = service.prometheus.as_ref().filter(|n| config.prometheus.iter().all(|p| p.name != **n)) {
+            let known = config.prometheus.iter().map(|p| p.name.as_str());
+            let d =
+                Diagnostic::new("the settings", format!("a [[services]] asks `{name}`, which is no [[prometheus]]"));
+            found.push(d.did_you_mean(name, known));
         }
     }
 }
@@ -320,7 +372,7 @@ mod tests {
         let config = with(&active, &[], Overrides::default()).unwrap_or_else(|e| panic!("{e}"));
         let strip = |c: &Config| c.values().into_iter().map(|(k, v, _)| (k.name, v)).collect::<Vec<_>>();
         assert_eq!(strip(&config), strip(&Config::defaults()));
-        assert_eq!(config.clusters.len(), 1);
+        assert_eq!((config.clusters.len(), config.prometheus.len(), config.services.len()), (1, 1, 1));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use super::KEYS;
+use super::backend::BACKEND_KEYS;
 use super::cluster::CLUSTER_KEYS;
 use super::runbook::RUNBOOK_KEYS;
+use super::service::SERVICE_KEYS;
 
 /// A whole settings file with every key, its doc and its default, all commented
 /// out: as it stands it changes nothing.
@@ -47,6 +49,20 @@ pub fn template() -> String {
     out.push_str("# [[runbook]]\n");
     for (name, _, doc, example) in RUNBOOK_KEYS {
         let _ = writeln!(out, "# {doc}\n# {name} = \"{example}\"");
+    }
+    out.push_str("\n# One entry for each Prometheus to read, or what speaks its API.\n#[[prometheus]]\n");
+    for (name, _, doc, example) in BACKEND_KEYS {
+        // What cannot stand beside the rest is shown as a comment.
+        let shown = matches!(*name, "name" | "url" | "timeout" | "limit" | "severity_label" | "insecure");
+        let _ = writeln!(out, "# {doc}\n#{}{name} = {example}", if shown { "" } else { " " });
+    }
+    out.push_str(
+        "\n# One entry for each Alertmanager to read, with the same keys.\n# [[alertmanager]]\n\
+         # name = \"alerts\"\n# url = \"https://alertmanager.example.com\"\n\n\
+         # One entry for each way in which services tell their requests.\n#[[services]]\n",
+    );
+    for (name, _, doc, example) in SERVICE_KEYS {
+        let _ = writeln!(out, "# {doc}\n#{}{name} = {example}", if *name == "preset" { "" } else { " " });
     }
     out
 }

@@ -106,6 +106,8 @@ pub struct Backend {
     kubernetes: Option<Sources>,
     #[cfg(feature = "aws")]
     ecs: Option<ecs::Sources>,
+    #[cfg(feature = "prometheus")]
+    metrics: Option<crate::source::prometheus::Sources>,
     replies: Option<mpsc::Sender<Reply>>,
     streams: HashMap<u64, Vec<Reading>>,
 }
@@ -134,6 +136,14 @@ impl Backend {
         self
     }
 
+    /// With the metric backends as well.
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn and_metrics(mut self, sources: crate::source::prometheus::Sources) -> Self {
+        self.metrics = Some(sources);
+        self
+    }
+
     /// Says what is on screen, for sources that are paid by the question.
     #[cfg(feature = "aws")]
     pub fn show(&self, ids: &[ObjectId]) {
@@ -155,6 +165,10 @@ impl Backend {
         }
         #[cfg(feature = "aws")]
         if let Some(sources) = &self.ecs {
+            sources.refresh();
+        }
+        #[cfg(feature = "prometheus")]
+        if let Some(sources) = &self.metrics {
             sources.refresh();
         }
     }

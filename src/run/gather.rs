@@ -23,17 +23,17 @@ pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observa
 }
 
 fn settled(store: &Store) -> bool {
-    store.clusters().all(|(id, _)| {
-        Feed::of(store.orchestrator(id)).iter().filter(|f| !f.is_on_demand()).all(|feed| {
-            store
-                .source(id, *feed)
-                .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
+    let answered = |state: &crate::store::SourceState| {
+        state.complete || matches!(state.freshness, Freshness::Absent { .. } | Freshness::Down { .. })
+    };
+    // A backend has only the feeds that it has spoken of; each does so at once.
+    let backends =
+        store.backends().all(|(id, _)| store.sources().filter(|(s, _)| s.cluster == *id).all(|(_, s)| answered(s)));
+    backends
+        && store.clusters().all(|(id, _)| {
+            Feed::of(store.orchestrator(id))
+                .iter()
+                .filter(|f| !f.is_on_demand())
+                .all(|feed| store.source(id, *feed).is_some_and(answered))
         })
-    }) && store.backends().all(|(id, known)| {
-        Feed::of_backend(known.map(|b| b.kind)).iter().all(|feed| {
-            store
-                .source(id, *feed)
-                .is_some_and(|s| s.complete || matches!(s.freshness, Freshness::Absent { .. } | Freshness::Down { .. }))
-        })
-    })
 }

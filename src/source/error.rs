@@ -61,6 +61,14 @@ pub enum SourceError {
         /// What, and where it stops making sense.
         what: Text,
     },
+    /// More was received than is allowed.
+    #[error("{endpoint} sends more than {} MiB; raise `limit` in its settings, or ask it for less", .limit >> 20)]
+    TooLarge {
+        /// Who.
+        endpoint: Text,
+        /// How much is allowed, in bytes.
+        limit: u64,
+    },
     /// Credentials could not be had.
     #[error("no credentials: {what}; run the command by hand or log in again")]
     Credentials {

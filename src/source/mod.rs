@@ -1,6 +1,8 @@
 //! Where observations come from. Each source runs in tasks of its own and
 //! pushes [`crate::store::observation::Observation`]s on one bounded channel.
 
+#[cfg(feature = "prometheus")]
+pub mod alertmanager;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "aws")]
@@ -9,6 +11,8 @@ pub mod error;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod log;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod redact;
 pub mod supervise;

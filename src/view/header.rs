@@ -31,8 +31,10 @@ pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     if app.compact {
         return vec![first];
     }
-    let mut out = vec![first, numbers(&all, c)];
-    out.extend(troubles(&all, c).into_iter().take(2));
+    let mut numbers = numbers(&all, c);
+    backends(&mut numbers, c);
+    let mut out = vec![first, numbers];
+    out.extend(troubles(&all, c).into_iter().chain(backend_troubles(c)).take(2));
     out
 }
 
@@ -124,6 +126,7 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     let mut line = Line::new().with(" ", Tone::Plain);
     let sum = |f: fn(&ClusterSummary) -> u64| all.iter().map(f).sum::<u64>();
     match all {
+        [] if c.store.backends().next().is_some() => return line.with("no cluster is read", Tone::Dim),
         [] => return line.with("no cluster is configured", Tone::Warning),
         [one] => {
             let (text, tone) = state(one, c);
@@ -175,6 +178,43 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
         }
     }
     line
+}
+
+/// How many metric backends are read, and how fresh the worst of them is.
+fn backends(line: &mut Line, c: Context<'_>) {
+    let feeds: Vec<_> = c.store.backends().filter_map(|(id, _)| worst_feed(c, id)).collect();
+    let Some(worst) = feeds.iter().map(|(_, f)| *f).max_by_key(|f| f.rank()) else { return };
+    let live = feeds.iter().filter(|(_, f)| f.rank() <= 2).count();
+    line.push("  metrics ", Tone::Dim);
+    let (text, tone) = fresh(worst, c);
+    if live == feeds.len() {
+        line.push(format!("{live}/{live}"), Tone::Plain);
+    } else {
+        line.push(format!("{live}/{} {text}", feeds.len()), tone);
+    }
+}
+
+/// The feed of a backend that is worst off.
+fn worst_feed<'a>(c: Context<'a>, id: &crate::domain::ClusterId) -> Option<(crate::store::Feed, &'a Freshness)> {
+    let own = c.store.sources().filter(|(s, _)| s.cluster == *id);
+    own.map(|(s, state)| (s.feed, &state.freshness)).max_by_key(|(_, f)| f.rank())
+}
+
+/// Metric backends that are not read as they should be, with the reason.
+fn backend_troubles(c: Context<'_>) -> Vec<Line> {
+    let trouble = |id: &crate::domain::ClusterId| {
+        let (feed, f) = worst_feed(c, id)?;
+        let bad =
+            matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. });
+        let (text, tone) = fresh(f, c);
+        let mut line = Line::new().with(format!(" {id} "), Tone::Cluster).with(format!("{} {text}", feed.word()), tone);
+        if let Some(why) = f.reason() {
+            line.push(format!(": {why}"), Tone::Plain);
+        }
+        line.push("  (! for all)", Tone::Dim);
+        bad.then_some(line)
+    };
+    c.store.backends().filter_map(|(id, _)| trouble(id)).collect()
 }
 
 /// A cluster's state in the header: the worst feed that matters; what is not

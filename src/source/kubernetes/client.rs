@@ -211,6 +211,41 @@ impl Connected {
         self.collect(response).await
     }
 
+    /// Sends a GET, or a POST of a form, and returns whatever is answered: what stands
+    /// behind the API has errors of its own.
+    #[cfg(feature = "prometheus")]
+    pub(super) async fn raw(
+        &self,
+        path: &str,
+        form: Option<String>,
+        limit: usize,
+    ) -> Result<(u16, Option<Duration>, Vec<u8>), SourceError> {
+        let request = match &form {
+            Some(_) => Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded"),
+            None => Request::get(path),
+        };
+        let body = Body::from(form.unwrap_or_default().into_bytes());
+        let request = request.header(ACCEPT, "application/json").body(body);
+        let request = request.map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        self.budget.take(self.priority).await;
+        let response = self.client.send(request).await.map_err(|e| classify(&e, &self.endpoint))?;
+        let (head, body) = response.into_parts();
+        let wait =
+            head.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).map(bounded);
+        let mut body = Limited::new(body, limit);
+        let mut all = Vec::new();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => all.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(e) if e.is::<http_body_util::LengthLimitError>() => {
+                    return Err(SourceError::TooLarge { endpoint: self.endpoint.clone(), limit: limit as u64 });
+                }
+                Err(e) => return Err(cut(&self.endpoint, e.as_ref())),
+            }
+        }
+        Ok((head.status.as_u16(), wait, all))
+    }
+
     pub(super) async fn send(
         &self,
         request: http::request::Builder,

@@ -82,6 +82,40 @@ impl Reader {
         version(&self.link.connect().await?).await
     }
 
+    /// Asks a service behind the API: the path with its query, and a form to post, if any. Returns
+    /// its status, how long it asks to wait, and its answer, which is cut off with an error at `limit` bytes.
+    ///
+    /// # Errors
+    /// When there is no answer; any status is one.
+    #[cfg(feature = "prometheus")]
+    pub async fn proxy(
+        &self,
+        path: &str,
+        form: Option<String>,
+        limit: usize,
+        timeout: std::time::Duration,
+    ) -> Result<(u16, Option<std::time::Duration>, Vec<u8>), SourceError> {
+        let connected = self.link.connect().await?.in_background();
+        let asked = connected.raw(path, form, limit);
+        tokio::time::timeout(timeout, asked)
+            .await
+            .map_err(|_| SourceError::TimedOut { what: connected.endpoint.clone(), after: timeout })?
+    }
+
+    /// The services of every namespace, or of the only one that may be read; up to `limit`. Forbidden
+    /// is an error like any other.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    #[cfg(feature = "prometheus")]
+    pub async fn services(&self, limit: u32) -> Result<Vec<Value>, SourceError> {
+        let namespace = self.link.spec.namespace.as_ref().map(|n| format!("namespaces/{n}/")).unwrap_or_default();
+        let path = format!("/api/v1/{namespace}services?limit={limit}");
+        let json = self.link.connect().await?.in_background().get_all(&path).await?;
+        let page: Page<'_> = serde_json::from_slice(&json).map_err(|e| garbage("the list of services", &e))?;
+        Ok(page.items.into_iter().filter_map(|item| serde_json::from_str(item.get()).ok()).collect())
+    }
+
     /// Whether we may `verb` that `resource` (`pods`, `deployments/scale`) of
     /// that API `group` (empty for the core), in a namespace or everywhere.
     ///
