@@ -55,7 +55,7 @@ async fn every_page_of_both_kinds_and_what_fires_is_a_problem() {
     assert_eq!((cpu.more.metric.as_str(), cpu.more.unit.as_str()), ("CPUUtilization, Average of 60s", "Percent"));
     // Its points are asked for when its details are on screen, and only then.
     assert!(bench.store.trends.is_empty());
-    bench.sources.show(&[cpu.id.clone()]);
+    bench.sources.show(std::slice::from_ref(&cpu.id));
     bench.until("its points", PATIENCE, |s| s.trends.get(&cpu.id).is_some_and(|t| t.len() > 10)).await;
     let points = bench.store.trends[&cpu.id].clone();
     assert!(
