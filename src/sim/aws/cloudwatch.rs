@@ -310,3 +310,42 @@ fn fold(minutes: &[Minute], statistic: &str) -> f64 {
 pub(super) fn dimension_of(arn: &str) -> String {
     arn.split_once(":targetgroup/").map_or_else(|| tail(arn).to_owned(), |(_, rest)| format!("targetgroup/{rest}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::aws::schema::ClusterDef;
+
+    const START: Ms = 1_763_600_040_000;
+
+    #[test]
+    fn ordered_errors_show_in_the_minutes_they_fall_in() {
+        let text = "name = 'shop'\n[[services]]\nname = 'web'\ndesired = 4\nimage = 'r/web:1'\nbalanced = true\n\
+            [[at]]\nt = '30s'\naction = 'errors'\nservice = 'web'\nratio = 0.4\nfor = '2m'\n";
+        let def: ClusterDef = toml::from_str(text).unwrap();
+        def.check().unwrap();
+        let mut c = Cluster::new(&def, 7, START);
+        for second in 0..=200 {
+            c.advance(START + second * 1000);
+        }
+        let from = START.div_euclid(60_000) * 60_000;
+        let shares: Vec<f64> = (0..4).map(|m| failing(&c, &c.services["web"], from + m * 60_000)).collect();
+        let sum: f64 = shares.iter().sum();
+        // 120 s of 0.4, however the minutes cut them.
+        assert!((sum - 0.8).abs() < 0.02 && shares.iter().all(|s| *s < 0.41), "{shares:?}");
+        let (all, bad) = ["RequestCount", "HTTPCode_Target_5XX_Count"]
+            .map(|name| balancer(&c, &c.services["web"], name, from + 60_000).map_or(0.0, |m| m.value))
+            .into();
+        assert!((bad / all - shares[1]).abs() < 0.01, "{bad} of {all}");
+    }
+
+    #[test]
+    fn a_rank_is_a_percentile_reversed() {
+        let minutes = [Minute { value: 0.04, spread: 0.0, samples: 10.0 }];
+        let p90 = fold(&minutes, "p90");
+        assert!((fold(&minutes, &format!("PR(:{p90})")) - 90.0).abs() < 1e-6);
+        assert!((fold(&minutes, &format!("PR({p90}:)")) - 10.0).abs() < 1e-6);
+        assert_eq!(rank_bounds("PR(0.1:0.5)"), Some((Some(0.1), Some(0.5))));
+        assert_eq!(rank_bounds("p90"), None);
+    }
+}
