@@ -428,7 +428,7 @@ impl Entry<'_, '_, '_> {
     fn pairs(&self, key: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.tables.get(key) else { return Vec::new() };
         let refuse = || {
-            self.reader.report(hidden(self.reader.source().at(&value.span(), format!("`{key}` is no table of texts"))))
+            self.reader.report(hidden(self.reader.source().at(&value.span(), format!("`{key}` is no table of texts"))));
         };
         let Some(table) = value.get_ref().as_table() else {
             refuse();

@@ -125,10 +125,13 @@ fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<ServiceSettings> {
     let whole = |message: &str, hint: &str| reader.report(reader.source().at(&entry.span(), message).hint(hint));
     match (said("preset"), said("requests")) {
         (true, true) => {
-            whole("this service has both `preset` and `requests`", "a preset has its own queries: take one away")
+            whole("this service has both `preset` and `requests`", "a preset has its own queries: take one away");
         }
         (false, false) => {
-            whole("this service has no `preset` and no `requests`", "add `preset = \"http\"`, or `name` and `requests`")
+            whole(
+                "this service has no `preset` and no `requests`",
+                "add `preset = \"http\"`, or `name` and `requests`",
+            );
         }
         (false, true) if !said("name") => whole("this service has no `name`", "add `name = \"checkout\"`"),
         _ => {}
