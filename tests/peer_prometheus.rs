@@ -27,7 +27,7 @@ use quarterdeck::store::{Feed, Store};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Minutes of history.
 const MINUTES: i64 = 30 * 24 * 60;
 /// Requests a minute, and failures among them before and in the last hour.
