@@ -1,6 +1,7 @@
 //! A Prometheus and an Alertmanager that misbehave: what is said, and that the rest goes on.
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is handed over")]
 #![expect(clippy::disallowed_methods, reason = "the scripted server's tasks end with the test")]
 
 mod common;
@@ -120,7 +121,7 @@ async fn each_refusal_is_said_in_words_that_help() {
 
 #[tokio::test]
 async fn slow_and_too_large_answers_are_cut() {
-    let slow = Says { after: Duration::from_secs(60), ..says(200, "{}") };
+    let slow = Says { after: Duration::from_mins(1), ..says(200, "{}") };
     assert!(said(slow, "down").await.contains("did not answer within 2 s"));
     let web = Web::start(|_| says(200, "x".repeat(300_000))).await;
     let mut one = spec("prom", BackendKind::Prometheus, &web.url());
@@ -337,7 +338,7 @@ async fn two_hundred_objectives_are_few_requests() {
     .await;
     let names: Vec<String> = (0..200).map(|i| format!("s{i:03}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let plan = Plan { objectives: Some(objectives(&names)), slo_interval: Duration::from_secs(60), ..plan() };
+    let plan = Plan { objectives: Some(objectives(&names)), slo_interval: Duration::from_mins(1), ..plan() };
     let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], plan);
     reading.word("prom", Feed::Budgets, "live").await;
     let short = |a: &&Asked| {

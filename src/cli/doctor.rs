@@ -203,7 +203,7 @@ fn backends(store: &crate::store::Store, f: &mut Findings) {
                 F::Absent { because, .. } => f.note(&name, because, "the rest works without"),
                 F::Loading { .. } => f.bad(&name, "no answer yet", "the server is slow"),
                 F::Stale { because, .. } | F::Down { because, .. } => {
-                    f.bad(&name, because, "see the message; docs/metrics.md")
+                    f.bad(&name, because, "see the message; docs/metrics.md");
                 }
             }
         }

@@ -219,13 +219,21 @@ pub static BACKEND_KEYS: &[(&str, &str, &str, &str)] = &[
 /// Keys whose values, and the lines they stand in, are not repeated in a message.
 const HIDDEN: [&str; 3] = ["password", "bearer", "headers"];
 
+/// Names with the section and the place they stand in.
+pub(super) type Names = Vec<(&'static str, String, std::ops::Range<usize>)>;
+
 /// Reads the entries of `section`, reporting what is wrong.
-pub(super) fn read(reader: &Reader<'_>, section: &str, value: &Value<'_>) -> Vec<BackendSettings> {
+pub(super) fn read(
+    reader: &Reader<'_>,
+    section: &'static str,
+    value: &Value<'_>,
+    names: &mut Names,
+) -> Vec<BackendSettings> {
     let DeValue::Array(entries) = value.get_ref() else {
         reader.wrong_type(value, section, "`[[prometheus]]` or `[[alertmanager]]` on a line of its own, once for each");
         return Vec::new();
     };
-    entries.iter().filter_map(|entry| one(reader, section, entry)).collect()
+    entries.iter().filter_map(|entry| one(reader, section, entry, names)).collect()
 }
 
 struct Entry<'r, 's, 'v> {
@@ -236,7 +244,7 @@ struct Entry<'r, 's, 'v> {
     insecure: bool,
 }
 
-fn one(reader: &Reader<'_>, section: &str, entry: &Value<'_>) -> Option<BackendSettings> {
+fn one(reader: &Reader<'_>, section: &'static str, entry: &Value<'_>, names: &mut Names) -> Option<BackendSettings> {
     let table = reader.table(entry, section)?;
     let known: Vec<&str> = BACKEND_KEYS.iter().map(|(name, ..)| *name).collect();
     let mut e = Entry { reader, whole: entry.span(), texts: BTreeMap::new(), tables: BTreeMap::new(), insecure: false };
@@ -264,6 +272,9 @@ fn one(reader: &Reader<'_>, section: &str, entry: &Value<'_>) -> Option<BackendS
                 None => reader.wrong_type(value, key, allowed),
             },
         }
+    }
+    if let Some((name, span)) = e.texts.get("name") {
+        names.push((section, name.clone(), span.clone()));
     }
     e.finish(section)
 }
@@ -428,7 +439,7 @@ impl Entry<'_, '_, '_> {
     fn pairs(&self, key: &'static str) -> Vec<(String, String)> {
         let Some(value) = self.tables.get(key) else { return Vec::new() };
         let refuse = || {
-            self.reader.report(hidden(self.reader.source().at(&value.span(), format!("`{key}` is no table of texts"))))
+            self.reader.report(hidden(self.reader.source().at(&value.span(), format!("`{key}` is no table of texts"))));
         };
         let Some(table) = value.get_ref().as_table() else {
             refuse();

@@ -229,6 +229,7 @@ fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
     let reader = Reader::new(&source);
     let mut layer = Layer::default();
     let mut entries = Entries::default();
+    let mut said = backend::Names::new();
     let is_section = |name: &str| KEYS.iter().any(|k| k.section().0 == name);
     for (key, span, value) in in_order(&root) {
         if key == "cluster" {
@@ -236,11 +237,11 @@ fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
         } else if key == "runbook" {
             entries.runbooks = runbook::read(&reader, value);
         } else if key == "prometheus" {
-            entries.prometheus = backend::read(&reader, key, value);
+            entries.prometheus = backend::read(&reader, "prometheus", value, &mut said);
         } else if key == "alertmanager" {
-            entries.alertmanager = backend::read(&reader, key, value);
+            entries.alertmanager = backend::read(&reader, "alertmanager", value, &mut said);
         } else if key == "services" {
-            entries.services = service::read(&reader, value);
+            entries.services = service::read(&reader, value, &mut said);
         } else if !key.is_empty() && is_section(key) {
             for (name, span, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                 one(&mut layer, &reader, key, name, &span, value);
@@ -249,6 +250,7 @@ fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
             one(&mut layer, &reader, "", key, &span, value);
         }
     }
+    names(&reader, &entries.clusters, &said);
     reader.finish()?;
     Ok((layer, entries))
 }
@@ -288,7 +290,6 @@ fn one(
 
 /// Values that are fine alone and wrong together.
 fn conflicts(config: &Config, found: &mut Vec<Diagnostic>) {
-    names(config, found);
     for (what, warn, critical) in
         [("cpu", config.cpu_warn, config.cpu_critical), ("memory", config.memory_warn, config.memory_critical)]
     {
@@ -302,26 +303,21 @@ fn conflicts(config: &Config, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What is shown by its name has a name of its own.
-fn names(config: &Config, found: &mut Vec<Diagnostic>) {
-    let clusters = config.clusters.iter().map(|c| (&c.name, "cluster"));
-    let own = |all: &'_ [BackendSettings]| all.iter().map(|b| b.name.clone()).collect::<Vec<_>>();
-    let mut taken: Vec<(String, &str)> = clusters.map(|(name, what)| (name.clone(), what)).collect();
-    for (what, names) in [("prometheus", own(&config.prometheus)), ("alertmanager", own(&config.alertmanager))] {
-        for name in names {
-            if let Some((_, other)) = taken.iter().find(|(n, _)| *n == name) {
-                let d = Diagnostic::new("the settings", format!("[[{what}]] `{name}` has the name of a [[{other}]]"));
-                found.push(d.hint("give each a `name` of its own"));
-            }
-            taken.push((name, what));
+/// What is shown by its name has a name of its own, and what is named is there.
+fn names(reader: &Reader<'_>, clusters: &[ClusterSettings], names: &backend::Names) {
+    let mut taken: Vec<(&str, &str)> = clusters.iter().map(|c| (c.name.as_str(), "cluster")).collect();
+    for (what, name, span) in names.iter().filter(|(what, ..)| *what != "services") {
+        if let Some((_, other)) = taken.iter().find(|(n, _)| n == name) {
+            let d = reader.source().at(span, format!("this [[{what}]] has the name of a [[{other}]], `{name}`"));
+            reader.report(d.value(name).hint("give each a `name` of its own"));
         }
+        taken.push((name, what));
     }
-    for service in &config.services {
-        if let Some(name) = service.prometheus.as_ref().filter(|n| config.prometheus.iter().all(|p| p.name != **n)) {
-            let known = config.prometheus.iter().map(|p| p.name.as_str());
-            let d =
-                Diagnostic::new("the settings", format!("a [[services]] asks `{name}`, which is no [[prometheus]]"));
-            found.push(d.did_you_mean(name, known));
+    let known = || taken.iter().filter(|(_, what)| *what == "prometheus").map(|(name, _)| *name);
+    for (_, name, span) in names.iter().filter(|(what, ..)| *what == "services") {
+        if !known().any(|n| n == name) {
+            let d = reader.source().at(span, format!("no [[prometheus]] has the name `{name}`")).value(name);
+            reader.report(d.did_you_mean(name, known()));
         }
     }
 }

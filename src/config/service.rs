@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
+use super::backend::Names;
 use super::diagnostic::{Reader, Value, in_order};
 
 /// Conventions by which services tell their requests.
@@ -90,15 +91,15 @@ pub static SERVICE_KEYS: &[(&str, &str, &str, &str)] = &[
 const KINDS: &str = "deployment, statefulset, daemonset, job, cronjob or ecs-service, a slash, and a name";
 
 /// Reads the entries, reporting what is wrong.
-pub(super) fn read(reader: &Reader<'_>, value: &Value<'_>) -> Vec<ServiceSettings> {
+pub(super) fn read(reader: &Reader<'_>, value: &Value<'_>, names: &mut Names) -> Vec<ServiceSettings> {
     let DeValue::Array(entries) = value.get_ref() else {
         reader.wrong_type(value, "services", "`[[services]]` on a line of its own, once for each");
         return Vec::new();
     };
-    entries.iter().filter_map(|entry| one(reader, entry)).collect()
+    entries.iter().filter_map(|entry| one(reader, entry, names)).collect()
 }
 
-fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<ServiceSettings> {
+fn one(reader: &Reader<'_>, entry: &Value<'_>, names: &mut Names) -> Option<ServiceSettings> {
     let table = reader.table(entry, "services")?;
     let known: Vec<&str> = SERVICE_KEYS.iter().map(|(name, ..)| *name).collect();
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
@@ -119,16 +120,22 @@ fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<ServiceSettings> {
             reader.report(d.value(text).allowed(*allowed).did_you_mean(text, PRESETS.iter().copied()));
             continue;
         }
+        if *name == "prometheus" {
+            names.push(("services", text.to_owned(), value.span()));
+        }
         texts.insert(name, text.to_owned());
     }
     let said = |key: &str| table.iter().any(|(k, _)| k.get_ref() == key);
     let whole = |message: &str, hint: &str| reader.report(reader.source().at(&entry.span(), message).hint(hint));
     match (said("preset"), said("requests")) {
         (true, true) => {
-            whole("this service has both `preset` and `requests`", "a preset has its own queries: take one away")
+            whole("this service has both `preset` and `requests`", "a preset has its own queries: take one away");
         }
         (false, false) => {
-            whole("this service has no `preset` and no `requests`", "add `preset = \"http\"`, or `name` and `requests`")
+            whole(
+                "this service has no `preset` and no `requests`",
+                "add `preset = \"http\"`, or `name` and `requests`",
+            );
         }
         (false, true) if !said("name") => whole("this service has no `name`", "add `name = \"checkout\"`"),
         _ => {}

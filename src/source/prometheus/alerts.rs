@@ -31,6 +31,9 @@ pub struct Known {
     value: Option<f64>,
 }
 
+/// The cluster that a Prometheus is about, and the fingerprints of its alerts.
+type Seen = (Option<ClusterId>, BTreeSet<u64>);
+
 /// What the backends tell each other, so that one alert is one row.
 #[derive(Debug)]
 pub struct Board {
@@ -39,7 +42,7 @@ pub struct Board {
     /// What the Prometheus servers evaluate, by alert name.
     known: Mutex<BTreeMap<ClusterId, BTreeMap<String, Vec<Known>>>>,
     /// Fingerprints of each Prometheus' alerts, with the cluster that it is about.
-    seen: Mutex<BTreeMap<ClusterId, (Option<ClusterId>, BTreeSet<u64>)>>,
+    seen: Mutex<BTreeMap<ClusterId, Seen>>,
     pub(crate) held_changed: watch::Sender<u64>,
     pub(crate) known_changed: watch::Sender<u64>,
 }
@@ -207,7 +210,7 @@ impl Backend {
             value: None,
             threshold: None,
             labels: labels.iter().map(|(k, v)| (Text::new(k), Text::new(&clipped(v, LONGEST_LABEL)))).collect(),
-            about: cluster.and_then(|c| about(c, labels)),
+            about: cluster.as_ref().and_then(|c| about(c, labels)),
             suppressed_by: Text::empty(),
             runbook: Text::new(runbook.unwrap_or_default()),
             more: AlarmMore {
@@ -253,7 +256,7 @@ fn subject(labels: &LabelMap) -> &str {
 
 /// The row that labels point at, the narrowest first. The label `job` is a scrape job,
 /// as a rule, and points at none.
-fn about(cluster: ClusterId, labels: &LabelMap) -> Option<ObjectId> {
+fn about(cluster: &ClusterId, labels: &LabelMap) -> Option<ObjectId> {
     let label = |key: &str| labels.get(key).map(String::as_str).filter(|v| !v.is_empty());
     let id = |kind, namespace: &str, name: &str| {
         Some(ObjectId { cluster: cluster.clone(), kind, namespace: Text::new(namespace), name: Text::new(name) })
@@ -442,7 +445,7 @@ mod tests {
     #[test]
     fn labels_point_at_the_narrowest_row() {
         let c = || ClusterId::new("c");
-        let kind = |pairs: &[(&str, &str)]| about(c(), &map(pairs)).map(|id| (id.kind, id.name.to_string()));
+        let kind = |pairs: &[(&str, &str)]| about(&c(), &map(pairs)).map(|id| (id.kind, id.name.to_string()));
         let found = |k, n: &str| Some((k, n.to_owned()));
         assert_eq!(kind(&[("namespace", "n"), ("pod", "p"), ("node", "x")]), found(Kind::Task, "p"));
         assert_eq!(kind(&[("namespace", "n"), ("deployment", "d")]), found(Kind::Deployment, "d"));

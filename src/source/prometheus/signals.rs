@@ -195,8 +195,11 @@ impl Reader {
     }
 }
 
+/// A figure's series: its labels, and its points.
+type One = (Figure, LabelMap, Vec<(f64, f64)>);
+
 struct Answers {
-    series: Vec<(Figure, LabelMap, Vec<(f64, f64)>)>,
+    series: Vec<One>,
     refused: Vec<(usize, SourceError)>,
     note: String,
 }

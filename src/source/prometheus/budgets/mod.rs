@@ -248,6 +248,9 @@ async fn say_bounds(api: &Api, all: &mut [Tracked], now: Timestamp) {
     }
 }
 
+/// Points over time by what they count.
+type Charts = BTreeMap<Role, Vec<(f64, f64)>>;
+
 /// Burn-downs that are due, those over the same time together.
 async fn histories(api: &Api, all: &mut [Tracked], now: Timestamp, tick: Instant, base: Duration, alone: &[usize]) {
     let mut groups: BTreeMap<(Timestamp, u64), Vec<Question<Key>>> = BTreeMap::new();
@@ -259,7 +262,7 @@ async fn histories(api: &Api, all: &mut [Tracked], now: Timestamp, tick: Instant
     for ((from, step), questions) in groups {
         // Without a chart the rest is as good as before: what fails here fails above, too.
         let Ok(answers) = ask(api, When::Range(from, now, step), questions, alone).await else { continue };
-        let mut series: BTreeMap<(usize, Lookback), BTreeMap<Role, Vec<(f64, f64)>>> = BTreeMap::new();
+        let mut series: BTreeMap<(usize, Lookback), Charts> = BTreeMap::new();
         for (owner, (_, window, role), got) in answers.got {
             if let Got::One((_, points)) = got {
                 series.entry((owner, window)).or_default().insert(role, points);
