@@ -11,15 +11,15 @@ pub struct TaskTotals {
     pub all: u32,
     /// Serving or working as they should.
     pub ok: u32,
-    /// Finished as intended.
+    /// Finished, as intended or not.
     pub done: u32,
     /// Starting or stopping.
     pub progressing: u32,
     /// On a silent node.
     pub unknown: u32,
-    /// Impaired.
+    /// Impaired, and not finished.
     pub warning: u32,
-    /// Broken.
+    /// Broken, and not finished.
     pub critical: u32,
     /// Not finished: these hold their requests.
     pub active: u32,
@@ -41,8 +41,16 @@ impl TaskTotals {
         }
     }
 
-    fn slot(&mut self, health: Health) -> &mut u32 {
-        match health {
+    /// How many are not finished.
+    #[must_use]
+    pub fn unfinished(&self) -> u32 {
+        self.all.saturating_sub(self.done)
+    }
+
+    fn slot(&mut self, task: &Task) -> &mut u32 {
+        // A pod says Error between two crashes as well as at its end: that one counts as it is.
+        let finished = !task.is_active() && task.status != "Error";
+        match if finished { Health::Done } else { task.health } {
             Health::Ok => &mut self.ok,
             Health::Done => &mut self.done,
             Health::Progressing => &mut self.progressing,
@@ -54,7 +62,7 @@ impl TaskTotals {
 
     fn add(&mut self, task: &Task) {
         self.all += 1;
-        *self.slot(task.health) += 1;
+        *self.slot(task) += 1;
         if task.is_active() {
             self.active += 1;
             self.requests = self.requests + task.requests;
@@ -63,7 +71,7 @@ impl TaskTotals {
 
     fn sub(&mut self, task: &Task) {
         self.all = self.all.saturating_sub(1);
-        let slot = self.slot(task.health);
+        let slot = self.slot(task);
         *slot = slot.saturating_sub(1);
         if task.is_active() {
             self.active = self.active.saturating_sub(1);
