@@ -72,6 +72,8 @@ pub struct Link {
     providers: Mutex<Vec<CapacityProvider>>,
     /// Services that roll out.
     rolling: Mutex<HashSet<Text>>,
+    /// What failed lately, by service and definition.
+    failures: Mutex<tasks::Failures>,
     /// True for the first cluster that is read of its account: what belongs to the
     /// account as a whole is shown there.
     lead: bool,
@@ -96,6 +98,7 @@ impl Link {
             insights: watch::Sender::default(),
             providers: Mutex::default(),
             rolling: Mutex::default(),
+            failures: Mutex::default(),
             lead: false,
         }
     }
