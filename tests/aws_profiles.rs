@@ -52,6 +52,7 @@ impl Home {
             .env("PATH", "/usr/bin:/bin")
             .env("AWS_ENDPOINT_URL", self.sim.aws().endpoint)
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
             .envs(variables.iter().map(|(k, v)| (k, v)))
             .output()
             .await
@@ -63,6 +64,52 @@ impl Home {
         let access = self.sim.aws();
         vec![("AWS_ACCESS_KEY_ID", access.key_for(account)), ("AWS_SECRET_ACCESS_KEY", access.secret)]
     }
+}
+
+/// What a machine with a role answers, one request to a connection.
+async fn machine(id: String, secret: String) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let n = stream.read(&mut request).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&request[..n]).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let keys = format!(
+                "{{\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"{secret}\",\
+                 \"Token\":\"t\",\"LastUpdated\":\"2020-01-01T00:00:00Z\",\"Expiration\":\"2099-01-01T00:00:00Z\"}}"
+            );
+            let (code, body) = match path {
+                "/latest/api/token" => (200, "token"),
+                "/latest/meta-data/placement/region" => (200, "eu-west-1"),
+                "/latest/meta-data/iam/security-credentials/" => (200, "role"),
+                "/latest/meta-data/iam/security-credentials/role" => (200, keys.as_str()),
+                _ => (404, ""),
+            };
+            let answer = format!(
+                "HTTP/1.1 {code} X\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _sent = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_with_a_role_is_asked_where_nothing_else_is_set_up() {
+    let home = Home::new(&[], "").await;
+    let access = home.sim.aws();
+    let addr = machine(access.key_for("123456789012"), access.secret).await;
+    let at = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{addr}"));
+    let allowed = [at.clone(), ("AWS_EC2_METADATA_DISABLED", "false".to_owned())];
+    let out = home.run(&["status"], &allowed).await;
+    assert!(out.status.success() && all(&out).contains("mine"), "{}", all(&out));
+    // Forbidden, it is not.
+    let said = all(&home.run(&["status"], &[at]).await);
+    assert!(said.contains("no cluster was found") && !said.contains("mine"), "{said}");
 }
 
 fn all(out: &Output) -> String {
