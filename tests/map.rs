@@ -38,7 +38,7 @@ fn what_is_not_placed_is_seen_and_the_r_is_explained() {
     assert!(!frame.contains("pending"), "{frame}");
     desk.put_task(task("waits", "web", "", "Pending", Health::Progressing));
     let frame = desk.frame(80, 24);
-    assert!(frame.contains("pending") && frame.contains("1 task ") && frame.contains('◌'), "{frame}");
+    assert!(frame.contains("pending") && frame.contains("1 task\n") && frame.contains('◌'), "{frame}");
 }
 
 #[test]

@@ -57,7 +57,8 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
     let line = |(i, row): (usize, String)| {
         let mut out =
             if i == 0 { Line { spans: before.to_vec() } } else { Line::new().with(" ".repeat(indent), Tone::Plain) };
-        out.push(row, last.tone);
+        // The blank after the last word of a row needs no room.
+        out.push(row.trim_end(), last.tone);
         out
     };
     rows.into_iter().enumerate().map(line).collect()
