@@ -50,7 +50,9 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut events: Superv
                 }
                 {
                     let (failures, now) = (lock(&link.failures), link.account.now());
-                    workloads.iter_mut().for_each(|w| judge(w, &failures, now));
+                    for w in &mut workloads {
+                        judge(w, &failures, now);
+                    }
                 }
                 *lock(&link.target_groups) = workloads
                     .iter()
