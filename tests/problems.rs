@@ -7,7 +7,8 @@ mod fleet;
 use chrono::TimeDelta;
 use fleet::{node, now, observe, task, workload};
 use quarterdeck::domain::{
-    Alarm, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, Severity, Text,
+    Alarm, AlarmSource, AlarmState, CapacityType, ClusterId, EcsTask, Health, Kind, Labels, NodeCondition, Severity,
+    Stop, Text,
 };
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -41,6 +42,55 @@ fn a_task_that_never_comes_up_is_a_problem_after_ten_minutes() {
     let found = problems(&going, now() + TimeDelta::minutes(63));
     let told = found.first().map(|p| (p.health, p.what.as_str(), p.since));
     assert_eq!(told, Some((Health::Warning, "stuck terminating", waiting.since)));
+}
+
+/// A task of an ECS service that failed to start.
+fn stopped(name: &str, service: &str) -> quarterdeck::domain::Task {
+    let mut failed = task(name, service, "", "TaskFailedToStart", Health::Warning);
+    failed.owner_kind = Kind::EcsService;
+    let stop = Stop { code: Text::new("TaskFailedToStart"), reason: Text::empty(), at: Some(now()) };
+    failed.ecs = Some(Box::new(EcsTask {
+        arn: Text::empty(),
+        launch: Text::new("FARGATE"),
+        provider: Text::empty(),
+        capacity_type: CapacityType::OnDemand,
+        definition: Text::new("web:8"),
+        definition_arn: Text::empty(),
+        zone: Text::empty(),
+        started: None,
+        started_by: Text::empty(),
+        exec: false,
+        protected_until: None,
+        stop: Some(stop),
+    }));
+    failed
+}
+
+#[test]
+fn what_stopped_is_evidence_once_its_service_is_steady_again() {
+    let tasks = || vec![stopped("web/1", "web"), stopped("web/2", "web")];
+    let service = |status: &str, health| {
+        let mut service = workload("web", 2, 2);
+        service.id.kind = Kind::EcsService;
+        (service.status, service.health) = (Text::new(status), health);
+        // The tasks' owner, wherever they were made.
+        service.id.namespace = tasks()[0].id.namespace.clone();
+        service
+    };
+    assert_eq!(problems(&store(tasks(), vec![service("Steady", Health::Ok)]), now()), []);
+    let rolling = store(tasks(), vec![service("Rolling out", Health::Progressing)]);
+    let told = problems(&rolling, now());
+    assert_eq!(told.first().map(|p| p.what.as_str()), Some("TaskFailedToStart x2"), "{told:?}");
+    // Of nobody's, it is told for as long as it is fresh.
+    let mut alone = stopped("batch/1", "");
+    alone.owner_kind = Kind::Other;
+    assert_eq!(problems(&store(vec![alone], Vec::new()), now()).len(), 1);
+
+    let mut all = tasks();
+    all.push(task("web/3", "web", "", "Running", Health::Ok));
+    let cluster = all[0].id.cluster.clone();
+    let totals = store(all, vec![service("Steady", Health::Ok)]).totals.cluster(&cluster);
+    assert_eq!((totals.all, totals.unfinished(), totals.done, totals.warning, totals.ok), (3, 1, 2, 0, 1));
 }
 
 #[test]

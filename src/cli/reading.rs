@@ -18,11 +18,18 @@ use crate::run::backend::Backend;
 use crate::sim::model::Parameters;
 use crate::sim::server::{ServerOptions, SimServer};
 #[cfg(feature = "aws")]
-use crate::source::aws::{AccountSpec, EcsSpec, Keys};
+use crate::source::aws::{AccountSpec, EcsSpec, Keys, profiles};
 #[cfg(feature = "kubernetes")]
 use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
 use crate::store::Store;
 use crate::store::alarm_log::AlarmRules;
+
+/// How long listing the ECS clusters may take before the start goes on without them.
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+const DISCOVERY: Duration = Duration::from_secs(20);
+/// The same where nothing is set up, and only a machine with a role would answer.
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+const MACHINE: Duration = Duration::from_millis(1500);
 
 /// What is to be read.
 #[derive(Default)]
@@ -166,7 +173,14 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
                 Ok(specs) => wanted.kubernetes = specs,
                 // AWS's usual environment is enough to start with, and so is a metric backend.
                 Err(error) => {
-                    if named || configured || !(aws_is_set_up() || has_backends(cli, config)) {
+                    if has_backends(cli, config) && !named && !configured {
+                        tracing::info!(%error, "no Kubernetes cluster");
+                    } else if named || configured || config.kubeconfig.is_some() {
+                        return Err(error);
+                    } else {
+                        #[cfg(feature = "aws")]
+                        return only_aws(config, error).await;
+                        #[cfg(not(feature = "aws"))]
                         return Err(error);
                     }
                 }
@@ -180,7 +194,7 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
         wanted.ecs = ecs_specs(cli, config, &taken)?;
     }
     #[cfg(feature = "aws")]
-    if !named && !configured && aws_is_set_up() {
+    if !named && !configured && profiles::are_set_up(&env) {
         // Who has a kubeconfig does not wait for AWS, which many have for EKS's sake only.
         if console && !wanted.kubernetes_ids().is_empty() {
             wanted.ecs_later = Some(Box::pin(discover(config.clone(), taken)));
@@ -196,7 +210,7 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
 }
 
 /// True where a metric backend is named.
-#[cfg(any(feature = "kubernetes", feature = "aws"))]
+#[cfg(feature = "kubernetes")]
 fn has_backends(cli: &Cli, config: &Config) -> bool {
     #[cfg(feature = "prometheus")]
     return super::backends::any(cli, config);
@@ -207,10 +221,26 @@ fn has_backends(cli: &Cli, config: &Config) -> bool {
     }
 }
 
-/// AWS's usual environment: not without the adapter.
-#[cfg(all(feature = "kubernetes", not(feature = "aws")))]
-fn aws_is_set_up() -> bool {
-    false
+/// No cluster was named, and there is no kubeconfig to go by: the ECS clusters that AWS's
+/// usual environment lists. Where that names no credentials, the machine may have a role.
+#[cfg(all(feature = "aws", feature = "kubernetes"))]
+async fn only_aws(config: &Config, error: CliError) -> Result<Wanted, CliError> {
+    tracing::info!(%error, "no Kubernetes cluster");
+    let set_up = profiles::are_set_up(&env);
+    if !set_up && !profiles::may_ask_machine(&env) {
+        return Err(error);
+    }
+    let patience = if set_up { DISCOVERY } else { MACHINE };
+    let ecs = match tokio::time::timeout(patience, list(config)).await {
+        Ok(Ok(names)) => ecs_of(&names, config, &[]),
+        Ok(Err(said)) if set_up => return Err(eyre!("{error}\n- AWS was asked, too: {said}")),
+        Err(_) if set_up => return Err(eyre!("{error}\n- AWS was asked, too: no answer in {} s", patience.as_secs())),
+        Ok(Err(_)) | Err(_) => return Err(error),
+    };
+    if ecs.is_empty() && set_up {
+        return Err(eyre!("{error}\n- AWS was asked, too: it lists no ECS cluster in this account and region"));
+    }
+    if ecs.is_empty() { Err(error) } else { Ok(Wanted { ecs, ..Wanted::default() }) }
 }
 
 /// The ECS clusters that were named or configured.
@@ -252,30 +282,25 @@ fn ecs_of(names: &[EcsName], config: &Config, taken: &[String]) -> Vec<EcsSpec> 
     names.iter().zip(config::ecs::distinct(&pairs, taken)).map(spec).collect()
 }
 
-/// True where AWS's usual environment names credentials: nobody else's account is
-/// asked anything unasked.
-#[cfg(feature = "aws")]
-fn aws_is_set_up() -> bool {
-    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"]
-        .iter()
-        .any(|name| env(name).is_some())
-}
-
 /// The clusters that the usual environment can list; none if it cannot.
 #[cfg(feature = "aws")]
 async fn discover(config: Config, taken: Vec<String>) -> Vec<EcsSpec> {
-    let account = AccountSpec { ceiling: Some(config.aws_ceiling), ..AccountSpec::default() };
-    match crate::source::ecs::clusters(account, &Clock::system()).await {
-        Ok(names) => {
-            let name = |name| EcsName { profile: None, region: None, name };
-            ecs_of(&names.into_iter().map(name).collect::<Vec<_>>(), &config, &taken)
-        }
+    match list(&config).await {
+        Ok(names) => ecs_of(&names, &config, &taken),
         Err(error) => {
             // Not everybody with AWS credentials has or may see ECS: `doctor` and the log say it.
             tracing::warn!(%error, "ECS clusters were not listed");
             Vec::new()
         }
     }
+}
+
+/// The clusters that the usual environment can list.
+#[cfg(feature = "aws")]
+async fn list(config: &Config) -> Result<Vec<EcsName>, crate::source::SourceError> {
+    let account = AccountSpec { ceiling: Some(config.aws_ceiling), ..AccountSpec::default() };
+    let names = crate::source::ecs::clusters(account, &Clock::system()).await?;
+    Ok(names.into_iter().map(|name| EcsName { profile: None, region: None, name }).collect())
 }
 
 /// The clusters to read: those named, those configured, or the current context.
@@ -298,7 +323,8 @@ pub fn specs(cli: &Cli, config: &Config) -> Result<Vec<ClusterSpec>, CliError> {
     if wanted.is_empty() {
         return Err(eyre!(
             "no cluster was found: there is no kubeconfig with a current context, and this is no pod\n\
-             - name one: quarterdeck --context NAME (or --kubeconfig FILE)\n\
+             - name one: quarterdeck --context NAME (or --kubeconfig FILE), or --ecs-cluster REGION/NAME\n\
+             - for ECS without naming any: AWS_PROFILE, or a [default] in ~/.aws, and a region\n\
              - look around without a cluster: quarterdeck --demo\n\
              - see what was looked at: quarterdeck doctor"
         ));

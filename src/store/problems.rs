@@ -108,9 +108,13 @@ fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<Ob
             continue;
         }
         let owner = store.workload_id_of(task).unwrap_or_else(|| task.id.clone());
-        // What failed and was replaced, or succeeded at the next attempt, is left over.
-        let well = |w: &Workload| !w.health.is_problem();
-        if !task.is_active() && task.ecs.is_none() && store.workloads.get(&owner).is_some_and(well) {
+        // What failed and was replaced, or succeeded at the next attempt, is left over. ECS
+        // keeps all that failed in a rollout: while that lasts, it is no past matter.
+        let well = |w: &Workload| match w.health {
+            Health::Progressing => task.ecs.is_none(),
+            health => !health.is_problem(),
+        };
+        if !task.is_active() && store.workloads.get(&owner).is_some_and(well) {
             continue;
         }
         let since = since(store, task, now);

@@ -11,15 +11,15 @@ pub struct TaskTotals {
     pub all: u32,
     /// Serving or working as they should.
     pub ok: u32,
-    /// Finished as intended.
+    /// Finished, as intended or not.
     pub done: u32,
     /// Starting or stopping.
     pub progressing: u32,
     /// On a silent node.
     pub unknown: u32,
-    /// Impaired.
+    /// Impaired, and not finished.
     pub warning: u32,
-    /// Broken.
+    /// Broken, and not finished.
     pub critical: u32,
     /// Not finished: these hold their requests.
     pub active: u32,
@@ -39,6 +39,12 @@ impl TaskTotals {
             Health::Warning => self.warning,
             Health::Critical => self.critical,
         }
+    }
+
+    /// How many are not finished.
+    #[must_use]
+    pub fn unfinished(&self) -> u32 {
+        self.all.saturating_sub(self.done)
     }
 
     /// Counts one that was counted as `from` as `to`.
@@ -71,7 +77,7 @@ impl TaskTotals {
 
     fn add(&mut self, task: &Task) {
         self.all += 1;
-        *self.slot(task.health) += 1;
+        *self.slot(counted_as(task)) += 1;
         if task.is_active() {
             self.active += 1;
             self.requests = self.requests + task.requests;
@@ -80,13 +86,20 @@ impl TaskTotals {
 
     fn sub(&mut self, task: &Task) {
         self.all = self.all.saturating_sub(1);
-        let slot = self.slot(task.health);
+        let slot = self.slot(counted_as(task));
         *slot = slot.saturating_sub(1);
         if task.is_active() {
             self.active = self.active.saturating_sub(1);
             self.requests = self.requests - task.requests;
         }
     }
+}
+
+/// What is finished counts as such, however it ended.
+fn counted_as(task: &Task) -> Health {
+    // A pod says Error between two crashes as well as at its end: that one counts as it is.
+    let finished = !task.is_active() && task.status != "Error";
+    if finished { Health::Done } else { task.health }
 }
 
 /// Task totals by cluster and by node.

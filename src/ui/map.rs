@@ -1,4 +1,4 @@
-//! The map of nodes.
+//! The map of nodes, and of tasks that are on none.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,12 +9,14 @@ use crate::app::table::TableState;
 use crate::domain::{Health, Line, Tone};
 use crate::theme::Role;
 use crate::view::columns::Context;
-use crate::view::map::{Detail, map, task_mark};
+use crate::view::map::{Detail, elsewhere, is_unmeasured, map, task_mark};
 
 /// Cells in rows, as many as fit, scrolled so that the cursor's row is visible.
 pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>) {
     crate::view::arrange(table, c);
-    if table.order.is_empty() {
+    let elsewhere = elsewhere(table, c);
+    let all = table.order.len() + elsewhere.len();
+    if all == 0 {
         let complete = c.store.is_complete(crate::view::table::feeds(table.kind));
         let text = if complete { "no nodes here" } else { "loading nodes…" };
         line(buf, Rect { x: area.x + 2, ..area }, &Line::new().with(text, Tone::Dim), painter);
@@ -22,7 +24,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
     }
     let width: u16 = if area.width >= 120 { 22 } else { 18 };
     let columns = usize::from((area.width / (width + 2)).max(1));
-    let rows = table.order.len().div_ceil(columns);
+    let rows = all.div_ceil(columns);
     // Few nodes get room for bars and all their tasks; many get figures and a row.
     let room = area.height.saturating_sub(1);
     let height = room / u16::try_from(rows.max(1)).unwrap_or(u16::MAX);
@@ -30,9 +32,13 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         ..6 => (4, Detail::Compact),
         6.. => (height.min(9), Detail::Full(usize::from(height.min(9) - 5))),
     };
-    let cells = map(table, c, usize::from(width), detail);
+    let cells = map(table, c, elsewhere, usize::from(width), detail);
     let visible = usize::from(room / height).max(1);
-    let first = (table.cursor_at / columns).saturating_sub(visible - 1);
+    let mut first = (table.cursor_at / columns).saturating_sub(visible - 1);
+    // The cursor goes by nodes: on the last of them, what follows is to be seen, too.
+    if table.cursor_at + columns >= table.order.len() {
+        first = first.max(rows.saturating_sub(visible).min(table.cursor_at / columns));
+    }
     (table.page, table.columns) = (visible, columns);
     for (i, cell) in cells.iter().enumerate().skip(first * columns).take(visible * columns) {
         let (row, column) = ((i / columns) - first, i % columns);
@@ -50,14 +56,17 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         }
         lines(buf, Rect { height: at.height.saturating_sub(1), ..at }, &cell.lines, painter);
     }
-    legend(buf, area, table, painter);
+    legend(buf, area, table, c, painter);
 }
 
-fn legend(buf: &mut Buffer, area: Rect, table: &TableState, painter: &Painter<'_>) {
+fn legend(buf: &mut Buffer, area: Rect, table: &TableState, c: Context<'_>, painter: &Painter<'_>) {
     let mut text = Line::new().with(format!(" {} nodes  ", table.order.len()), Tone::Dim);
     for health in [Health::Ok, Health::Progressing, Health::Warning, Health::Critical, Health::Unknown] {
         text.push(format!("{} ", task_mark(health, painter.ascii)), Tone::Health(health));
         text.push(format!("{}  ", health.word()), Tone::Dim);
+    }
+    if is_unmeasured(table, c) {
+        text.push("r requested", Tone::Dim);
     }
     line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &text, painter);
 }

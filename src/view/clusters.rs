@@ -113,7 +113,7 @@ fn nodes(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
 }
 
 fn tasks(s: &ClusterSummary, c: Context<'_>) -> String {
-    known(s, c, s.known.tasks || s.tasks.all > 0, || grouped(u64::from(s.tasks.all)))
+    known(s, c, s.known.tasks || s.tasks.all > 0, || grouped(u64::from(s.tasks.unfinished())))
 }
 
 fn of_health(s: &ClusterSummary, c: Context<'_>, health: Health) -> (String, Tone) {

@@ -154,7 +154,7 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     let text = format!("{}/{}", grouped(ready), grouped(nodes));
     line.push(if nodes > 0 || read(|s| s.known.nodes) { text } else { unknown.to_owned() }, tone);
     line.push("  tasks ", Tone::Dim);
-    let tasks = sum(|s| u64::from(s.tasks.all));
+    let tasks = sum(|s| u64::from(s.tasks.unfinished()));
     line.push(if tasks > 0 || read(|s| s.known.tasks) { grouped(tasks) } else { unknown.to_owned() }, Tone::Plain);
     for (n, health) in [
         (sum(|s| u64::from(s.tasks.critical)), Health::Critical),

@@ -1,9 +1,12 @@
-//! The fleet as a map: a cell per node with its use as bars and its tasks as marks.
+//! The fleet as a map: a cell per node with its use as bars and its tasks as marks, and
+//! one for each place that has no nodes to show.
+
+use std::collections::BTreeMap;
 
 use super::columns::Context;
 use super::spark::bar;
-use crate::app::table::TableState;
-use crate::domain::{CapacityType, Health, Line, Node, Task, Tone, quantity::percent};
+use crate::app::table::{Scope, TableState};
+use crate::domain::{CapacityType, ClusterId, Health, Line, Node, Resources, Task, Tone, quantity::percent};
 
 /// One node on the map.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +28,58 @@ pub enum Detail {
     Full(usize),
 }
 
-/// The map's cells in the list's order, and how wide each is.
+/// Unfinished tasks of a cluster that are on no node.
+#[derive(Debug)]
+pub struct Elsewhere<'a> {
+    cluster: &'a ClusterId,
+    /// `fargate`, `fargate spot`, or `pending` for those that are not placed.
+    place: &'static str,
+    tasks: Vec<&'a Task>,
+}
+
+/// Tasks that are on no node, by cluster and place. A filter of nodes leaves none of them,
+/// since they have none.
 #[must_use]
-pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, detail: Detail) -> Vec<MapCell> {
+pub fn elsewhere<'a>(table: &TableState, c: Context<'a>) -> Vec<Elsewhere<'a>> {
+    if !table.filter.is_empty() {
+        return Vec::new();
+    }
+    let wanted = |id: &ClusterId| match &table.scope {
+        Scope::All => true,
+        Scope::Cluster(only) => only == id,
+        _ => false,
+    };
+    let mut places: BTreeMap<(&ClusterId, &'static str), Vec<&Task>> = BTreeMap::new();
+    for t in c.store.tasks.rows().filter(|t| t.node.is_empty() && t.is_active() && wanted(&t.id.cluster)) {
+        places.entry((&t.id.cluster, place(t))).or_default().push(t);
+    }
+    places.retain(|_, tasks| !table.problems_only || tasks.iter().any(|t| t.health.is_problem()));
+    places.into_iter().map(|((cluster, place), tasks)| Elsewhere { cluster, place, tasks }).collect()
+}
+
+fn place(t: &Task) -> &'static str {
+    match &t.ecs {
+        Some(e) if e.provider == "FARGATE_SPOT" => "fargate spot",
+        Some(e) if e.provider == "FARGATE" || e.launch == "FARGATE" => "fargate",
+        _ => "pending",
+    }
+}
+
+/// True if a node's load is what is asked of it, for want of measurements.
+#[must_use]
+pub fn is_unmeasured(table: &TableState, c: Context<'_>) -> bool {
+    table.order.iter().filter_map(|slot| c.store.nodes.at(*slot)).any(|n| c.store.usage.get(&n.id).is_none())
+}
+
+/// The map's cells: the nodes in the list's order, then what is elsewhere.
+#[must_use]
+pub fn map(
+    table: &TableState,
+    c: Context<'_>,
+    elsewhere: Vec<Elsewhere<'_>>,
+    cell_width: usize,
+    detail: Detail,
+) -> Vec<MapCell> {
     let mut tasks: std::collections::HashMap<(&str, &str), Vec<&Task>> = std::collections::HashMap::new();
     for t in c.store.tasks.rows() {
         tasks.entry((t.id.cluster.as_str(), t.node.as_str())).or_default().push(t);
@@ -45,7 +97,41 @@ pub fn map(table: &TableState, c: Context<'_>, cell_width: usize, detail: Detail
                 health: node.health(),
             })
         })
+        .chain(elsewhere.into_iter().map(|e| MapCell {
+            selected: false,
+            health: e.tasks.iter().map(|t| c.store.health(t, c.now)).max().unwrap_or(Health::Ok),
+            lines: cell_of_place(e, c, cell_width, detail),
+        }))
         .collect()
+}
+
+/// A place without nodes: its name, whose it is, how much is there, and the tasks.
+fn cell_of_place(e: Elsewhere<'_>, c: Context<'_>, width: usize, detail: Detail) -> Vec<Line> {
+    let asked = e.tasks.iter().fold(Resources::default(), |sum, t| sum + t.requests);
+    let n = e.tasks.len();
+    let count = format!("{n} task{}", if n == 1 { "" } else { "s" });
+    let several = c.store.clusters().nth(1).is_some();
+    let mut lines = vec![Line::new().with(e.place, Tone::Strong)];
+    let rows = match detail {
+        Detail::Full(rows) => {
+            lines.push(Line::new().with(shorten(e.cluster.as_str(), width, c.ascii), Tone::Cluster));
+            lines.push(Line::new().with(count, Tone::Dim));
+            let asked = format!("asks {} {}", asked.cpu, asked.memory);
+            lines.push(Line::new().with(shorten(&asked, width, c.ascii), Tone::Dim));
+            rows
+        }
+        Detail::Compact => {
+            let whose = if several {
+                Line::new().with(shorten(e.cluster.as_str(), width, c.ascii), Tone::Cluster)
+            } else {
+                Line::new().with(count, Tone::Dim)
+            };
+            lines.push(whose);
+            1
+        }
+    };
+    marks(&mut lines, e.tasks, rows, width, c);
+    lines
 }
 
 /// A task as one character: a shape for each health.
@@ -87,11 +173,18 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
             1
         }
     };
-    tasks.retain(|t| t.health != Health::Done);
+    // What has stopped takes no room here, however it ended.
+    tasks.retain(|t| t.health != Health::Done && (t.ecs.is_none() || t.is_active()));
+    marks(&mut lines, tasks, task_rows, width, c);
+    lines
+}
+
+/// Tasks as marks, worst first, in so many rows; how many more there are goes at the end.
+fn marks(lines: &mut Vec<Line>, tasks: Vec<&Task>, rows: usize, width: usize, c: Context<'_>) {
     let mut tasks: Vec<(Health, &Task)> = tasks.into_iter().map(|t| (c.store.health(t, c.now), t)).collect();
     tasks.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.id.cmp(&y.id)));
     let mut shown = 0;
-    for row in tasks.chunks(width.max(1)).take(task_rows) {
+    for row in tasks.chunks(width.max(1)).take(rows) {
         let mut line = Line::new();
         for (health, _) in row {
             line.push(task_mark(*health, c.ascii).to_string(), Tone::Health(*health));
@@ -107,7 +200,6 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
         last.spans.truncate(keep);
         last.push(more, Tone::Dim);
     }
-    lines
 }
 
 /// Cut to `width` characters, and saying so.

@@ -66,25 +66,23 @@ fn stamp(at: Ms) -> String {
 }
 
 /// CloudWatch's words for a threshold that all points have crossed, or not.
-fn judge(points: &[(Ms, Option<f64>)], threshold: f64, over: bool) -> Verdict {
+fn judge(points: &[(Ms, Option<f64>)], threshold: f64) -> Verdict {
     let known: Vec<(Ms, f64)> = points.iter().filter_map(|(at, v)| Some((*at, (*v)?))).collect();
-    let crossed = |v: f64| if over { v > threshold } else { v < threshold };
     let list: Vec<String> = known.iter().map(|(at, v)| format!("{v} ({})", stamp(*at))).collect();
-    let word = if over { "greater than" } else { "less than" };
     let (state, reason) = if known.is_empty() {
         ("INSUFFICIENT_DATA", "Insufficient Data: no datapoints were received.".to_owned())
-    } else if known.len() == points.len() && known.iter().all(|(_, v)| crossed(*v)) {
+    } else if known.len() == points.len() && known.iter().all(|(_, v)| *v > threshold) {
         let n = known.len();
         let list = list.join(", ");
         (
             "ALARM",
             format!(
-                "Threshold Crossed: {n} out of the last {n} datapoints [{list}] were {word} the threshold ({threshold})."
+                "Threshold Crossed: {n} out of the last {n} datapoints [{list}] were greater than the threshold ({threshold})."
             ),
         )
     } else {
         let newest = list.first().cloned().unwrap_or_default();
-        ("OK", format!("Threshold Crossed: 1 datapoint [{newest}] was not {word} the threshold ({threshold})."))
+        ("OK", format!("Threshold Crossed: 1 datapoint [{newest}] was not greater than the threshold ({threshold})."))
     };
     let evaluated: Vec<Value> =
         known.iter().map(|(at, v)| json!({"timestamp": stamp(*at), "sampleCount": 1.0, "value": v})).collect();
@@ -102,7 +100,7 @@ impl Cluster {
         for s in self.services.values() {
             let cpu = cpu_name(self, &s.name);
             if due(self, &cpu) {
-                verdicts.push((cpu, judge(&minutes(self, s, "CPUUtilization", now), CPU, true)));
+                verdicts.push((cpu, judge(&minutes(self, s, "CPUUtilization", now), CPU)));
             }
             let tasks = tasks_name(self, &s.name);
             if self.insights > Insights::Disabled && due(self, &tasks) {
@@ -111,9 +109,9 @@ impl Cluster {
                 let missing: Vec<(Ms, Option<f64>)> = running
                     .iter()
                     .zip(&desired)
-                    .map(|((at, r), (_, d))| (*at, r.zip(*d).map(|(r, d)| r - d)))
+                    .map(|((at, r), (_, d))| (*at, r.zip(*d).map(|(r, d)| d - r)))
                     .collect();
-                verdicts.push((tasks, judge(&missing, 0.0, false)));
+                verdicts.push((tasks, judge(&missing, 0.0)));
             }
         }
         for (name, verdict) in verdicts {
@@ -209,9 +207,9 @@ impl Cluster {
                 merge(
                     &mut a,
                     json!({"Dimensions": [], "EvaluationPeriods": PERIODS, "Threshold": 0.0,
-                        "ComparisonOperator": "LessThanThreshold", "TreatMissingData": "missing",
+                        "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "missing",
                         "Metrics": [metric("running", "RunningTaskCount"), metric("desired", "DesiredTaskCount"),
-                            {"Id": "missing", "Expression": "running - desired", "Label": "missing", "ReturnData": true}]}),
+                            {"Id": "missing", "Expression": "desired - running", "Label": "missing", "ReturnData": true}]}),
                 );
                 out.push(("MetricAlarm", a));
             }

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -22,6 +25,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::error::{Asked, explain};
 use super::limits::{Bucket, Limits};
+use super::profiles::{Profiles, environment, selected};
 use super::spec::AccountSpec;
 use crate::clock::Clock;
 use crate::domain::Text;
@@ -54,6 +58,8 @@ pub struct Clients {
 pub struct Account {
     /// Whose, where.
     pub spec: AccountSpec,
+    /// The profile's name, for messages.
+    pub(super) who: String,
     /// How often it is asked.
     pub limits: Limits,
     clock: Clock,
@@ -71,15 +77,17 @@ impl Account {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(spec: AccountSpec, clock: Clock) -> Self {
+        let who = spec.profile_name();
         let name = match &spec.region {
-            Some(region) => format!("{} {region}", spec.profile_name()),
-            None => spec.profile_name().to_owned(),
+            Some(region) => format!("{who} {region}"),
+            None => who.clone(),
         };
         let limits = Limits::new(Text::new(&name), clock.now(), spec.ceiling);
         let endpoint = Mutex::new(spec.endpoint.clone().unwrap_or_else(|| "AWS".to_owned()));
         let connector = connector(spec.keys.is_none());
         Self {
             spec,
+            who,
             limits,
             clock,
             connector,
@@ -93,15 +101,21 @@ impl Account {
     /// The clients, made now if there are none.
     ///
     /// # Errors
-    /// [`SourceError::Account`] without a region.
+    /// [`SourceError::Account`] without a region, or if there is no such profile.
     pub async fn clients(&self) -> Result<Arc<Clients>, SourceError> {
         let mut kept = self.clients.lock().await;
         if let Some(clients) = kept.as_ref() {
             return Ok(Arc::clone(clients));
         }
+        if self.spec.keys.is_none()
+            && let Some(name) = self.spec.profile.clone().or_else(|| selected(&environment))
+            && let Some(what) = Profiles::read(&environment).missing(&name)
+        {
+            return Err(SourceError::Account { what: Text::new(&what) });
+        }
         let config = self.load().await;
         let Some(region) = config.region().map(ToString::to_string) else {
-            let name = self.spec.profile_name();
+            let name = &self.who;
             let what = format!(
                 "no AWS region for {name}: set AWS_REGION, add `region` to the profile, or write REGION/NAME for the cluster"
             );
@@ -150,16 +164,26 @@ impl Account {
             // The supervisor retries, in sight; a client that does so in secret upsets every count.
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts.build());
-        if let Some(profile) = &spec.profile {
+        if let Some(profile) = spec.profile.clone().or_else(|| selected(&environment)) {
             loader = loader.profile_name(profile);
         }
-        if let Some(region) = &spec.region {
-            loader = loader.region(Region::new(region.clone()));
+        // Who names a profile means its region, too, before the environment's.
+        let region = match (&spec.region, &spec.profile) {
+            (Some(region), _) => Some(Region::new(region.clone())),
+            (None, Some(profile)) => ProfileFileRegionProvider::builder().profile_name(profile).build().region().await,
+            (None, None) => None,
+        };
+        if let Some(region) = region {
+            loader = loader.region(region);
         }
         if let Some(endpoint) = &spec.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        loader.load().await
+        let config = loader.load().await;
+        match &spec.profile {
+            Some(profile) => only(profile, config),
+            None => config,
+        }
     }
 
     /// Waits for the bucket's turn, asks, and takes stock of the answer. Refused
@@ -211,7 +235,7 @@ impl Account {
     }
 
     pub(in crate::source) fn asked<'a>(&'a self, what: &'a str, endpoint: &'a str) -> Asked<'a> {
-        Asked { what, endpoint, profile: self.spec.profile_name(), now: self.clock.now(), patience: PATIENCE }
+        Asked { what, endpoint, profile: &self.who, now: self.clock.now(), patience: PATIENCE }
     }
 
     /// The time.
@@ -219,6 +243,21 @@ impl Account {
     pub fn now(&self) -> crate::domain::Timestamp {
         self.clock.now()
     }
+}
+
+/// The same, with a profile's credentials and no others: the usual chain would look at
+/// the environment's keys first, and show one account under another's name.
+fn only(profile: &str, config: SdkConfig) -> SdkConfig {
+    let mut settings = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_use_fips(config.use_fips())
+        .with_use_dual_stack(config.use_dual_stack())
+        .with_http_client(http_client(true));
+    if let Some(timeouts) = config.timeout_config() {
+        settings = settings.with_timeout_config(timeouts.clone());
+    }
+    let credentials = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile).build();
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
 }
 
 /// A connector of its own, as [`http_client`] makes them.

@@ -32,7 +32,7 @@ where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     if let Some(credentials) = find::<CredentialsError>(&error) {
-        return SourceError::Credentials { what: Text::new(&no_credentials(credentials, asked.profile)) };
+        return SourceError::Account { what: Text::new(&no_credentials(credentials, asked.profile)) };
     }
     match error {
         SdkError::TimeoutError(_) => SourceError::TimedOut {
@@ -54,6 +54,9 @@ where
         }
         SdkError::ResponseError(response) => {
             let code = response.raw().status().as_u16();
+            if let Some(to) = response.raw().headers().get("location").filter(|_| (300..400).contains(&code)) {
+                return SourceError::Server { code, message: Text::new(&redirected(asked.what, to)) };
+            }
             if code >= 400 {
                 return SourceError::Server {
                     code,
@@ -65,6 +68,9 @@ where
         SdkError::ServiceError(service) => {
             let skew = service.raw().headers().get("date").and_then(|d| skew(d, asked.now));
             let status = service.raw().status().as_u16();
+            if let Some(to) = service.raw().headers().get("location").filter(|_| (300..400).contains(&status)) {
+                return SourceError::Server { code: status, message: Text::new(&redirected(asked.what, to)) };
+            }
             let retry_after =
                 service.raw().headers().get("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs);
             let refused = service.err();
@@ -113,7 +119,8 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
             SourceError::Forbidden { what: Text::new(if message.is_empty() { asked.what } else { message }) }
         }
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" if met.skew.is_none_or(|s| s.abs() < 240) => {
-            SourceError::Credentials { what: Text::new(&format!("those of {} have expired; {renew}", asked.profile)) }
+            let what = format!("no credentials: those of {} have expired; {renew}", asked.profile);
+            SourceError::Account { what: Text::new(&what) }
         }
         _ if matches!(
             code,
@@ -137,13 +144,13 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature"
-        | "OptInRequired" => SourceError::Credentials {
-            what: Text::new(&format!("AWS does not know those of {} ({code}); {renew}", asked.profile)),
+        | "OptInRequired" => SourceError::Account {
+            what: Text::new(&format!("no credentials: AWS does not know those of {} ({code}); {renew}", asked.profile)),
         },
-        "ClusterNotFoundException" => SourceError::NotFound {
+        "ClusterNotFoundException" => SourceError::Account {
             what: Text::new(&format!(
-                "no such ECS cluster at {}; check its name and region (`aws ecs list-clusters`)",
-                asked.endpoint
+                "no such ECS cluster at {}; check its name and region (`aws ecs list-clusters`), and that {} is its account",
+                asked.endpoint, asked.profile
             )),
         },
         "ResourceNotFoundException"
@@ -167,6 +174,12 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
 #[must_use]
 pub fn garbage(asked: Asked<'_>) -> SourceError {
     SourceError::Garbage { what: Text::new(&format!("the answer to {} from {}", asked.what, asked.endpoint)) }
+}
+
+/// A proxy's login page, as a rule: where it is says whose.
+fn redirected(what: &str, to: &str) -> String {
+    let to = to.split(['?', '#']).next().unwrap_or(to);
+    format!("{what} was sent on to {to}, so something other than AWS answers")
 }
 
 /// Seconds that `now` is ahead of the `Date` of an answer.
@@ -194,7 +207,8 @@ fn renewal(profile: &str) -> String {
     }
 }
 
-fn no_credentials(error: &CredentialsError, profile: &str) -> String {
+/// Why there are no credentials, and what to do about it.
+pub(super) fn no_credentials(error: &CredentialsError, profile: &str) -> String {
     let why = innermost(error);
     match error {
         CredentialsError::CredentialsNotLoaded(_) => format!(
@@ -271,6 +285,24 @@ mod tests {
         assert!(
             said("InternalError", "oops", Met { status: 500, ..Met::default() })
                 .contains("answered 500: InternalError: oops to ecs:ListTasks")
+        );
+    }
+
+    #[test]
+    fn advice_is_given_once_and_is_the_right_one() {
+        let missing = no_credentials(&CredentialsError::not_loaded("nothing"), "default");
+        assert!(missing.starts_with("no AWS credentials were found for default: set AWS_PROFILE"), "{missing}");
+        let codes = ["ClusterNotFoundException", "ExpiredToken", "UnrecognizedClientException"];
+        for text in codes.map(|code| said(code, "", Met { status: 400, ..Met::default() })).into_iter().chain([missing])
+        {
+            for wrong in ["run the command by hand", "it may be gone", "does not offer it"] {
+                assert!(!text.contains(wrong), "{text}");
+            }
+            assert!(text.matches(';').count() <= 2 && !text.contains("credentials: no "), "{text}");
+        }
+        assert_eq!(
+            redirected("ecs:ListTasks", "https://login.example.com/start?token=s"),
+            "ecs:ListTasks was sent on to https://login.example.com/start, so something other than AWS answers"
         );
     }
 

@@ -5,6 +5,7 @@ pub mod alarms;
 pub mod capture;
 pub mod error;
 pub mod limits;
+pub mod profiles;
 pub mod query;
 pub mod spec;
 

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use super::account::{Account, PATIENCE};
-use super::error::{Met, garbage, of_code, skew};
+use super::error::{Met, garbage, no_credentials, of_code, skew};
 use super::limits::Bucket;
 use crate::domain::Text;
 use crate::source::SourceError;
@@ -123,9 +123,10 @@ impl Account {
         let uri: http::Uri = url.parse().map_err(|_| failed(format!("{url} is no URL")))?;
         let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let provider = clients.config.credentials_provider().ok_or_else(|| failed("no credentials".to_owned()))?;
-        let credentials = provider.provide_credentials().await.map_err(|e| SourceError::Credentials {
-            what: Text::new(&format!("those of {} cannot be had: {e}", self.spec.profile_name())),
-        })?;
+        let credentials = provider
+            .provide_credentials()
+            .await
+            .map_err(|e| SourceError::Account { what: Text::new(&no_credentials(&e, &self.who)) })?;
         let mut headers = vec![("host".to_owned(), host), ("content-type".to_owned(), media.to_owned())];
         headers.extend(target.map(|t| ("x-amz-target".to_owned(), t.to_owned())));
         let identity = credentials.into();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use super::profiles::{environment, selected};
 use crate::domain::ClusterId;
 
 /// Whose credentials, and where. Clusters with the same are read through the
 /// same clients, at one pace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct AccountSpec {
-    /// A profile of the shared configuration; the usual environment if `None`.
+    /// A profile of the shared configuration, whose credentials and no others are used;
+    /// the usual environment if `None`.
     pub profile: Option<String>,
     /// The region; the profile's or the environment's if `None`.
     pub region: Option<String>,
@@ -21,13 +23,13 @@ pub struct AccountSpec {
 }
 
 impl AccountSpec {
-    /// The profile's name for messages.
+    /// The profile's name for messages, in the order in which credentials are taken.
     #[must_use]
-    pub fn profile_name(&self) -> &str {
+    pub fn profile_name(&self) -> String {
         match &self.profile {
-            Some(profile) => profile,
-            None if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => "the environment",
-            None => "default",
+            Some(profile) => profile.clone(),
+            None if environment("AWS_ACCESS_KEY_ID").is_some() => "the environment".to_owned(),
+            None => selected(&environment).unwrap_or_else(|| "default".to_owned()),
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Link {
     providers: Mutex<Vec<CapacityProvider>>,
     /// Services that roll out.
     rolling: Mutex<HashSet<Text>>,
+    /// What failed lately, by service and definition.
+    failures: Mutex<tasks::Failures>,
     /// True for the first cluster that is read of its account: what belongs to the
     /// account as a whole is shown there.
     lead: bool,
@@ -97,6 +99,7 @@ impl Link {
             insights: watch::Sender::default(),
             providers: Mutex::default(),
             rolling: Mutex::default(),
+            failures: Mutex::default(),
             lead: false,
         }
     }

@@ -452,7 +452,6 @@ fn service_standing(s: &ecs::Service, r: Replicas, deployments: &[Deployment]) -
         _ => {}
     }
     let short = r.unavailable();
-    let last_word = s.events().first().and_then(ecs::ServiceEvent::message).unwrap_or_default();
     if let Some(failed) = deployments.iter().find(|d| d.rollout == "FAILED") {
         let health = if r.desired > 0 && r.ready == 0 { Health::Critical } else { Health::Warning };
         return ("Rollout failed", health, failed.reason.to_string());
@@ -475,10 +474,22 @@ fn service_standing(s: &ecs::Service, r: Replicas, deployments: &[Deployment]) -
     }
     if short > 0 {
         let health = if r.ready == 0 { Health::Critical } else { Health::Warning };
-        let steady = last_word.contains("steady state");
-        return ("Degraded", health, if steady { String::new() } else { last_word.to_owned() });
+        return ("Degraded", health, complaint(s));
     }
     ("Steady", Health::Ok, String::new())
+}
+
+/// The newest event that says what goes wrong, since the service was last steady; empty if
+/// none does: that tasks are started is no reason why some are missing.
+fn complaint(s: &ecs::Service) -> String {
+    let own = format!("(service {}) ", s.service_name().unwrap_or_default());
+    s.events()
+        .iter()
+        .filter_map(ecs::ServiceEvent::message)
+        .take_while(|m| !m.contains("has reached a steady state"))
+        .find(|m| event_reason(m).1 == EventLevel::Warning)
+        .map(|m| m.strip_prefix(&own).unwrap_or(m).to_owned())
+        .unwrap_or_default()
 }
 
 /// `fargate-spot 3, fargate 1`, or the launch type.

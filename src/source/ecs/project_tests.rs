@@ -140,6 +140,19 @@ fn services_from_steady_to_failed() {
 }
 
 #[test]
+fn a_service_that_is_short_says_why() {
+    let said = |messages: &[&str]| {
+        let events =
+            messages.iter().map(|m| ecs::ServiceEvent::builder().message(format!("(service web) {m}")).build());
+        standing_of(service().running_count(1).set_events(Some(events.collect()))).2
+    };
+    let unable = "was unable to place a task because no container instance met all of its requirements.";
+    assert_eq!(said(&["has started 1 tasks: (task a).", unable]), unable);
+    // Neither that tasks are started, nor what was wrong before all was well, is a reason.
+    assert_eq!(said(&["has started 1 tasks: (task a).", "has reached a steady state.", unable]), "");
+}
+
+#[test]
 fn instances_drain_and_fall_silent() {
     let resource = |name: &str, n: i32| ecs::Resource::builder().name(name).r#type("INTEGER").integer_value(n).build();
     let instance = |status: &str, connected: bool| {

@@ -22,6 +22,20 @@ const FRESH_FAILURE: TimeDelta = TimeDelta::minutes(10);
 /// Stopped tasks are listed every so many rounds, and whenever a task is missing.
 const STOPPED_EVERY: u32 = 4;
 
+/// Tasks of one service and definition that failed a short while ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// How many.
+    pub count: u32,
+    /// When the last one stopped.
+    pub last: Timestamp,
+    /// Why it did.
+    pub why: Text,
+}
+
+/// By service and definition.
+pub(super) type Failures = HashMap<(Text, Text), Failure>;
+
 /// What is known, by ARN.
 #[derive(Debug, Default)]
 struct Known {
@@ -205,4 +219,20 @@ fn measure(link: &Link, known: &Known) {
         (t.id.name.clone(), running)
     });
     *lock(&link.running) = running.collect();
+    *lock(&link.failures) = failures(known.tasks.values());
+}
+
+/// What failed lately.
+pub(super) fn failures<'t>(tasks: impl Iterator<Item = &'t Task>) -> Failures {
+    let mut out = Failures::new();
+    for t in tasks.filter(|t| t.health == Health::Warning && has_stopped(t) && !t.owner.is_empty()) {
+        let (Some(ecs), Some(at)) = (&t.ecs, stopped_at(t)) else { continue };
+        let new = Failure { count: 0, last: at, why: t.message.clone() };
+        let known = out.entry((t.owner.clone(), ecs.definition.clone())).or_insert(new);
+        known.count += 1;
+        if at > known.last {
+            (known.last, known.why) = (at, t.message.clone());
+        }
+    }
+    out
 }

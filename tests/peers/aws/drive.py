@@ -191,7 +191,7 @@ def alarms():
     assert isinstance(cpu["StateTransitionedTimestamp"], datetime.datetime) and cpu["StateValue"] == "OK", cpu
     assert json.loads(cpu["StateReasonData"])["threshold"] == cpu["Threshold"] == 90.0
     low = next(a for a in metric if a["AlarmName"] == f"{CLUSTER}-web-tasks-low")
-    assert [q.get("Expression") for q in low["Metrics"]] == [None, None, "running - desired"], low
+    assert [q.get("Expression") for q in low["Metrics"]] == [None, None, "desired - running"], low
     # The composite one watches the first service's.
     child = f"{CLUSTER}-cart-tasks-low"
     assert child in composite[0]["AlarmRule"], composite
