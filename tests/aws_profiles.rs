@@ -67,6 +67,7 @@ impl Home {
 }
 
 /// What a machine with a role answers, one request to a connection.
+#[expect(clippy::disallowed_methods, reason = "it ends with the test")]
 async fn machine(id: String, secret: String) -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");

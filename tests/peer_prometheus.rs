@@ -1,11 +1,10 @@
 //! Real Prometheus and Alertmanager: burns and budgets against figures worked out by hand and
-//! against PromQL's own, alerts, silences, rules that Sloth would record, golden signals.
+//! against `PromQL`'s own, alerts, silences, rules that Sloth would record, golden signals.
 //!
 //! Needs `prometheus`, `promtool` and `prometheus-alertmanager` (Debian's names, or upstream's) in PATH; without
 //! them the tests say so and pass, but fail where `CI` is set.
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "the exporter's tasks end with the test; processes need the real time")]
 #![expect(clippy::print_stderr, reason = "a peer that is left out is said loudly")]
 
 mod common;
@@ -72,7 +71,7 @@ struct Peers {
     alertmanager: SocketAddr,
     _processes: [Process; 2],
     _exporter: Web,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 const RULES: &str = r#"
@@ -181,7 +180,7 @@ async fn peers(now: i64) -> Option<Peers> {
             ],
         ),
     ];
-    let peers = Peers { prometheus: p, alertmanager: a, _processes: processes, _exporter: exporter, _dir: dir };
+    let peers = Peers { prometheus: p, alertmanager: a, _processes: processes, _exporter: exporter, dir };
     for addr in [p, a] {
         let began = instant();
         while tokio::net::TcpStream::connect(addr).await.is_err() {
@@ -194,13 +193,13 @@ async fn peers(now: i64) -> Option<Peers> {
 
 impl Peers {
     fn logs(&self) -> String {
-        let read = |name: &str| std::fs::read_to_string(self._dir.path().join(name)).unwrap_or_default();
+        let read = |name: &str| std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
         format!("{}\n{}", read("prometheus.log"), read("alertmanager.log"))
     }
 
     async fn promql(&self, expr: &str) -> f64 {
         let client = Client { addr: self.prometheus, token: String::new() };
-        let query: String = expr.bytes().map(|b| format!("%{b:02X}")).collect();
+        let query = expr.bytes().fold(String::new(), |all, b| all + &format!("%{b:02X}"));
         let answer: Value = client.get(&format!("/api/v1/query?query={query}")).await.json();
         let value = answer.pointer("/data/result/0/value/1").and_then(Value::as_str);
         value.unwrap_or_else(|| panic!("{expr}: {answer}")).parse().unwrap()
@@ -247,7 +246,6 @@ fn near(has: f64, want: f64, share: f64, what: &str) {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one pair of peers, started once, and all that they have")]
 async fn what_is_shown_is_what_the_peers_have() {
     let clock = Clock::system();
     let Some(peers) = peers(clock.now().timestamp()).await else { return };

@@ -2,7 +2,6 @@
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is handed over")]
-#![expect(clippy::disallowed_methods, reason = "the scripted server's tasks end with the test")]
 
 mod common;
 

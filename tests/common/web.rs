@@ -44,6 +44,7 @@ impl Drop for Web {
 }
 
 impl Web {
+    #[allow(clippy::disallowed_methods, reason = "the server's tasks end with the test")]
     pub async fn start(script: impl Fn(&Asked) -> Says + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
