@@ -280,13 +280,9 @@ fn matches<T: Listed>(filter: &Filter, columns: &[Column<T>], row: &T, c: Contex
             });
             found != *negated
         }
-        Term::Label { key, value } => {
+        Term::Label { key, test } => {
             let found = row.labels().and_then(|l| l.iter().find(|(k, _)| k == key.as_str())).map(|(_, v)| v);
-            match value {
-                None => found.is_some(),
-                Some((Op::Ne, wanted)) => found.is_none_or(|v| v != wanted.as_str()),
-                Some((_, wanted)) => found.is_some_and(|v| glob(wanted, v)),
-            }
+            test.holds(found.map(|v| v.as_str()))
         }
         Term::Column { column, op, operand } => {
             columns.iter().find(|col| col.key == column).is_some_and(|col| holds(col, row, *op, operand, c))
