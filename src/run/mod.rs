@@ -5,6 +5,7 @@ pub mod backend;
 mod effects;
 pub mod gather;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -13,7 +14,6 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::clock::{Clock, instant};
-use crate::config::Paths;
 use crate::domain::Timestamp;
 use crate::store::{Observation, Store};
 use crate::term::{Screen, input};
@@ -39,7 +39,7 @@ pub struct Console {
     /// The time.
     pub clock: Clock,
     /// Where screens are saved.
-    pub paths: Paths,
+    pub screens: PathBuf,
     /// Shortest time between two frames that nobody asked for by a key.
     pub draw_interval: Duration,
 }
