@@ -12,10 +12,12 @@ pub mod help;
 pub mod json;
 pub mod logs;
 pub mod map;
+pub mod sources;
 pub mod spark;
 pub mod status;
 pub mod summary;
 pub mod table;
+pub mod words;
 pub mod yaml;
 
 pub use arrange::arrange;

@@ -111,17 +111,17 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
 }
 
 /// Empty is never shown for not loaded.
-fn emptiness(table: &TableState, c: Context<'_>) -> String {
-    let what = table.kind.name();
+pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
+    let what = if table.kind == ViewKind::Map { "nodes" } else { table.kind.name() };
     let complete = c.store.is_complete(feeds(table.kind));
     // What cannot be read is not empty, and not about to come.
-    let failed = c.store.sources().find_map(|(id, s)| match &s.freshness {
+    let mut mine = c.store.sources().filter(|(id, _)| feeds(table.kind).contains(&id.feed));
+    let failed = mine.find_map(|(id, s)| match &s.freshness {
         Freshness::Down { because, .. } if !s.complete => Some((id, because)),
         Freshness::Absent { because, denied: true } => Some((id, because)),
         _ => None,
     });
-    let failed = failed.filter(|(id, _)| feeds(table.kind).contains(&id.feed) && table.total == 0);
-    if let Some((id, because)) = failed {
+    if let Some((id, because)) = failed.filter(|_| table.total == 0) {
         return format!("{} of {} cannot be read: {because}", id.feed.word(), id.cluster);
     }
     match (complete, table.total) {
@@ -175,7 +175,7 @@ fn build<T: super::arrange::Listed>(
         })
         .collect();
     table.widths = wanted.iter().zip(&natural).map(|(col, w)| (col.key, *w)).collect();
-    let keep = fit(&wanted, &natural, width, table.pan);
+    let keep = fit(&wanted, &natural, width, table.pan, table.sort.column);
     let heads: Vec<Head> = keep
         .iter()
         .filter_map(|(i, w)| {
@@ -186,7 +186,11 @@ fn build<T: super::arrange::Listed>(
                 width: *w,
                 sorted: (table.sort.column == col.key).then_some(table.sort.descending),
                 // Pods of one workload differ at the end of their names, nodes at the start.
-                cut_middle: table.kind != ViewKind::Nodes && matches!(col.key, "name" | "object"),
+                cut_middle: match col.key {
+                    "cluster" => true,
+                    "name" | "object" => table.kind != ViewKind::Nodes,
+                    _ => false,
+                },
             })
         })
         .collect();
@@ -222,8 +226,9 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
 }
 
 /// Which columns are shown, and how wide: all at their natural width if they
-/// fit; else flexible ones shrink to their least; else the least wanted go.
-fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<(usize, u16)> {
+/// fit; else flexible ones shrink to their least; else the least wanted go, but
+/// never the one the list is sorted by.
+fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted: &str) -> Vec<(usize, u16)> {
     // Two columns at the left for cursor and mark, two between columns.
     let room = width.saturating_sub(2);
     let mut keep: Vec<usize> = (0..columns.len()).collect();
@@ -231,7 +236,7 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
     let skip = usize::from(pan / 8);
     let (mut skipped, mut i) = (0, 0);
     while skipped < skip && i < keep.len() && keep.len() > 2 {
-        if columns[keep[i]].priority == 0 && columns[keep[i]].key == "name" {
+        if matches!(columns[keep[i]].key, "name" | "cluster") {
             i += 1;
             continue;
         }
@@ -239,18 +244,21 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
         skipped += 1;
     }
     // What is wrong is read whole, even where it takes numbers their place.
-    let flexible = |i: usize| columns[i].width.1 > if columns[i].key == "status" { 30 } else { 20 };
-    let least = |i: usize| {
-        let floor = if columns[i].key == "status" { 36 } else { columns[i].width.0.max(16) };
-        natural[i].min(if flexible(i) { floor } else { natural[i] })
+    let least = |i: usize| match columns[i].key {
+        // Which cluster it is stays, if not its whole name.
+        "cluster" => natural[i].min(9),
+        "status" if columns[i].width.1 > 30 => natural[i].min(34),
+        key if key != "status" && columns[i].width.1 > 20 => natural[i].min(columns[i].width.0.max(16)),
+        _ => natural[i],
     };
+    let priority = |i: usize| if columns[i].key == sorted { 0 } else { columns[i].priority };
     let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
         keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
     };
     while keep.len() > 1 && sum(&keep, &least) > u32::from(room) {
-        let worst = keep.iter().enumerate().max_by_key(|(at, i)| (columns[**i].priority, *at)).map(|(at, _)| at);
+        let worst = keep.iter().enumerate().max_by_key(|(at, i)| (priority(**i), *at)).map(|(at, _)| at);
         match worst {
-            Some(at) if columns[keep[at]].priority > 0 => drop(keep.remove(at)),
+            Some(at) if priority(keep[at]) > 0 => drop(keep.remove(at)),
             _ => break,
         }
     }
@@ -258,7 +266,9 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
     let mut spare = u32::from(room).saturating_sub(sum(&keep, &least));
     // What is left goes to those that want more, the name first.
     let mut wants: Vec<usize> = (0..keep.len()).collect();
-    wants.sort_by_key(|k| (columns[keep[*k]].priority, columns[keep[*k]].key != "name", *k));
+    wants.sort_by_key(|k| {
+        (columns[keep[*k]].priority, columns[keep[*k]].key != "cluster", columns[keep[*k]].key != "name", *k)
+    });
     for k in wants {
         let more = u32::from(natural[keep[k]].saturating_sub(widths[k])).min(spare);
         widths[k] += u16::try_from(more).unwrap_or(0);
