@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
+    session::check(&config, &place.paths)?;
     let clock = Clock::system();
     let mut reading = session::read(cli, &config, &clock).await?;
     settle(&mut reading.store, &mut reading.observations, PATIENCE).await;
@@ -35,7 +36,7 @@ pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
                 ascii: session::ascii(&config),
                 thresholds: session::thresholds(&config),
             };
-            say(&table(c));
+            say(&table(c, cli.common.namespace.as_deref()));
         }
     }
     let code = code(&status);
@@ -68,13 +69,17 @@ fn unanswered(c: Context<'_>) -> Vec<String> {
     out
 }
 
-fn table(c: Context<'_>) -> String {
+fn table(c: Context<'_>, namespace: Option<&str>) -> String {
     let mut out: String =
         crate::view::clusters::cluster_lines(c, 100).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
     out.push('\n');
     let all = problems(c.store, c.now);
     let blind: Vec<String> = unanswered(c);
-    if all.is_empty() {
+    let nothing_there = c.store.tasks.len() + c.store.workloads.len() == 0;
+    if let Some(namespace) = namespace.filter(|_| all.is_empty() && blind.is_empty() && nothing_there) {
+        // Perhaps it is another one that was meant.
+        out += &format!("no objects in namespace {namespace}\n");
+    } else if all.is_empty() {
         out.push_str(if blind.is_empty() {
             "nothing is wrong\n"
         } else {
