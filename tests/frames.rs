@@ -106,7 +106,7 @@ fn the_cause_of_an_outage_is_read_at_eighty_columns() {
         assert!(line.contains("down 10s: ") && line.contains("(!"), "{width}x{height}: {frame}");
         assert!(width < 80 || line.contains(".com:443"), "{frame}");
     }
-    assert!(desk.frame(200, 50).contains("tasks and 12 more  (! for all)"));
+    assert!(desk.frame(200, 50).contains("and 12 more  (! for all)"));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn sources_that_share_a_cause_share_an_entry() {
     let mut desk = Desk::new(store);
     desk.press("!");
     let frame = desk.frame(80, 24);
-    assert!(frame.contains("13 feeds: ") && frame.contains("WHAT WENT WRONG"), "{frame}");
+    assert!(frame.contains("all 13 feeds") && frame.contains("WHAT WENT WRONG"), "{frame}");
     assert!(!frame.contains("more lines"), "all of it on one screen: {frame}");
     let long = frame.lines().filter(|l| l.contains("cannot reach 127.0.0.1:18002: Connection refused")).count();
     assert!(long <= 4, "once for each cluster, and once in the log: {frame}");
@@ -167,6 +167,6 @@ fn a_long_breadcrumb_leaves_the_clock() {
     desk.press("d");
     for width in [60, 80] {
         let first = desk.frame(width, 24).lines().next().unwrap_or_default().to_owned();
-        assert!(first.trim_end().ends_with("03:14 UTC") && first.contains("abcde"), "{first}");
+        assert!(first.contains(" 03:14") && first.contains("abcde"), "{first}");
     }
 }

@@ -52,21 +52,19 @@ fn code(status: &Status) -> ExitCode {
     })
 }
 
-/// What did not answer, and why.
+/// What did not answer, and why: one server that is gone has one reason, not thirteen.
 fn unanswered(c: Context<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for s in crate::view::summary::clusters(c.store, c.now).iter().filter(|s| crate::view::status::has_failed(s)) {
-        for (feed, f) in &s.troubled {
-            if matches!(f, Freshness::Absent { denied: false, .. }) {
-                continue;
-            }
-            let why = f.reason().map_or_else(String::new, |r| format!(": {r}"));
-            out.push(format!("{}  {} {}{why}\n", s.id, feed.word(), f.word()));
-        }
-    }
-    // One server that is gone has one reason, not thirteen.
-    out.dedup_by_key(|line| line.split_once(": ").map(|(_, why)| why.to_owned()));
-    out
+    let all = crate::view::summary::clusters(c.store, c.now);
+    let failed: Vec<_> = all.iter().filter(|s| crate::view::status::has_failed(s)).map(|s| &s.id).collect();
+    crate::view::sources::alike(c.store)
+        .into_iter()
+        .filter(|g| failed.contains(&g.cluster))
+        .filter(|g| !matches!(g.freshness, Freshness::Live { .. } | Freshness::Absent { denied: false, .. }))
+        .map(|g| {
+            let why = g.freshness.reason().map_or_else(String::new, |r| format!(": {r}"));
+            format!("{}  {} {}{why}\n", g.cluster, g.name(), g.freshness.word())
+        })
+        .collect()
 }
 
 fn table(c: Context<'_>, namespace: Option<&str>) -> String {

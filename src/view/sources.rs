@@ -77,13 +77,18 @@ pub fn sources(c: Context<'_>, log_file: Option<&str>) -> Vec<Line> {
             _ => Tone::Dim,
         };
         let last = a.last_data.map_or_else(|| "no data yet".to_owned(), |t| format!("data {} ago", age(Some(t), now)));
-        let count = if a.feeds.len() > 1 { format!("{}: ", a.name()) } else { String::new() };
+        let of_cluster = store.sources().filter(|(id, _)| id.cluster == *a.cluster).count();
+        let which = match a.feeds.len() {
+            1 => a.names(),
+            n if n == of_cluster => format!("all {n} feeds"),
+            _ => format!("{}: {}", a.name(), a.names()),
+        };
         out.push(
             Line::new()
                 .with(format!("{:<width$} ", cut(a.cluster.as_str(), width, true, c.ascii)), Tone::Cluster)
                 .with(format!("{word:<7} "), tone)
                 .with(format!("{last:<13} "), Tone::Dim)
-                .with(count + &a.names(), Tone::Plain),
+                .with(which, Tone::Plain),
         );
         if let Some(why) = a.freshness.reason() {
             out.push(Line::new().with("  ", Tone::Plain).with(why.as_str(), tone));

@@ -152,6 +152,8 @@ fn build<T: super::arrange::Listed>(
     let only_ecs = c.store.clusters().all(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
     let any_ecs = c.store.clusters().any(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
     let says_nothing = |key: &str| match key {
+        // What the list is sorted by is shown, whatever it says.
+        key if key == table.sort.column => false,
         "cluster" => one_cluster,
         "namespace" => only_ecs,
         "placement" => !any_ecs,

@@ -163,14 +163,15 @@ impl Watcher {
     }
 
     /// A namespace that does not exist lists as an empty one: asked once, by the tasks.
-    /// Who may not read it, or is not answered, is none the wiser and goes on.
+    /// Who may not read it is none the wiser and goes on.
     async fn look_for_namespace(&mut self, connected: &Connected) -> Result<(), SourceError> {
         let Some(name) = self.link.spec.namespace.as_deref() else { return Ok(()) };
         let path = format!("/api/v1/namespaces/{}", paths::encode(name));
-        if let Err(SourceError::NotFound { .. }) = connected.get_all(&path).await {
-            return Err(SourceError::NoNamespace { name: Text::new(name) });
+        match connected.get_all(&path).await {
+            Ok(_) | Err(SourceError::Forbidden { .. }) => self.looked = true,
+            Err(SourceError::NotFound { .. }) => return Err(SourceError::NoNamespace { name: Text::new(name) }),
+            Err(error) => return Err(error),
         }
-        self.looked = true;
         Ok(())
     }
 
