@@ -493,7 +493,7 @@ mod tests {
         };
         let absent = Term::Label { key: "nosuch".into(), test: LabelTest::Absent };
         for raw in ["-l !nosuch", "-l '!nosuch'", "-l \"!nosuch\"", "-l!nosuch"] {
-            assert_eq!(parse(raw), [absent.clone()], "{raw}");
+            assert_eq!(parse(raw), std::slice::from_ref(&absent), "{raw}");
         }
         for raw in
             ["-l 'app in (a,b)'", "-l app in (a,b)", "-l \"app in (a, b)\"", "-l app in ( a , b )", "-l app in(a,b)"]

@@ -145,7 +145,9 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
             None => f.bad(id.as_str(), "does not answer", "the reason follows"),
         }
         feeds(&reading.store, id, f);
+        // A server that is not reached is not asked once more, to fail alike.
         if known.is_some()
+            && answers(&reading.store, id)
             && let Some(reader) = reading.backend.reader(id)
         {
             permissions(&reader, cli.common.namespace.as_deref(), f).await;

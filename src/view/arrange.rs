@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::columns::{Column, Context, EVENTS, NODES, OVERVIEW, TASKS, Unit, Value, WORKLOADS};
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
-use crate::domain::{Event, EventLevel, Health, Labels, Node, ObjectId, Task, Workload};
+use crate::domain::{Event, EventLevel, Health, Labels, Node, ObjectId, Task, Text, Workload};
 use crate::store::problems::{Problem, problems};
 use crate::store::table::Row;
 use crate::store::{Slot, Store};
@@ -282,7 +282,7 @@ fn matches<T: Listed>(filter: &Filter, columns: &[Column<T>], row: &T, c: Contex
         }
         Term::Label { key, test } => {
             let found = row.labels().and_then(|l| l.iter().find(|(k, _)| k == key.as_str())).map(|(_, v)| v);
-            test.holds(found.map(|v| v.as_str()))
+            test.holds(found.map(Text::as_str))
         }
         Term::Column { column, op, operand } => {
             columns.iter().find(|col| col.key == column).is_some_and(|col| holds(col, row, *op, operand, c))

@@ -53,7 +53,12 @@ pub fn alike(store: &Store) -> Vec<Alike<'_>> {
                 a.last_data = a.last_data.max(state.last_data);
             }
             None => {
-                out.push(Alike { cluster: &id.cluster, freshness: f, feeds: vec![id.feed], last_data: state.last_data })
+                out.push(Alike {
+                    cluster: &id.cluster,
+                    freshness: f,
+                    feeds: vec![id.feed],
+                    last_data: state.last_data,
+                });
             }
         }
     }
@@ -104,7 +109,8 @@ pub fn sources(c: Context<'_>, log_file: Option<&str>) -> Vec<Line> {
         out.push(Line::new().with("nothing so far", Tone::Dim));
     }
     for e in entries {
-        let times = if e.times > 1 { format!(" x{}", e.times) } else { String::new() };
+        // Once each says nothing beside their number.
+        let times = if e.times > e.feeds.len() as u64 { format!(" x{}", e.times) } else { String::new() };
         let what = match e.feeds[..] {
             [one] => one.word().to_owned(),
             ref many => format!("{} feeds", many.len()),
@@ -112,7 +118,7 @@ pub fn sources(c: Context<'_>, log_file: Option<&str>) -> Vec<Line> {
         out.push(
             Line::new()
                 .with(format!("{} ", e.at.format("%H:%M:%S")), Tone::Time)
-                .with(format!("{} {what}{times}", e.cluster), Tone::Cluster),
+                .with(format!("{} {what}{times}", cut(e.cluster.as_str(), 24, true, c.ascii)), Tone::Cluster),
         );
         out.push(Line::new().with("  ", Tone::Plain).with(e.text.as_str(), Tone::Plain));
     }

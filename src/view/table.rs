@@ -245,38 +245,45 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted:
         keep.remove(i);
         skipped += 1;
     }
-    // What is wrong is read whole, even where it takes numbers their place.
-    let least = |i: usize| match columns[i].key {
+    let priority = |i: usize| if columns[i].key == sorted { 0 } else { columns[i].priority };
+    // What is wrong is read whole while there is something that can go for it.
+    let tight = |keep: &[usize]| keep.iter().all(|i| priority(*i) <= 1);
+    let least = |i: usize, tight: bool| match columns[i].key {
         // Which cluster it is stays, if not its whole name.
         "cluster" => natural[i].min(9),
-        "status" if columns[i].width.1 > 30 => natural[i].min(34),
+        "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
         key if key != "status" && columns[i].width.1 > 20 => natural[i].min(columns[i].width.0.max(16)),
         _ => natural[i],
     };
-    let priority = |i: usize| if columns[i].key == sorted { 0 } else { columns[i].priority };
-    let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
-        keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
+    let sum = |keep: &[usize]| {
+        let tight = tight(keep);
+        keep.iter().map(|i| u32::from(least(*i, tight)) + 2).sum::<u32>().saturating_sub(2)
     };
-    while keep.len() > 1 && sum(&keep, &least) > u32::from(room) {
+    while keep.len() > 1 && sum(&keep) > u32::from(room) {
         let worst = keep.iter().enumerate().max_by_key(|(at, i)| (priority(**i), *at)).map(|(at, _)| at);
         match worst {
             Some(at) if priority(keep[at]) > 0 => drop(keep.remove(at)),
             _ => break,
         }
     }
-    let mut widths: Vec<u16> = keep.iter().map(|i| least(*i)).collect();
-    let mut spare = u32::from(room).saturating_sub(sum(&keep, &least));
+    let mut widths: Vec<u16> = keep.iter().map(|i| least(*i, tight(&keep))).collect();
+    let mut spare = u32::from(room).saturating_sub(sum(&keep));
     // What is left goes to those that want more, the name first.
     let mut wants: Vec<usize> = (0..keep.len()).collect();
     wants.sort_by_key(|k| {
-        (columns[keep[*k]].priority, columns[keep[*k]].key != "cluster", columns[keep[*k]].key != "name", *k)
+        (columns[keep[*k]].priority, columns[keep[*k]].key != "name", columns[keep[*k]].key != "cluster", *k)
     });
     for k in wants {
         let more = u32::from(natural[keep[k]].saturating_sub(widths[k])).min(spare);
         widths[k] += u16::try_from(more).unwrap_or(0);
         spare -= more;
     }
-    // Still too wide (a very narrow screen): cut what is widest.
+    squeeze(&mut widths, room);
+    keep.into_iter().zip(widths).collect()
+}
+
+/// On a very narrow screen what is widest is cut.
+fn squeeze(widths: &mut [u16], room: u16) {
     let mut over = widths.iter().map(|w| u32::from(*w) + 2).sum::<u32>().saturating_sub(2 + u32::from(room));
     while over > 0 {
         let Some(widest) = widths.iter_mut().max() else { break };
@@ -286,5 +293,4 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted:
         *widest -= 1;
         over -= 1;
     }
-    keep.into_iter().zip(widths).collect()
 }

@@ -9,6 +9,10 @@ pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
+    // Of a space nothing is lost.
+    if text.trim_end().width() <= width {
+        return text.trim_end().to_owned();
+    }
     let ellipsis = if ascii { "~" } else { "…" };
     let room = width.saturating_sub(1);
     let tail_room = if middle && width >= 8 { room / 2 } else { 0 };
@@ -90,6 +94,7 @@ mod tests {
         assert_eq!(cut("CrashLoopBackOff", 8, false, false), "CrashLo…");
         assert_eq!(cut("short", 8, true, false), "short");
         assert_eq!(cut("日本語テキスト", 5, false, true), "日本~");
+        assert_eq!(cut("fargate, ", 8, false, false), "fargate,");
         assert_eq!(cut("x", 0, false, false), "");
     }
 
