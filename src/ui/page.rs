@@ -299,6 +299,17 @@ fn log_foot(state: &LogState, long: bool) -> Line {
     if state.buffer.dropped() > 0 {
         out.push(format!("  {} older ones dropped", header::grouped(state.buffer.dropped())), Tone::Warning);
     }
+    if state.is_filtered() {
+        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
+        out.push(state.filter_raw.clone(), Tone::Match);
+        let (nth, all) = state.position();
+        let all = header::grouped(all as u64);
+        let text = nth.map_or_else(|| format!(": {all}"), |n| format!(" {}/{all}", header::grouped(n as u64)));
+        out.push(text, Tone::Strong);
+    }
+    if long {
+        out.push("  right: more", Tone::Dim);
+    }
     if let Some(source) = state.only().and_then(|n| state.request.sources.get(usize::from(n))) {
         out.push(format!("  only {}", source.label), Tone::Match);
     } else if state.request.sources.len() > 1 {
@@ -308,14 +319,6 @@ fn log_foot(state: &LogState, long: bool) -> Line {
     if state.skipped_sources > 0 {
         out.push(format!(" ({} more not read)", state.skipped_sources), Tone::Warning);
     }
-    if state.is_filtered() {
-        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
-        out.push(state.filter_raw.clone(), Tone::Match);
-        let (nth, all) = state.position();
-        let all = header::grouped(all as u64);
-        let text = nth.map_or_else(|| format!(": {all}"), |n| format!(" {}/{all}", header::grouped(n as u64)));
-        out.push(text, Tone::Strong);
-    }
     let ended = state.ended.iter().flatten().count();
     if ended == state.ended.len() {
         // Nothing comes any more: that wants a reason. Of some, their marker lines tell it.
@@ -323,9 +326,6 @@ fn log_foot(state: &LogState, long: bool) -> Line {
         out.push(format!("  ended: {why}"), Tone::Dim);
     } else if ended > 0 {
         out.push(format!("  {ended} ended"), Tone::Dim);
-    }
-    if long {
-        out.push("  right shows the rest", Tone::Dim);
     }
     out
 }

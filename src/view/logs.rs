@@ -95,17 +95,30 @@ fn labels(state: &LogState, width: usize, ascii: bool) -> Vec<String> {
         state.request.sources.iter().map(|s| s.label.rsplit_once('/').unwrap_or(("", s.label.as_str()))).collect();
     let Some((first, container)) = parts.first().copied() else { return Vec::new() };
     let one_container = parts.iter().all(|(_, c)| *c == container);
-    // Up to a hyphen: half a word tells nobody anything.
-    let alike = |name: &str| first.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let common = parts.iter().map(|(task, _)| alike(task)).min().unwrap_or(0);
-    let common = first.get(..common).and_then(|c| c.rfind('-')).map_or(0, |at| at + 1);
+    let short = ends(&parts);
     let one_task = parts.iter().all(|(task, _)| *task == first);
     let label = |(task, container): &(&str, &str)| match (one_task, one_container) {
         (true, _) => (*container).to_owned(),
-        (false, true) => task.get(common..).unwrap_or(task).to_owned(),
-        (false, false) => format!("{}/{container}", task.get(common..).unwrap_or(task)),
+        (false, true) => short(task),
+        (false, false) => format!("{}/{container}", short(task)),
     };
     parts.iter().map(label).map(|l| tail(&l, width / 3, ascii)).collect()
+}
+
+/// How a task's name is shortened: to what follows its last hyphen if that differs for
+/// each of them, else to what follows the part that they have in common.
+fn ends(parts: &[(&str, &str)]) -> impl Fn(&str) -> String {
+    let last = |task: &str| task.rsplit('-').next().unwrap_or(task).to_owned();
+    let mut tasks: Vec<&str> = parts.iter().map(|(task, _)| *task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let distinct: std::collections::BTreeSet<String> = tasks.iter().map(|t| last(t)).collect();
+    let unique = distinct.len() == tasks.len();
+    // Up to a hyphen: half a word tells nobody anything.
+    let (first, end) = (tasks.first().copied().unwrap_or(""), tasks.last().copied().unwrap_or(""));
+    let alike = first.bytes().zip(end.bytes()).take_while(|(a, b)| a == b).count();
+    let common = first.get(..alike).and_then(|c| c.rfind('-')).map_or(0, |at| at + 1);
+    move |task| if unique { last(task) } else { task.get(common..).unwrap_or(task).to_owned() }
 }
 
 /// The end of a label: that is where pods of one workload differ.
