@@ -64,7 +64,7 @@ commands! {
     Errors, "errors", Global, Safe, "errors", "Show each source with its freshness, and the log of what went wrong.";
     Suspend, "suspend", Global, Safe, "suspend", "Suspend the console to the shell; `fg` brings it back.";
     Refresh, "refresh", Global, Safe, "refresh", "Ask every source again at once, also those that wait to retry.";
-    SaveScreen, "save-screen", Global, Safe, "save screen", "Save the screen as text and SVG in the state directory.";
+    SaveScreen, "save-screen", Global, Safe, "save screen", "Save the screen as text and SVG in the state directory (of a demo: here).";
     CompactHeader, "compact-header", Global, Safe, "header", "Switch between the full and the one-line header.";
     AbsoluteTimes, "absolute-times", Global, Safe, "abs. times", "Switch between relative and absolute times.";
     HistoryBack, "history-back", Global, Safe, "view before", "Go to the view before, keeping its position and filter.";

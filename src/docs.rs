@@ -109,7 +109,7 @@ fn config() -> String {
         }
     }
     out.push_str(
-        "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens and the\nconsole's log in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends.\n",
+        "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens and the\nconsole's log in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
     );
     let _ = write!(out, "\n## The whole file\n\n```toml\n{}```\n", template());
     out

@@ -238,7 +238,7 @@ fn matches_in_logs_are_walked_highlighted_and_counted() {
     assert!(desk.frame(120, 30).contains("nothing is looked for"));
     desk.press("/ f a i l enter");
     let shown = desk.frame(120, 30);
-    assert!(shown.contains("only lines with fail -/20") && !shown.contains("fine"), "{shown}");
+    assert!(shown.contains("only lines with fail: 20") && !shown.contains("fine"), "{shown}");
     desk.press("N");
     assert!(desk.frame(120, 30).contains("fail 20/20"), "the last on the screen");
     desk.press("N N");
@@ -491,4 +491,41 @@ fn an_alarm_on_what_is_wrong_already_is_on_its_line() {
     desk.press("o");
     assert_eq!(desk.kind(), ViewKind::Workloads);
     assert_eq!(desk.names()[desk.table().cursor_at], "web");
+}
+
+#[test]
+fn a_notice_goes_with_the_next_key_and_a_key_that_does_nothing_says_so() {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 c");
+    assert!(desk.app.notice.is_some(), "copied");
+    desk.press("2");
+    assert!(desk.app.notice.is_none(), "another view");
+    desk.press("f7");
+    let frame = desk.frame(100, 24);
+    assert!(frame.contains("nothing is bound to f7 here; ? shows every key"), "{frame}");
+    desk.press("j");
+    assert!(desk.app.notice.is_none());
+}
+
+#[test]
+fn long_log_lines_say_that_they_go_on_and_labels_are_short() {
+    use quarterdeck::domain::line::parse_sgr;
+    let mut desk = Desk::new(small_fleet());
+    desk.press("4 j l");
+    let text = format!("a request took {}the end", "rather long ".repeat(12));
+    for source in 0..2 {
+        log_page(&mut desk).buffer.push(Some(now()), source, parse_sgr(&text), false);
+    }
+    let shown = desk.frame(80, 24);
+    let line = shown.lines().find(|l| l.contains("a request")).expect("a line");
+    assert!(line.starts_with("a a request") && line.trim_end().ends_with('…'), "{shown}");
+    assert!(shown.contains("last 200 of each") && shown.contains("right: more"), "{shown}");
+    desk.press("w");
+    let shown = desk.frame(80, 24);
+    assert!(shown.contains("the end") && !shown.contains('…') && !shown.contains("right: more"), "{shown}");
+    // Words stay whole.
+    for line in shown.lines().filter(|l| l.contains("long")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(words.iter().all(|w| "a b request took rather long the end".split(' ').any(|k| k == *w)), "{line}");
+    }
 }

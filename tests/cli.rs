@@ -202,3 +202,44 @@ fn a_cluster_that_is_read_only_by_its_settings_has_a_badge() {
         assert_eq!(text.lines().next().is_some_and(|l| l.contains(" RO ")), badge, "{text}");
     }
 }
+
+#[test]
+fn what_would_stop_the_start_is_told_by_the_check() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = home.path().join("c.toml");
+    let run = |text: &str, variable: (&str, &str), arguments: &[&str]| {
+        std::fs::write(&config, text).expect("a file");
+        Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .env(variable.0, variable.1)
+            .output()
+            .expect("it runs")
+    };
+    let file = config.display().to_string();
+    let check = ["config", "check", "--config", &file];
+    for (text, variable, says) in [
+        ("theme = \"nope\"\n", ("X", ""), "nope"),
+        ("keymap = \"nope\"\n", ("X", ""), "nope"),
+        ("kubeconfig = \"/nonexistent/kc\"\n", ("X", ""), "/nonexistent/kc does not exist"),
+        ("wide = true\n", ("QUARTERDECK_VIEW", "zzz"), "zzz"),
+        ("wide = true\n", ("QUARTERDECK_THEME", "zzz"), "zzz"),
+    ] {
+        let out = run(text, variable, &check);
+        assert!(!out.status.success() && error(&out).contains(says), "{text} {variable:?}: {}", error(&out));
+    }
+    let out = run("theme = \"mono\"\n", ("X", ""), &check);
+    assert!(out.status.success(), "{}", error(&out));
+    for arguments in [&["themes", "--theme", "nope.toml"][..], &["status", "--theme", "nope", "--demo"]] {
+        let out = run("", ("X", ""), arguments);
+        assert!(!out.status.success() && error(&out).contains("nope"), "{arguments:?}: {}", error(&out));
+    }
+}
+
+#[test]
+fn a_namespace_that_does_not_exist_is_not_fine() {
+    let out = quarterdeck(&["status", "--demo", "-n", "tpyo"]);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out));
+    assert!(text(&out).contains("there is no namespace `tpyo`"), "{}", text(&out));
+}

@@ -91,7 +91,10 @@ async fn answer(mut socket: impl AsyncRead + AsyncWrite + Unpin, log: &Mutex<Vec
     let body = r#"{"metadata":{"resourceVersion":"1"},"items":[]}"#;
     let watch = line.contains("watch=true");
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
-    let answer = if watch && line.contains("sendInitialEvents") {
+    let answer = if line.contains("/namespaces/typo ") {
+        let gone = r#"{"kind":"Status","code":404,"message":"namespaces \"typo\" not found"}"#;
+        format!("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{gone}", gone.len())
+    } else if watch && line.contains("sendInitialEvents") {
         let end = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1","annotations":{"k8s.io/initial-events-end":"true"}}}}"#;
         format!("{head}\r\n{end}\n")
     } else if watch {
@@ -258,7 +261,7 @@ async fn a_credential_commands_token_is_sent_and_garbage_is_not_shown() {
     assert_eq!(good, "live");
     assert!(server.asked().iter().any(|line| line.ends_with("Bearer from-the-plugin")), "{:?}", server.asked());
     assert!(garbage.contains("not an ExecCredential") && !garbage.contains("secret"), "{garbage}");
-    assert!(missing.contains("cannot be started"), "{missing}");
+    assert!(missing.contains("`/nonexistent/plugin` is not installed"), "{missing}");
 }
 
 #[tokio::test]
@@ -290,4 +293,53 @@ async fn what_cannot_be_used_harms_no_other_cluster() {
     assert_eq!(good, "live");
     assert!(none.starts_with("down: kubeconfig: ") && none.contains("server"), "{none}");
     assert!(broken.starts_with("down: kubeconfig: not valid YAML at line 1"), "{broken}");
+}
+
+#[tokio::test]
+async fn a_namespace_that_does_not_exist_is_told() {
+    let server = Server::start(None).await;
+    let at = format!("server: \"http://{}\"", server.address);
+    let in_namespace = |name: &str| ClusterSpec { namespace: Some(name.to_owned()), ..spec(name, &at, "") };
+    let [there, typo] = outcomes([in_namespace("web"), in_namespace("typo")]).await;
+    assert_eq!(there, "live");
+    assert!(typo.starts_with("down: there is no namespace `typo`"), "{typo}");
+}
+
+#[tokio::test]
+async fn a_user_that_is_not_in_the_file_is_no_anonymous_one() {
+    let server = Server::start(None).await;
+    let yaml = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: x, user: tpyo}}}}]\n\
+         clusters: [{{name: x, cluster: {{server: 'http://{}'}}}}]\nusers: [{{name: typo, user: {{}}}}]\n",
+        server.address
+    );
+    let [said] = outcomes([ClusterSpec { kubeconfig: Kubeconfig::Inline(yaml), ..spec("x", "", "") }]).await;
+    assert!(said.starts_with("down: kubeconfig: ") && said.contains("user \"tpyo\""), "{said}");
+    assert!(server.asked().is_empty(), "nothing is asked as nobody");
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_missing_is_named_with_its_hint() {
+    let user = "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, args: [in-argument], \
+                installHint: 'Get it from your platform team.'}";
+    let [said] = outcomes([spec("x", "server: 'http://127.0.0.1:1'", user)]).await;
+    assert!(said.contains("`no-such-plugin` is not installed") && said.contains("your platform team"), "{said}");
+    assert!(!said.contains("in-argument") && !said.contains("run the command by hand"), "{said}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_not_loading_when_the_time_is_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("server: \"http://{}\"", listener.local_addr().unwrap());
+    let (tx, mut rx) = tokio::sync::mpsc::channel(256);
+    let spec = spec("x", &at, "");
+    let mut store = Store::expecting([spec.id.clone()]);
+    let sources = Sources::spawn(vec![spec.clone()], tx, Clock::system());
+    assert!(!quarterdeck::run::gather::settle(&mut store, &mut rx, Duration::from_secs(1)).await);
+    for feed in Feed::KUBERNETES {
+        let freshness = &store.source(&spec.id, feed).unwrap().freshness;
+        let reason = freshness.reason().map(ToString::to_string).unwrap_or_default();
+        assert!(freshness.word() == "down" && reason.starts_with("no answer in 1 s"), "{feed:?}: {freshness:?}");
+    }
+    sources.stop();
 }

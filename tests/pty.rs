@@ -158,7 +158,7 @@ fn a_workload_s_log_follows_a_rollout_and_its_crashes() {
     // Markers stay where nothing else does.
     pty.send("/no-line-has-this");
     pty.send(ENTER);
-    pty.shows("-/0");
+    pty.shows("no-line-has-this: 0");
     pty.shows("is read from now on --");
     pty.shows("container exited (exit 1), waiting for its restart --");
     pty.shows("container restarted (exit 1) --");

@@ -7,10 +7,12 @@
 //! | `text` | rows with the text in any shown column, case ignored |
 //! | `"two words"` | the same, with a space |
 //! | `!text` | rows without it |
-//! | `-l key=value`, `-l key!=value`, `-l key` | rows whose labels fit |
+//! | `-l key=value`, `-l key!=value`, `-l key`, `-l !key` | rows whose labels fit |
+//! | `-l key in (a,b)`, `-l key notin (a,b)` | the same, as kubectl writes it; several with commas |
 //! | `col=value`, `col!=value` | rows whose column is (is not) exactly that, `*` stands for anything |
 //! | `cpu>80%`, `mem>1Gi`, `age<1h`, `restarts>=3` | rows whose column compares so |
 
+use crate::domain::Kind;
 pub use crate::domain::glob::glob;
 use crate::domain::quantity::{Bytes, Millicores};
 
@@ -86,6 +88,33 @@ impl Operand {
     }
 }
 
+/// What must hold of a label, as kubectl's selectors have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelTest {
+    /// It is there.
+    Exists,
+    /// It is not.
+    Absent,
+    /// It is there with one of these values; `*` stands for anything.
+    In(Vec<String>),
+    /// It is not there, or has none of these values.
+    NotIn(Vec<String>),
+}
+
+impl LabelTest {
+    /// Whether it holds of a label's value, `None` where there is no such label.
+    #[must_use]
+    pub fn holds(&self, value: Option<&str>) -> bool {
+        let among = |values: &[String]| value.is_some_and(|v| values.iter().any(|wanted| glob(wanted, v)));
+        match self {
+            Self::Exists => value.is_some(),
+            Self::Absent => value.is_none(),
+            Self::In(values) => among(values),
+            Self::NotIn(values) => !among(values),
+        }
+    }
+}
+
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Term {
@@ -96,12 +125,12 @@ pub enum Term {
         /// Rows without it.
         negated: bool,
     },
-    /// A label: key, and the wanted value if any.
+    /// A label.
     Label {
         /// Key.
         key: String,
-        /// `Eq`, `Ne`, with the value; `None` means that the key exists.
-        value: Option<(Op, String)>,
+        /// What must hold of it.
+        test: LabelTest,
     },
     /// A column compared with a value.
     Column {
@@ -133,6 +162,12 @@ pub enum FilterError {
     /// `-l` without a selector.
     #[error("`-l` wants a selector after it, such as `-l app=web`")]
     LabelMissing,
+    /// A selector that kubectl would not take either.
+    #[error("`{0}` is no label selector; there are key=value, key!=value, key, !key, key in (a,b), key notin (a,b)")]
+    Selector(String),
+    /// Signs that are no operator.
+    #[error("`{0}` is no operator; there are = != > >= < <=")]
+    Operator(String),
     /// A comparison with nothing on one side.
     #[error("`{0}` wants a column before the operator and a value after it")]
     Incomplete(String),
@@ -161,14 +196,25 @@ impl Filter {
     /// When a term makes no sense; the message says which and what would.
     pub fn parse(raw: &str, columns: &[&str]) -> Result<Self, FilterError> {
         let mut terms = Vec::new();
-        let mut words = split(raw)?.into_iter();
+        let mut words = split(raw)?.into_iter().peekable();
         while let Some(word) = words.next() {
-            if word.text == "-l" && !word.quoted {
-                let selector = words.next().ok_or(FilterError::LabelMissing)?;
-                labels(&selector.text, &mut terms);
-            } else if let Some(rest) = word.text.strip_prefix("-l").filter(|_| !word.quoted && word.text.contains('='))
-            {
-                labels(rest, &mut terms);
+            let joined = word.text.strip_prefix("-l").filter(|rest| rest.is_empty() || rest.contains(['=', '!', ',']));
+            if let Some(rest) = joined.filter(|_| !word.quoted) {
+                let mut selector = rest.to_owned();
+                if selector.is_empty() {
+                    let next = words.next().ok_or(FilterError::LabelMissing)?;
+                    selector = next.text;
+                    if next.quoted {
+                        labels(&selector, &mut terms)?;
+                        continue;
+                    }
+                }
+                // Without quotes it may be several words.
+                while let Some(next) = words.peek().filter(|next| goes_on(&selector, &next.text)) {
+                    selector = format!("{selector} {}", next.text);
+                    words.next();
+                }
+                labels(&selector, &mut terms)?;
             } else if word.quoted {
                 terms.push(Term::Text { text: word.text.to_lowercase(), negated: word.negated });
             } else if let Some(term) = comparison(&word.text, columns)? {
@@ -234,11 +280,15 @@ fn split(raw: &str) -> Result<Vec<Word>, FilterError> {
         if negated {
             chars.next();
         }
-        if matches!(chars.peek(), Some((_, '"'))) {
+        // kubectl's selectors stand in single quotes; elsewhere that is an apostrophe.
+        let selector = words.last().is_some_and(|w: &Word| w.text == "-l" && !w.quoted);
+        if let Some((_, quote @ ('"' | '\''))) = chars.peek().copied()
+            && (quote == '"' || selector)
+        {
             let open = chars.next().map_or(at, |(i, _)| i);
             loop {
                 match chars.next() {
-                    Some((_, '"')) => break,
+                    Some((_, c)) if c == quote => break,
                     Some((_, c)) => text.push(c),
                     None => return Err(FilterError::Unclosed(open + 1)),
                 }
@@ -254,17 +304,56 @@ fn split(raw: &str) -> Result<Vec<Word>, FilterError> {
     Ok(words)
 }
 
-fn labels(selector: &str, terms: &mut Vec<Term>) {
-    for part in selector.split(',').filter(|p| !p.is_empty()) {
-        let term = if let Some((key, value)) = part.split_once("!=") {
-            Term::Label { key: key.to_owned(), value: Some((Op::Ne, value.to_owned())) }
-        } else if let Some((key, value)) = part.split_once('=') {
-            Term::Label { key: key.to_owned(), value: Some((Op::Eq, value.trim_start_matches('=').to_owned())) }
-        } else {
-            Term::Label { key: part.to_owned(), value: None }
-        };
-        terms.push(term);
+/// True if a selector without quotes has not ended before `next`.
+fn goes_on(selector: &str, next: &str) -> bool {
+    let open = selector.matches('(').count() > selector.matches(')').count();
+    let set = |word: &str| matches!(word, "in" | "notin") || word.starts_with("in(") || word.starts_with("notin(");
+    open || set(next) || next.starts_with('(') || selector.ends_with([',', '(']) || next.starts_with(',')
+}
+
+fn labels(selector: &str, terms: &mut Vec<Term>) -> Result<(), FilterError> {
+    let mut rest = selector.trim();
+    while !rest.is_empty() {
+        // Commas within parentheses part values, the others part conditions.
+        let mut depth = 0_i32;
+        let end = rest.find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            c == ',' && depth == 0
+        });
+        let (part, after) = end.map_or((rest, ""), |at| (&rest[..at], &rest[at + 1..]));
+        terms.push(label(part.trim()).ok_or_else(|| FilterError::Selector(part.trim().to_owned()))?);
+        rest = after.trim();
     }
+    Ok(())
+}
+
+/// One condition of a selector; `None` if it is none.
+fn label(part: &str) -> Option<Term> {
+    let (key, test) = if let Some((key, value)) = part.split_once("!=") {
+        (key, LabelTest::NotIn(vec![value.trim().to_owned()]))
+    } else if let Some((key, value)) = part.split_once('=') {
+        let value = value.strip_prefix('=').unwrap_or(value).trim();
+        (key, LabelTest::In(vec![value.to_owned()]))
+    } else if let Some((head, values)) = part.split_once('(') {
+        let values: Vec<String> = values.strip_suffix(')')?.split(',').map(|v| v.trim().to_owned()).collect();
+        let (key, word) = head.trim().rsplit_once(char::is_whitespace)?;
+        match word {
+            "in" => (key, LabelTest::In(values)),
+            "notin" => (key, LabelTest::NotIn(values)),
+            _ => return None,
+        }
+    } else if let Some(key) = part.strip_prefix('!') {
+        (key, LabelTest::Absent)
+    } else {
+        (part, LabelTest::Exists)
+    };
+    let key = key.trim();
+    let plain = |text: &str| !text.contains(|c: char| c.is_whitespace() || "!=<>(),".contains(c));
+    let values_plain = match &test {
+        LabelTest::In(values) | LabelTest::NotIn(values) => values.iter().all(|v| plain(v)),
+        LabelTest::Exists | LabelTest::Absent => true,
+    };
+    (!key.is_empty() && plain(key) && values_plain).then(|| Term::Label { key: key.to_owned(), test })
 }
 
 /// `col=value` and its kin; `None` when the word is plain text.
@@ -282,7 +371,7 @@ fn comparison(word: &str, columns: &[&str]) -> Result<Option<Term>, FilterError>
     } else if let Some(v) = rest.strip_prefix('<') {
         (Op::Lt, v)
     } else {
-        let v = rest.trim_start_matches('=');
+        let v = rest.strip_prefix("==").or_else(|| rest.strip_prefix('=')).unwrap_or(rest);
         match column.strip_suffix('!') {
             Some(c) => {
                 column = c;
@@ -291,6 +380,11 @@ fn comparison(word: &str, columns: &[&str]) -> Result<Option<Term>, FilterError>
             None => (Op::Eq, v),
         }
     };
+    let odd = value.len() - value.trim_start_matches(['=', '<', '>', '!']).len();
+    if odd > 0 {
+        let sign = &word[column.len()..word.len() - value.len() + odd];
+        return Err(FilterError::Operator(sign.to_owned()));
+    }
     if column.is_empty() || value.is_empty() {
         return Err(FilterError::Incomplete(word.to_owned()));
     }
@@ -298,7 +392,9 @@ fn comparison(word: &str, columns: &[&str]) -> Result<Option<Term>, FilterError>
     if !columns.contains(&column.as_str()) {
         return Err(FilterError::UnknownColumn { name: column, known: columns.join(", ") });
     }
-    let operand = Operand::new(value);
+    // A kind by any of its names.
+    let kind = Kind::named(value).filter(|_| column == "kind");
+    let operand = Operand::new(kind.map_or(value, |kind| kind.short()));
     if !matches!(op, Op::Eq | Op::Ne) && !operand.is_quantity() {
         return Err(FilterError::NotAQuantity { value: value.to_owned(), term: word.to_owned() });
     }
@@ -333,7 +429,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const COLUMNS: &[&str] = &["name", "cpu", "mem", "age", "status", "restarts"];
+    const COLUMNS: &[&str] = &["name", "cpu", "mem", "age", "status", "restarts", "kind"];
 
     fn parse(raw: &str) -> Vec<Term> {
         Filter::parse(raw, COLUMNS).expect(raw).terms
@@ -348,9 +444,9 @@ mod tests {
         assert_eq!(
             parse("-l app=web,tier!=db,x"),
             [
-                Term::Label { key: "app".into(), value: Some((Op::Eq, "web".into())) },
-                Term::Label { key: "tier".into(), value: Some((Op::Ne, "db".into())) },
-                Term::Label { key: "x".into(), value: None },
+                Term::Label { key: "app".into(), test: LabelTest::In(vec!["web".into()]) },
+                Term::Label { key: "tier".into(), test: LabelTest::NotIn(vec!["db".into()]) },
+                Term::Label { key: "x".into(), test: LabelTest::Exists },
             ]
         );
         assert!(
@@ -367,12 +463,63 @@ mod tests {
     }
 
     #[test]
+    fn selectors_are_written_as_for_kubectl() {
+        let two = |not: bool| {
+            let values = vec!["a".to_owned(), "b".to_owned()];
+            let test = if not { LabelTest::NotIn(values) } else { LabelTest::In(values) };
+            Term::Label { key: "app".into(), test }
+        };
+        let absent = Term::Label { key: "nosuch".into(), test: LabelTest::Absent };
+        for raw in ["-l !nosuch", "-l '!nosuch'", "-l \"!nosuch\"", "-l!nosuch"] {
+            assert_eq!(parse(raw), std::slice::from_ref(&absent), "{raw}");
+        }
+        for raw in
+            ["-l 'app in (a,b)'", "-l app in (a,b)", "-l \"app in (a, b)\"", "-l app in ( a , b )", "-l app in(a,b)"]
+        {
+            assert_eq!(parse(raw), [two(false)], "{raw}");
+        }
+        assert_eq!(parse("-l 'app notin (a,b),!nosuch'"), [two(true), absent.clone()]);
+        assert_eq!(parse("-l app notin (a,b), !nosuch web").len(), 3, "what follows is text");
+        assert_eq!(parse("it's").len(), 1, "an apostrophe");
+        assert!(holds_of(&absent, None) && !holds_of(&absent, Some("x")));
+        assert!(holds_of(&two(true), None) && holds_of(&two(true), Some("c")));
+        assert!(holds_of(&two(false), Some("a")) && !holds_of(&two(false), Some("c")));
+    }
+
+    fn holds_of(term: &Term, value: Option<&str>) -> bool {
+        matches!(term, Term::Label { test, .. } if test.holds(value))
+    }
+
+    #[test]
+    fn kinds_go_by_all_their_names() {
+        for (names, short) in [
+            (&["Deployment", "deployments", "deploy", "DEPLOY"][..], "deploy"),
+            (&["StatefulSet", "sts", "statefulsets"], "sts"),
+            (&["CronJob", "cj"], "cronjob"),
+            (&["hpa", "HorizontalPodAutoscaler"], "hpa"),
+            (&["pods", "po"], "task"),
+        ] {
+            for name in names {
+                let terms = parse(&format!("kind={name}"));
+                assert!(matches!(&terms[..], [Term::Column { operand, .. }] if operand.raw == short), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn mistakes_are_told() {
         let error = |raw| Filter::parse(raw, COLUMNS).expect_err(raw).to_string();
         assert!(error("\"open").contains("column 1"));
         assert!(error("-l").contains("-l app=web"));
         assert!(error("cpu>").contains("wants a column"));
         assert!(error("cpu>lots").contains("no number"));
+        for raw in ["cpu=>5", "cpu=<5", "cpu><5", "cpu=!5", "cpu===5"] {
+            assert!(error(raw).contains("is no operator"), "{raw}");
+        }
+        assert!(error("cpu=>5").starts_with("`=>`"));
+        for raw in ["-l 'app in a'", "-l 'app in (a'", "-l =a", "-l 'a b'", "-l 'app on (a)'"] {
+            assert!(error(raw).contains("is no label selector"), "{raw}");
+        }
         assert!(error("colour=red").contains("there are name, cpu"));
     }
 

@@ -14,6 +14,8 @@ use crate::store::Store;
 impl App {
     /// One key press.
     pub fn press(&mut self, key: Key, store: &Store, now: Timestamp) -> Vec<Effect> {
+        // What was said has been read by who presses the next key.
+        self.notice = None;
         if self.prompt.is_some() {
             self.prompt_key(key);
             return Vec::new();
@@ -29,7 +31,7 @@ impl App {
             }
             Resolution::Prefix => Vec::new(),
             Resolution::None => {
-                if self.pending.len() > 1 && key.code != KeyCode::Esc {
+                if key.code != KeyCode::Esc {
                     let keys = crate::key::format_sequence(&self.pending);
                     self.complain(now, &format!("nothing is bound to {keys} here; ? shows every key"));
                 }

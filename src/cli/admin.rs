@@ -20,10 +20,13 @@ pub fn config(cli: &Cli, what: &ConfigVerb) -> Result<ExitCode, CliError> {
         ConfigVerb::Check { file } => {
             let file = file.clone().or_else(|| cli.common.config.clone()).unwrap_or_else(|| place.paths.config_file());
             if !file.exists() && cli.common.config.is_none() {
+                session::check(&session::load(cli, &place)?, &place.paths)?;
                 say(&format!("{} does not exist: the defaults are in force", file.display()));
                 return Ok(ExitCode::SUCCESS);
             }
             config::check(&file)?;
+            // With the environment, as a start would have it.
+            session::check(&session::load_from(cli, &place, Some(&file))?, &place.paths)?;
             say(&format!("{} is fine", file.display()));
         }
         ConfigVerb::Show => {
@@ -108,6 +111,10 @@ pub fn themes(cli: &Cli, lint: bool, preview: bool) -> Result<ExitCode, CliError
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
     let mut code = ExitCode::SUCCESS;
+    let chosen = session::theme(&config, &place.paths)?;
+    if lint && !Theme::names().contains(&chosen.name()) {
+        code = report(&chosen.lint(), &format!("theme {}", config.theme));
+    }
     for name in Theme::names() {
         let theme = Theme::load(name, Some(&place.paths.themes_dir))?;
         if lint {
@@ -120,7 +127,7 @@ pub fn themes(cli: &Cli, lint: bool, preview: bool) -> Result<ExitCode, CliError
         }
     }
     if preview {
-        let theme = session::theme(&config, &place.paths)?;
+        let theme = chosen;
         let height = u16::try_from(ROLES.len()).unwrap_or(u16::MAX);
         let area = ratatui::layout::Rect::new(0, 0, 78, height);
         let mut buf = ratatui::buffer::Buffer::empty(area);

@@ -15,6 +15,7 @@ use crate::source::prometheus::{BackendSpec, NOBODY, Plan, Sources, Way};
 use crate::store::{Observation, Store};
 
 /// True where flags or settings name a backend.
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
 pub fn any(cli: &Cli, config: &Config) -> bool {
     let flags = !cli.common.prometheus.is_empty() || !cli.common.alertmanager.is_empty();
     flags || !config.prometheus.is_empty() || !config.alertmanager.is_empty()

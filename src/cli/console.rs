@@ -1,6 +1,7 @@
 //! The console itself.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +10,18 @@ use color_eyre::eyre::eyre;
 use super::args::Cli;
 use super::{CliError, log, session};
 use crate::clock::Clock;
+use crate::config::Paths;
 use crate::run::notify::Notifier;
 use crate::run::{Console, End};
+
+/// Where screens are saved: with the state, but a demo's directory goes when it ends, and
+/// who saves a screen of it wants to keep that.
+fn screens(cli: &Cli, paths: &Paths) -> PathBuf {
+    match (&cli.common.demo, std::env::current_dir()) {
+        (Some(_), Ok(here)) => here,
+        _ => paths.state_dir.join("screens"),
+    }
+}
 
 /// Opens the console; 128 plus its number when a signal ended it.
 pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
@@ -48,7 +59,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         theme,
         ascii: session::ascii(&config),
         clock,
-        paths: place.paths.clone(),
+        screens: screens(cli, &place.paths),
         notifier: Notifier { how: config.notify_how, quiet: config.notify_quiet },
         draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
     };

@@ -47,6 +47,9 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
                     format!("defaults ({} does not exist)", file.display())
                 },
             );
+            if let Err(e) = session::check(&config, &place.paths) {
+                f.bad("settings", &e.to_string(), "correct it; `quarterdeck config check` looks again");
+            }
             let state = config.state_dir(&place.paths);
             f.good("state", &state.display().to_string());
             log_file(state, config.log, &mut f);
@@ -133,32 +136,18 @@ async fn clusters(cli: &Cli, config: &crate::config::Config, f: &mut Findings) {
     for (id, known) in reading.store.clusters() {
         match known {
             Some(c) if c.endpoint.is_empty() || !answers(&reading.store, id) => {
-                f.bad(id.as_str(), "is not reached", "the reasons follow, feed by feed");
+                f.bad(id.as_str(), "is not reached", "the reason follows");
             }
             Some(c) => {
                 let version = if c.version.is_empty() { String::new() } else { format!(", {}", c.version) };
                 f.good(id.as_str(), &format!("answers at {}{version}", c.endpoint));
             }
-            None => f.bad(id.as_str(), "does not answer", "the reasons follow, feed by feed"),
+            None => f.bad(id.as_str(), "does not answer", "the reason follows"),
         }
-        let mut live = Vec::new();
-        for (source, state) in reading.store.sources().filter(|(s, _)| s.cluster == *id) {
-            use crate::domain::Freshness as F;
-            let name = source.feed.word();
-            match &state.freshness {
-                F::Live { .. } => live.push(name),
-                F::Absent { because, denied: true } => {
-                    f.note(name, because, "ask for `list` and `watch` on it; the rest works without");
-                }
-                F::Absent { because, .. } => f.note(name, because, "shown as blank; nothing else depends on it"),
-                F::Loading { .. } => f.bad(name, "no answer yet", "the server is slow or the request is held back"),
-                F::Stale { because, .. } | F::Down { because, .. } => f.bad(name, because, "see the message"),
-            }
-        }
-        if !live.is_empty() {
-            f.good("read", &live.join(", "));
-        }
+        feeds(&reading.store, id, f);
+        // A server that is not reached is not asked once more, to fail alike.
         if known.is_some()
+            && answers(&reading.store, id)
             && let Some(reader) = reading.backend.reader(id)
         {
             permissions(&reader, cli.common.namespace.as_deref(), f).await;
@@ -206,6 +195,30 @@ fn backends(store: &crate::store::Store, f: &mut Findings) {
                     f.bad(&name, because, "see the message; docs/metrics.md");
                 }
             }
+        }
+    }
+}
+
+/// How a cluster's feeds are: those that share a cause share an entry.
+#[cfg(feature = "kubernetes")]
+fn feeds(store: &crate::store::Store, id: &crate::domain::ClusterId, f: &mut Findings) {
+    use crate::domain::Freshness as F;
+    for group in crate::view::sources::alike(store).into_iter().filter(|g| g.cluster == id) {
+        let name = group.name();
+        let which = |advice: &str| match group.feeds.len() {
+            1 => advice.to_owned(),
+            _ => format!("{advice} ({})", group.names()),
+        };
+        match group.freshness {
+            F::Live { .. } => f.good("read", &group.names()),
+            F::Absent { because, denied: true } => {
+                f.note(&name, because, &which("ask for `list` and `watch` on it; the rest works without"));
+            }
+            F::Absent { because, .. } => f.note(&name, because, &which("shown as blank; nothing else depends on it")),
+            F::Loading { .. } => {
+                f.bad(&name, "no answer yet", &which("the server is slow or the request is held back"));
+            }
+            F::Stale { because, .. } | F::Down { because, .. } => f.bad(&name, because, &which("see the message")),
         }
     }
 }

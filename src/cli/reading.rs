@@ -1,6 +1,8 @@
 //! Which clusters are read, and the sources that read them.
 
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
 use color_eyre::eyre::eyre;
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -161,6 +163,10 @@ fn ecs_of_demo(config: &Config, sim: &SimServer) -> Vec<EcsSpec> {
 /// The user's clusters: those named, those configured, or what the usual places offer.
 #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "only AWS is asked what there is"))]
 pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted, CliError> {
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "kubernetes")),
+        expect(unused_mut, reason = "nothing finds clusters in this build")
+    )]
     let mut wanted = Wanted::default();
     let named = !cli.common.context.is_empty() || !cli.common.ecs_cluster.is_empty();
     let configured = !config.clusters.is_empty();
@@ -210,7 +216,7 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
 }
 
 /// True where a metric backend is named.
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
 fn has_backends(cli: &Cli, config: &Config) -> bool {
     #[cfg(feature = "prometheus")]
     return super::backends::any(cli, config);

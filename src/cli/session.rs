@@ -1,7 +1,7 @@
 //! What every command needs first: configuration, paths, theme, keymap, and
 //! the clusters to read, the demo's included.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 
@@ -43,6 +43,11 @@ pub fn place(cli: &Cli) -> Result<Place, CliError> {
 
 /// The configuration in force.
 pub fn load(cli: &Cli, place: &Place) -> Result<Config, CliError> {
+    load_from(cli, place, cli.common.config.as_deref())
+}
+
+/// The configuration as it would be with this `file` (`None`: the usual one, if there is one).
+pub fn load_from(cli: &Cli, place: &Place, file: Option<&Path>) -> Result<Config, CliError> {
     let c = &cli.common;
     let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
     let flag = |on: bool| on.then(|| "true".to_owned());
@@ -55,13 +60,32 @@ pub fn load(cli: &Cli, place: &Place) -> Result<Config, CliError> {
         .set("--ascii", "ascii", flag(c.ascii))
         .set("--wide", "wide", flag(c.wide))
         .set("--read-only", "read_only", flag(c.read_only));
-    let options = LoadOptions { file: c.config.as_deref(), env: &env, cli: overrides, paths: &place.paths };
+    let options = LoadOptions { file, env: &env, cli: overrides, paths: &place.paths };
     let mut config = config::load(options)?;
     if cli.common.demo.is_some() {
         // Whatever the user's environment or file says: a demo leaves nothing behind.
         config.state_dir = None;
     }
     Ok(config)
+}
+
+/// Looks for what only shows later: a theme, a keymap or a kubeconfig that does not exist
+/// or makes no sense.
+///
+/// # Errors
+/// All that is wrong, each at the place where it was set.
+pub fn check(config: &Config, paths: &Paths) -> Result<(), CliError> {
+    let mut wrong = Vec::new();
+    if let Err(e) = theme(config, paths) {
+        wrong.push(config.error_at("theme", e.to_string()).to_string());
+    }
+    if let Err(e) = Keymap::load(&config.keymap, Some(&paths.keymaps_dir)) {
+        wrong.push(config.error_at("keymap", e.to_string()).to_string());
+    }
+    if let Some(file) = config.kubeconfig.as_ref().filter(|file| !file.exists()) {
+        wrong.push(config.error_at("kubeconfig", format!("{} does not exist", file.display())).to_string());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(color_eyre::eyre::eyre!("{}", wrong.join("\n"))) }
 }
 
 /// The theme in force, at the terminal's colour depth.

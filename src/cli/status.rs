@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
+    session::check(&config, &place.paths)?;
     let clock = Clock::system();
     let mut reading = session::read(cli, &config, &clock).await?;
     settle(&mut reading.store, &mut reading.observations, PATIENCE).await;
@@ -37,7 +38,7 @@ pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
                 ascii: session::ascii(&config),
                 thresholds: session::thresholds(&config),
             };
-            say(&table(c));
+            say(&table(c, cli.common.namespace.as_deref()));
         }
     }
     let code = code(&status);
@@ -53,30 +54,32 @@ fn code(status: &Status) -> ExitCode {
     })
 }
 
-/// What did not answer, and why.
+/// What did not answer, and why: one server that is gone has one reason, not thirteen.
 fn unanswered(c: Context<'_>) -> Vec<String> {
-    let mut out = Vec::new();
-    for s in crate::view::summary::clusters(c.store, c.now).iter().filter(|s| crate::view::status::has_failed(s)) {
-        for (feed, f) in &s.troubled {
-            if matches!(f, Freshness::Absent { denied: false, .. }) {
-                continue;
-            }
-            let why = f.reason().map_or_else(String::new, |r| format!(": {r}"));
-            out.push(format!("{}  {} {}{why}\n", s.id, feed.word(), f.word()));
-        }
-    }
-    // One server that is gone has one reason, not thirteen.
-    out.dedup_by_key(|line| line.split_once(": ").map(|(_, why)| why.to_owned()));
-    out
+    let all = crate::view::summary::clusters(c.store, c.now);
+    let failed: Vec<_> = all.iter().filter(|s| crate::view::status::has_failed(s)).map(|s| &s.id).collect();
+    crate::view::sources::alike(c.store)
+        .into_iter()
+        .filter(|g| failed.contains(&g.cluster))
+        .filter(|g| !matches!(g.freshness, Freshness::Live { .. } | Freshness::Absent { denied: false, .. }))
+        .map(|g| {
+            let why = g.freshness.reason().map_or_else(String::new, |r| format!(": {r}"));
+            format!("{}  {} {}{why}\n", g.cluster, g.name(), g.freshness.word())
+        })
+        .collect()
 }
 
-fn table(c: Context<'_>) -> String {
+fn table(c: Context<'_>, namespace: Option<&str>) -> String {
     let mut out: String =
         crate::view::clusters::cluster_lines(c, 100).iter().map(|l| l.text().trim_end().to_owned() + "\n").collect();
     out.push('\n');
     let all = problems(c.store, c.now);
     let blind: Vec<String> = unanswered(c);
-    if all.is_empty() {
+    let nothing_there = c.store.tasks.len() + c.store.workloads.len() == 0;
+    if let Some(namespace) = namespace.filter(|_| all.is_empty() && blind.is_empty() && nothing_there) {
+        // Perhaps it is another one that was meant.
+        out += &format!("no objects in namespace {namespace}\n");
+    } else if all.is_empty() {
         out.push_str(if blind.is_empty() {
             "nothing is wrong\n"
         } else {

@@ -90,6 +90,25 @@ impl Kind {
         Self::ALL.into_iter().find(|k| !name.is_empty() && k.kubernetes() == name).unwrap_or(Self::Other)
     }
 
+    /// The kind that people and kubectl call so, in whatever case: its Kubernetes name,
+    /// the plural of that, or a short name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        let one = name.strip_suffix('s').unwrap_or(&name);
+        let is = |kind: &&Self| {
+            let long = kind.kubernetes().to_lowercase();
+            kind.short() == name || (!long.is_empty() && (long == name || long == one)) || kind.short() == one
+        };
+        Self::ALL.iter().find(is).copied().or(match name.as_str() {
+            "po" => Some(Self::Task),
+            "no" => Some(Self::Node),
+            "cj" => Some(Self::CronJob),
+            "dp" => Some(Self::Deployment),
+            _ => None,
+        })
+    }
+
     /// The short name kubectl takes and people say (`deploy`, `sts`, `po`).
     #[must_use]
     pub fn short(self) -> &'static str {

@@ -71,7 +71,7 @@ fn test_panic() {
     panic!("a panic for the test");
 }
 
-/// Writes the screen as text and SVG into the state directory.
+/// Writes the screen as text and SVG.
 fn save(console: &mut Console) {
     let now = console.clock.now();
     let (width, height) = console.app.size;
@@ -85,8 +85,8 @@ fn save(console: &mut Console) {
         thresholds: console.app.settings.thresholds,
     };
     crate::ui::draw(&mut buf, area, &mut console.app, c, &console.theme);
-    let dir = console.paths.state_dir.join("screens");
-    let stem = now.format("%Y%m%d-%H%M%S").to_string();
+    let dir = console.screens.clone();
+    let stem = now.format("quarterdeck-%Y%m%d-%H%M%S").to_string();
     let write = || -> io::Result<()> {
         std::fs::create_dir_all(&dir)?;
         std::fs::write(dir.join(format!("{stem}.txt")), export::text(&buf))?;

@@ -2,24 +2,50 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
-use crate::clock::instant;
-use crate::domain::Freshness;
-use crate::store::{Feed, Observation, Store};
+use crate::clock::{Clock, instant};
+use crate::domain::{Freshness, Text};
+use crate::store::{Body, Feed, Observation, SourceId, SourceState, Store};
 
 /// Applies observations until every feed has answered one way or the other, or
 /// until `patience` is over; true when all have answered.
 pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observation>, patience: Duration) -> bool {
     let start = instant();
     while !settled(store) {
-        let Some(left) = patience.checked_sub(start.elapsed()) else { return false };
+        let Some(left) = patience.checked_sub(start.elapsed()) else {
+            give_up(store, patience);
+            return false;
+        };
         match tokio::time::timeout(left, observations.recv()).await {
             Ok(Some(observation)) => store.apply(observation),
-            Ok(None) | Err(_) => return settled(store),
+            Ok(None) => return settled(store),
+            // Once more around: the time is up.
+            Err(_) => {}
         }
     }
     true
+}
+
+/// What is still awaited when the time is up has not answered: that is no loading any more.
+fn give_up(store: &mut Store, patience: Duration) {
+    let silent = |s: &SourceState| !s.complete && matches!(s.freshness, Freshness::Loading { .. });
+    let mut late = Vec::new();
+    for (id, _) in store.clusters() {
+        for feed in Feed::of(store.orchestrator(id)).iter().filter(|f| !f.is_on_demand()) {
+            if store.source(id, *feed).is_none_or(silent) {
+                late.push(SourceId { cluster: id.clone(), feed: *feed });
+            }
+        }
+    }
+    let because = Text::new(&format!("no answer in {} s; check the network and the server's load", patience.as_secs()));
+    let at = Clock::system().now();
+    let since = at - TimeDelta::from_std(patience).unwrap_or_default();
+    for source in late {
+        let freshness = Freshness::Down { since, because: because.clone() };
+        store.apply(Observation { source, at, body: Body::Freshness(freshness) });
+    }
 }
 
 fn settled(store: &Store) -> bool {

@@ -6,6 +6,7 @@ mod effects;
 pub mod gather;
 pub mod notify;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,7 +15,6 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::clock::{Clock, instant};
-use crate::config::Paths;
 use crate::domain::Timestamp;
 use crate::store::{Observation, Store};
 use crate::term::{Screen, input};
@@ -40,7 +40,7 @@ pub struct Console {
     /// The time.
     pub clock: Clock,
     /// Where screens are saved.
-    pub paths: Paths,
+    pub screens: PathBuf,
     /// How to tell of new page-level alarms.
     pub notifier: notify::Notifier,
     /// Shortest time between two frames that nobody asked for by a key.

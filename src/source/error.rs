@@ -75,6 +75,18 @@ pub enum SourceError {
         /// Why. Never holds a token.
         what: Text,
     },
+    /// There is no way in yet, and the message says itself what to do.
+    #[error("{what}")]
+    Login {
+        /// What is wrong, and what to do. Never holds a token.
+        what: Text,
+    },
+    /// There is no such namespace.
+    #[error("there is no namespace `{name}` here; check its name (`kubectl get namespaces`)")]
+    NoNamespace {
+        /// As it was asked for.
+        name: Text,
+    },
     /// The kubeconfig cannot be used.
     #[error("kubeconfig: {what}")]
     Config {

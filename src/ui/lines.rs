@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::style::Painter;
 use crate::domain::{Line, Tone};
 use crate::view::logs::wrap;
+pub use crate::view::words::cut;
 
 /// One line into the first row of `area`; a text that is too long ends in an ellipsis.
 pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
@@ -120,43 +121,9 @@ fn pieces(word: &str, width: usize) -> Vec<&str> {
     out
 }
 
-/// `text` cut to `width` columns; names keep both ends, other text its start.
-#[must_use]
-pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let ellipsis = if ascii { "~" } else { "…" };
-    let room = width.saturating_sub(1);
-    let tail_room = if middle && width >= 12 { room / 2 } else { 0 };
-    let mut head = String::new();
-    let mut used = 0;
-    for g in text.graphemes(true) {
-        if used + g.width() > room - tail_room {
-            break;
-        }
-        used += g.width();
-        head.push_str(g);
-    }
-    let mut tail: Vec<&str> = Vec::new();
-    let mut used = 0;
-    for g in text.graphemes(true).rev() {
-        if used + g.width() > tail_room {
-            break;
-        }
-        used += g.width();
-        tail.push(g);
-    }
-    if width == 0 {
-        return String::new();
-    }
-    let tail: String = tail.into_iter().rev().collect();
-    format!("{head}{ellipsis}{tail}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{cut, hung};
+    use super::hung;
     use crate::domain::{Line, Span, Tone};
 
     fn rows(line: &Line, width: usize) -> Vec<String> {
@@ -201,14 +168,5 @@ mod tests {
                 proptest::prop_assert!(unicode_width::UnicodeWidthStr::width(row.trim_end()) <= width.max(2), "{:?}", row);
             }
         }
-    }
-
-    #[test]
-    fn names_keep_both_ends() {
-        assert_eq!(cut("checkout-7f9c4d8b6-abcde", 16, true, false), "checkout…6-abcde");
-        assert_eq!(cut("CrashLoopBackOff", 8, false, false), "CrashLo…");
-        assert_eq!(cut("short", 8, true, false), "short");
-        assert_eq!(cut("日本語テキスト", 5, false, true), "日本~");
-        assert_eq!(cut("x", 0, false, false), "");
     }
 }

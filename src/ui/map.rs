@@ -17,9 +17,8 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
     let elsewhere = elsewhere(table, c);
     let all = table.order.len() + elsewhere.len();
     if all == 0 {
-        let complete = c.store.is_complete(crate::view::table::feeds(table.kind));
-        let text = if complete { "no nodes here" } else { "loading nodes…" };
-        line(buf, Rect { x: area.x + 2, ..area }, &Line::new().with(text, Tone::Dim), painter);
+        let text = crate::view::table::emptiness(table, c);
+        super::page::said(buf, area, &text, painter);
         return;
     }
     let width: u16 = if area.width >= 120 { 22 } else { 18 };

@@ -3,7 +3,7 @@
 //! ```text
 //!  quarterdeck demo  tasks › describe web            00:12:33 UTC   header
 //!  ● live  nodes 12/12  tasks 152  ✖ 1                              numbers
-//!  staging tasks ▲ stale 40s: connection refused                    troubles, if any
+//!  staging ▲ stale 40s: connection refused, 10.0.0.1:443  tasks     troubles, if any
 //!  NAME            READY  STATUS    ...            │ details        page
 //!  ...                                             │ pane
 //!  /filter…  or a notice                                            prompt

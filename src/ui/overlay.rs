@@ -13,6 +13,9 @@ use crate::theme::Role;
 use crate::view::columns::Context;
 use crate::view::help;
 
+/// Up to this width popups take all of it: strips of a page beside them are no use.
+const NARROW: u16 = 84;
+
 /// Draws what lies over the page; where the text cursor belongs, if anywhere.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) -> Option<Position> {
     let context = app.page_context();
@@ -23,7 +26,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
             None
         }
         Some(Overlay::Errors { scroll }) => {
-            let text = help::errors(c.store, c.now, app.settings.log_file.as_deref());
+            let text = help::errors(c, app.settings.log_file.as_deref());
             scrolled(buf, area, " sources and errors ", &text, scroll, painter);
             None
         }
@@ -66,7 +69,7 @@ fn frame(buf: &mut Buffer, area: Rect, title: &str, painter: &Painter<'_>) -> Re
 }
 
 fn scrolled(buf: &mut Buffer, area: Rect, title: &str, text: &[Line], scroll: &mut usize, painter: &Painter<'_>) {
-    let width = area.width.saturating_sub(4).min(120);
+    let width = if area.width <= NARROW { area.width } else { area.width.saturating_sub(4).min(120) };
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height: area.height.saturating_sub(2) };
     let inner = frame(buf, at, title, painter);
     let rows: Vec<Line> = text.iter().flat_map(|l| fold(l, usize::from(inner.width))).collect();
@@ -87,7 +90,7 @@ fn palette_box(
     context: crate::key::Context,
     painter: &Painter<'_>,
 ) -> Position {
-    let width = area.width.saturating_sub(4).min(76);
+    let width = if area.width <= NARROW { area.width } else { 76 };
     let height = area.height.saturating_sub(2).min(18);
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height };
     let inner = frame(buf, at, " command ", painter);

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::lines::{cut, fold, hung, line, lines};
 use super::style::Painter;
-use crate::app::logs::LogState;
+use crate::app::logs::{LogState, Range};
 use crate::app::table::{TableState, ViewKind};
 use crate::app::text::{Content, TextState};
 use crate::app::{App, Page};
@@ -106,8 +106,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
     heads(buf, Rect { height: 1, ..area }, &model.heads, painter);
     let body = Rect { y: area.y + 1, height: room.min(area.height - 1), ..area };
     if let Some(empty) = &model.empty {
-        let row = Rect { x: body.x + 2, width: body.width.saturating_sub(2), height: 1, ..body };
-        line(buf, row, &Line::new().with(empty.as_str(), Tone::Dim), painter);
+        said(buf, body, empty, painter);
     }
     for (y, row) in (body.top()..body.bottom()).zip(&model.rows) {
         let at = Rect { y, height: 1, ..body };
@@ -135,6 +134,12 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         let row = Rect { y: area.bottom() - 1, height: 1, ..area };
         line(buf, row, &counts(&model, table), painter);
     }
+}
+
+/// What is said instead of rows, on as many lines as it takes.
+pub(super) fn said(buf: &mut Buffer, body: Rect, text: &str, painter: &Painter<'_>) {
+    let at = Rect { x: body.x + 2, width: body.width.saturating_sub(3), ..body };
+    lines(buf, at, &fold(&Line::new().with(text, Tone::Dim), usize::from(at.width)), painter);
 }
 
 fn heads(buf: &mut Buffer, row: Rect, heads: &[Head], painter: &Painter<'_>) {
@@ -281,7 +286,9 @@ fn marked(spans: &[Span], search: &str) -> Vec<Span> {
 fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painter<'_>) {
     let body = Rect { height: area.height.saturating_sub(1), ..area };
     state.height = usize::from(body.height);
-    let shown = logs::visible(state, usize::from(body.width), usize::from(body.height));
+    let shown = logs::visible(state, usize::from(body.width), usize::from(body.height), painter.ascii);
+    let goes_on = |l: &Line| l.spans.last().is_some_and(|s| s.text == logs::ellipsis(painter.ascii));
+    let long = !state.wrap && shown.iter().any(goes_on);
     if shown.is_empty() {
         let text = if state.buffer.lines().is_empty() {
             match (state.answered, state.ended.iter().flatten().next()) {
@@ -295,10 +302,11 @@ fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painte
         line(buf, Rect { x: body.x + 1, ..body }, &Line::new().with(text, Tone::Dim), painter);
     }
     lines(buf, body, &shown, painter);
-    line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &log_foot(state), painter);
+    line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &log_foot(state, long), painter);
 }
 
-fn log_foot(state: &LogState) -> Line {
+/// `long`: some lines go on beyond the right edge.
+fn log_foot(state: &LogState, long: bool) -> Line {
     let lines = state.buffer.lines().len() as u64;
     let mut out = Line::new();
     if state.follow {
@@ -306,9 +314,23 @@ fn log_foot(state: &LogState) -> Line {
     } else {
         out.push(" holding", Tone::Warning);
     }
-    out.push(format!("  {}  {} lines", state.request.range.word(), header::grouped(lines)), Tone::Dim);
+    // What is asked for is asked of each container.
+    let each =
+        if state.request.sources.len() > 1 && matches!(state.request.range, Range::Tail(_)) { " of each" } else { "" };
+    out.push(format!("  {}{each}  {} lines", state.request.range.word(), header::grouped(lines)), Tone::Dim);
     if state.buffer.dropped() > 0 {
         out.push(format!("  {} older ones dropped", header::grouped(state.buffer.dropped())), Tone::Warning);
+    }
+    if state.is_filtered() {
+        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
+        out.push(state.filter_raw.clone(), Tone::Match);
+        let (nth, all) = state.position();
+        let all = header::grouped(all as u64);
+        let text = nth.map_or_else(|| format!(": {all}"), |n| format!(" {}/{all}", header::grouped(n as u64)));
+        out.push(text, Tone::Strong);
+    }
+    if long {
+        out.push("  right: more", Tone::Dim);
     }
     if let Some(source) = state.only().and_then(|n| state.request.sources.get(usize::from(n))) {
         out.push(format!("  only {}", source.label), Tone::Match);
@@ -318,13 +340,6 @@ fn log_foot(state: &LogState) -> Line {
     }
     if state.skipped_sources > 0 {
         out.push(format!(" ({} more not read)", state.skipped_sources), Tone::Warning);
-    }
-    if state.is_filtered() {
-        out.push(if state.all_lines { "  search " } else { "  only lines with " }, Tone::Dim);
-        out.push(state.filter_raw.clone(), Tone::Match);
-        let (nth, all) = state.position();
-        let nth = nth.map_or_else(|| "-".to_owned(), |n| header::grouped(n as u64));
-        out.push(format!(" {nth}/{}", header::grouped(all as u64)), Tone::Strong);
     }
     let ended = state.ended.iter().flatten().count();
     if ended == state.ended.len() {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
-use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Workload};
+use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
 use crate::store::problems::{Problem, problems};
 use crate::store::table::Row;
 use crate::store::{Slot, Store};
@@ -312,13 +312,9 @@ fn matches<T: Listed>(filter: &Filter, columns: &[Column<T>], row: &T, c: Contex
             });
             found != *negated
         }
-        Term::Label { key, value } => {
+        Term::Label { key, test } => {
             let found = row.labels().and_then(|l| l.iter().find(|(k, _)| k == key.as_str())).map(|(_, v)| v);
-            match value {
-                None => found.is_some(),
-                Some((Op::Ne, wanted)) => found.is_none_or(|v| v != wanted.as_str()),
-                Some((_, wanted)) => found.is_some_and(|v| glob(wanted, v)),
-            }
+            test.holds(found.map(Text::as_str))
         }
         Term::Column { column, op, operand } => {
             columns.iter().find(|col| col.key == column).is_some_and(|col| holds(col, row, *op, operand, c))

@@ -66,7 +66,7 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with(head, Tone::Key)];
     for s in &all {
         let badge = if s.read_only { " RO" } else { "" };
-        let name: String = s.id.as_str().chars().take(name_width - badge.len()).collect();
+        let name = super::words::cut(s.id.as_str(), name_width - badge.len(), true, c.ascii);
         let rest = name_width.saturating_sub(name.width());
         let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
         let mut line = Line::new()

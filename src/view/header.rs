@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::columns::Context;
 use super::columns::overview_mark as mark;
 use super::summary::{ClusterSummary, clusters};
+use super::words::{cause_in, cut};
 use crate::app::App;
 use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
 
@@ -28,13 +29,19 @@ pub fn grouped(n: u64) -> String {
 pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     let all = clusters(c.store, c.now);
     let first = first_line(app, c, width, &all);
+    let troubles = troubles(&all, c, width);
     if app.compact {
-        return vec![first];
+        // Why nothing can be seen is worth a row on the shortest screen.
+        let blind = |s: &ClusterSummary| {
+            s.troubled.iter().any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. }))
+        };
+        let worth = all.iter().any(blind);
+        return std::iter::once(first).chain(troubles.into_iter().take(usize::from(worth))).collect();
     }
     let mut numbers = numbers(&all, c);
     backends(&mut numbers, c);
     let mut out = vec![first, numbers];
-    out.extend(troubles(&all, c).into_iter().chain(backend_troubles(c)).take(2));
+    out.extend(troubles.into_iter().chain(backend_troubles(c)).take(2));
     out
 }
 
@@ -51,6 +58,7 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         }
     }
     let crumbs = app.breadcrumb();
+    let from = line.spans.len();
     for (i, crumb) in crumbs.iter().enumerate() {
         line.push(if i == 0 { " " } else { separator }, Tone::Dim);
         line.push(crumb.clone(), if i + 1 == crumbs.len() { Tone::Strong } else { Tone::Dim });
@@ -94,6 +102,13 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         && let Some(time) = right.spans.last_mut()
     {
         time.text = c.now.format("%H:%M ").to_string();
+    }
+    // Then the middles of the names in the breadcrumb, the longest first.
+    for _ in 0..crumbs.len() {
+        let over = used(&line, &right).saturating_sub(width);
+        let names = line.spans.iter_mut().skip(from + 1).step_by(2).take(crumbs.len());
+        let Some(longest) = names.max_by_key(|s| s.text.width()).filter(|_| over > 0) else { break };
+        longest.text = cut(&longest.text, longest.text.width().saturating_sub(over).max(12), true, c.ascii);
     }
     let gap = (width + 1).saturating_sub(used(&line, &right)).max(1);
     line.push(" ".repeat(gap), Tone::Plain);
@@ -227,10 +242,9 @@ pub(super) fn state(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
     }
 }
 
-/// Feeds that are not as they should be, cluster by cluster, with the reason.
-fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
-    let mut out = Vec::new();
-    for s in all {
+/// Feeds that are not as they should be, cluster by cluster: the cause first.
+fn troubles(all: &[ClusterSummary], c: Context<'_>, width: usize) -> Vec<Line> {
+    let of = |s: &ClusterSummary| {
         let mut bad: Vec<_> = s
             .troubled
             .iter()
@@ -239,17 +253,29 @@ fn troubles(all: &[ClusterSummary], c: Context<'_>) -> Vec<Line> {
             })
             .collect();
         bad.sort_by_key(|(_, f)| std::cmp::Reverse(f.rank()));
-        let Some((feed, f)) = bad.first() else { continue };
-        let (text, tone) = fresh(f, c);
-        let mut line = Line::new().with(format!(" {} ", s.id), Tone::Cluster);
-        let what =
-            if bad.len() > 1 { format!("{} and {} more", feed.word(), bad.len() - 1) } else { feed.word().to_owned() };
-        line.push(format!("{what} {text}"), tone);
-        if let Some(why) = f.reason() {
-            line.push(format!(": {why}"), Tone::Plain);
-        }
-        line.push("  (! for all)", Tone::Dim);
-        out.push(line);
-    }
-    out
+        let (feed, f) = bad.first()?;
+        Some(trouble(s.id.as_str(), feed.word(), f, bad.len(), c, width))
+    };
+    all.iter().filter_map(of).collect()
+}
+
+/// The worst of `count` feeds that are in trouble, in `width` columns. What is told in
+/// `!` as well goes before the cause is cut.
+fn trouble(id: &str, feed: &str, f: &Freshness, count: usize, c: Context<'_>, width: usize) -> Line {
+    let (text, tone) = fresh(f, c);
+    let id = cut(id, 24, true, c.ascii);
+    let lead = id.width() + text.width() + 4;
+    let what = if count > 1 { format!("{feed} and {} more", count - 1) } else { feed.to_owned() };
+    let few = if count > 1 { format!("{count} feeds") } else { feed.to_owned() };
+    let because = f.reason().map_or("", |why| why.as_str());
+    let whole = cause_in(because, usize::MAX, c.ascii);
+    let asides = [format!("  {what}  (! for all)"), format!("  {few}  (!)"), "  (!)".to_owned()];
+    let fits = |aside: &&String| lead + whole.width() + aside.width() <= width;
+    let aside = asides.iter().find(fits).unwrap_or(&asides[2]);
+    let room = width.saturating_sub(lead + aside.width());
+    Line::new()
+        .with(format!(" {id} "), Tone::Cluster)
+        .with(text, tone)
+        .with(format!(": {}", cause_in(because, room, c.ascii)), Tone::Plain)
+        .with(aside.as_str(), Tone::Dim)
 }

@@ -1,8 +1,6 @@
 //! The help overlay, the hint bar and the which-key popup: all from the command
 //! table and the keymap in force.
 
-use unicode_width::UnicodeWidthStr;
-
 use crate::command::{COMMANDS, Command, Danger};
 use crate::domain::{Line, Timestamp, Tone, spend::dollars};
 use crate::key::{Context, Key};
@@ -129,9 +127,9 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
 
 /// Every source with its freshness, then the error log, newest first.
 #[must_use]
-pub fn errors(store: &Store, now: Timestamp, log_file: Option<&str>) -> Vec<Line> {
-    let mut out = sources(store, now, log_file);
-    out.extend(spend(store, now));
+pub fn errors(c: super::columns::Context<'_>, log_file: Option<&str>) -> Vec<Line> {
+    let mut out = super::sources::sources(c, log_file);
+    out.extend(spend(c.store, c.now));
     out
 }
 
@@ -159,50 +157,6 @@ fn spend(store: &Store, now: Timestamp) -> Vec<Line> {
         for (bucket, count) in &s.requests {
             out.push(Line::new().with(format!("            {count:>6} {bucket}"), Tone::Dim));
         }
-    }
-    out
-}
-
-fn sources(store: &Store, now: Timestamp, log_file: Option<&str>) -> Vec<Line> {
-    let mut out = vec![Line::new().with("SOURCES", Tone::Title)];
-    let width = store.clusters().map(|(id, _)| id.as_str().width()).max().unwrap_or(0);
-    for (id, state) in store.sources() {
-        let word = state.freshness.word();
-        let tone = match word {
-            "live" => Tone::Health(crate::domain::Health::Ok),
-            "down" => Tone::Error,
-            "stale" | "denied" => Tone::Warning,
-            _ => Tone::Dim,
-        };
-        let mut line = Line::new()
-            .with(format!("{:<width$} ", id.cluster), Tone::Cluster)
-            .with(format!("{:<20} ", id.feed.word()), Tone::Plain)
-            .with(format!("{word:<8} "), tone);
-        let last = state.last_data.map_or_else(|| "never".to_owned(), |t| crate::domain::age::age(Some(t), now));
-        line.push(format!("last data {last:<7} "), Tone::Dim);
-        if let Some(why) = state.freshness.reason() {
-            line.push(why.as_str(), tone);
-        }
-        out.push(line);
-    }
-    out.push(Line::new());
-    out.push(Line::new().with("WHAT WENT WRONG, NEWEST FIRST", Tone::Title));
-    if let Some(file) = log_file {
-        out.push(Line::new().with("more in ", Tone::Dim).with(file, Tone::Dim));
-    }
-    let mut any = false;
-    for entry in store.log().rev() {
-        any = true;
-        let times = if entry.count > 1 { format!(" x{}", entry.count) } else { String::new() };
-        out.push(
-            Line::new()
-                .with(format!("{} ", entry.at.format("%H:%M:%S")), Tone::Time)
-                .with(format!("{} {}{times}: ", entry.source.cluster, entry.source.feed.word()), Tone::Cluster)
-                .with(entry.text.as_str(), Tone::Plain),
-        );
-    }
-    if !any {
-        out.push(Line::new().with("nothing so far", Tone::Dim));
     }
     out
 }

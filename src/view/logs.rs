@@ -7,9 +7,11 @@ use crate::app::logs::{LogLine, LogState};
 use crate::domain::{Line, Span, Timestamp, Tone};
 
 /// The lowest visible line and those above it until `height` rows are filled;
-/// oldest first. Only these are looked at, however long the log is.
+/// oldest first. Only these are looked at, however long the log is. A line that goes on
+/// beyond the right edge ends in an [`ellipsis`].
 #[must_use]
-pub fn visible(state: &LogState, width: usize, height: usize) -> Vec<Line> {
+pub fn visible(state: &LogState, width: usize, height: usize, ascii: bool) -> Vec<Line> {
+    let labels = labels(state, width, ascii);
     let Some(bottom) = state.bottom() else { return Vec::new() };
     let mut rows: Vec<Vec<Line>> = Vec::new();
     let mut filled = 0;
@@ -21,7 +23,7 @@ pub fn visible(state: &LogState, width: usize, height: usize) -> Vec<Line> {
         if !state.keeps(line) {
             continue;
         }
-        let built = build(state, line, width);
+        let built = build(state, line, width, &labels, ascii);
         filled += built.len();
         rows.push(built);
     }
@@ -31,17 +33,23 @@ pub fn visible(state: &LogState, width: usize, height: usize) -> Vec<Line> {
     out
 }
 
-fn build(state: &LogState, line: &LogLine, width: usize) -> Vec<Line> {
+/// What stands for the rest of a line.
+#[must_use]
+pub fn ellipsis(ascii: bool) -> &'static str {
+    if ascii { "~" } else { "…" }
+}
+
+fn build(state: &LogState, line: &LogLine, width: usize, labels: &[String], ascii: bool) -> Vec<Line> {
     let mut prefix = Line::new();
     if state.timestamps && !line.marker {
         let time = line.at.map_or_else(|| "            ".to_owned(), short_time);
         prefix.push(time + " ", Tone::Time);
     }
     if state.request.sources.len() > 1 && !line.marker && state.only().is_none() {
-        let label = state.request.sources.get(usize::from(line.source)).map_or("", |s| s.label.as_str());
-        let cut = label_width(state, width);
+        let label = labels.get(usize::from(line.source)).map_or("", String::as_str);
+        let cut = labels.iter().map(|l| l.width()).max().unwrap_or(0);
         let number = u8::try_from(line.source % 6).unwrap_or(0);
-        prefix.push(format!("{:<cut$} ", tail(label, cut)), Tone::Source(number));
+        prefix.push(format!("{label:<cut$} "), Tone::Source(number));
     }
     let mut body: Vec<Span> = Vec::new();
     // Without what must not be there, a line that has the rest is no match.
@@ -64,7 +72,13 @@ fn build(state: &LogState, line: &LogLine, width: usize) -> Vec<Line> {
             .collect()
     } else {
         let mut line = prefix;
-        line.spans.extend(cut(&body, state.pan, room));
+        let all: usize = body.iter().map(|s| s.text.width()).sum();
+        if all > state.pan + room {
+            line.spans.extend(cut(&body, state.pan, room - 1));
+            line.push(ellipsis(ascii), Tone::Dim);
+        } else {
+            line.spans.extend(cut(&body, state.pan, room));
+        }
         vec![line]
     }
 }
@@ -73,14 +87,42 @@ fn short_time(at: Timestamp) -> String {
     at.format("%H:%M:%S%.3f").to_string()
 }
 
-/// Labels get a third of the screen at the most.
-fn label_width(state: &LogState, width: usize) -> usize {
-    let widest = state.request.sources.iter().map(|s| s.label.width()).max().unwrap_or(0);
-    widest.min(width / 3)
+/// What tells the sources apart, by their numbers: of the tasks' names the end in which
+/// they differ, and the container only where there are several. A third of the screen at
+/// the most.
+fn labels(state: &LogState, width: usize, ascii: bool) -> Vec<String> {
+    let parts: Vec<(&str, &str)> =
+        state.request.sources.iter().map(|s| s.label.rsplit_once('/').unwrap_or(("", s.label.as_str()))).collect();
+    let Some((first, container)) = parts.first().copied() else { return Vec::new() };
+    let one_container = parts.iter().all(|(_, c)| *c == container);
+    let short = ends(&parts);
+    let one_task = parts.iter().all(|(task, _)| *task == first);
+    let label = |(task, container): &(&str, &str)| match (one_task, one_container) {
+        (true, _) => (*container).to_owned(),
+        (false, true) => short(task),
+        (false, false) => format!("{}/{container}", short(task)),
+    };
+    parts.iter().map(label).map(|l| tail(&l, width / 3, ascii)).collect()
+}
+
+/// How a task's name is shortened: to what follows its last hyphen if that differs for
+/// each of them, else to what follows the part that they have in common.
+fn ends(parts: &[(&str, &str)]) -> impl Fn(&str) -> String {
+    let last = |task: &str| task.rsplit('-').next().unwrap_or(task).to_owned();
+    let mut tasks: Vec<&str> = parts.iter().map(|(task, _)| *task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let distinct: std::collections::BTreeSet<String> = tasks.iter().map(|t| last(t)).collect();
+    let unique = distinct.len() == tasks.len();
+    // Up to a hyphen: half a word tells nobody anything.
+    let (first, end) = (tasks.first().copied().unwrap_or(""), tasks.last().copied().unwrap_or(""));
+    let alike = first.bytes().zip(end.bytes()).take_while(|(a, b)| a == b).count();
+    let common = first.get(..alike).and_then(|c| c.rfind('-')).map_or(0, |at| at + 1);
+    move |task| if unique { last(task) } else { task.get(common..).unwrap_or(task).to_owned() }
 }
 
 /// The end of a label: that is where pods of one workload differ.
-fn tail(label: &str, width: usize) -> String {
+fn tail(label: &str, width: usize, ascii: bool) -> String {
     if label.width() <= width {
         return label.to_owned();
     }
@@ -93,7 +135,7 @@ fn tail(label: &str, width: usize) -> String {
         used += g.width();
         out.push(g);
     }
-    out.push("…");
+    out.push(ellipsis(ascii));
     out.into_iter().rev().collect()
 }
 
@@ -126,35 +168,46 @@ fn highlight(state: &LogState, span: &Span, found: bool, out: &mut Vec<Span>) {
     }
 }
 
-/// Rows of at most `width` terminal columns.
+/// Rows of at most `width` terminal columns, broken between words where there are any.
 #[must_use]
 pub fn wrap(spans: &[Span], width: usize) -> Vec<Vec<Span>> {
-    let mut rows: Vec<Vec<Span>> = vec![Vec::new()];
+    let mut rows: Vec<Vec<(&str, Tone)>> = vec![Vec::new()];
     let mut used = 0;
-    for span in spans {
-        let mut text = String::new();
-        for g in span.text.graphemes(true) {
-            if used + g.width() > width && used > 0 {
-                if !text.is_empty() {
-                    push(&mut rows, std::mem::take(&mut text), span.tone);
-                }
-                rows.push(Vec::new());
+    for (g, tone) in spans.iter().flat_map(|s| s.text.graphemes(true).map(|g| (g, s.tone))) {
+        if used + g.width() > width && used > 0 {
+            let mut next = Vec::new();
+            if g == " " {
+                // The break stands for it.
+                rows.push(next);
                 used = 0;
+                continue;
             }
-            used += g.width();
-            text.push_str(g);
+            if let Some(row) = rows.last_mut() {
+                // A word that would leave less than half of the row is broken itself.
+                let space = row.iter().rposition(|(g, _)| *g == " ").filter(|at| *at >= width / 2);
+                next = space.map(|at| row.split_off(at + 1)).unwrap_or_default();
+            }
+            used = next.iter().map(|(g, _)| g.width()).sum();
+            rows.push(next);
         }
-        if !text.is_empty() {
-            push(&mut rows, text, span.tone);
+        used += g.width();
+        if let Some(row) = rows.last_mut() {
+            row.push((g, tone));
         }
     }
-    rows
+    rows.into_iter().map(joined).collect()
 }
 
-fn push(rows: &mut [Vec<Span>], text: String, tone: Tone) {
-    if let Some(row) = rows.last_mut() {
-        row.push(Span { text, tone });
+/// Neighbours of one tone become one span.
+fn joined(row: Vec<(&str, Tone)>) -> Vec<Span> {
+    let mut out: Vec<Span> = Vec::new();
+    for (g, tone) in row {
+        match out.last_mut() {
+            Some(last) if last.tone == tone => last.text.push_str(g),
+            _ => out.push(Span { text: g.to_owned(), tone }),
+        }
     }
+    out
 }
 
 /// The part of a line from column `from`, `width` columns wide.

@@ -18,11 +18,13 @@ pub mod json;
 pub mod logs;
 pub mod map;
 pub mod report;
+pub mod sources;
 pub mod spark;
 pub mod status;
 pub mod summary;
 pub mod table;
 pub mod users;
+pub mod words;
 pub mod yaml;
 
 pub use arrange::arrange;

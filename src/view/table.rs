@@ -137,17 +137,17 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
 }
 
 /// Empty is never shown for not loaded.
-fn emptiness(table: &TableState, c: Context<'_>) -> String {
-    let what = table.kind.name();
+pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
+    let what = if table.kind == ViewKind::Map { "nodes" } else { table.kind.name() };
     let complete = c.store.is_complete(feeds(table.kind));
     // What cannot be read is not empty, and not about to come.
-    let failed = c.store.sources().find_map(|(id, s)| match &s.freshness {
+    let mut mine = c.store.sources().filter(|(id, _)| feeds(table.kind).contains(&id.feed));
+    let failed = mine.find_map(|(id, s)| match &s.freshness {
         Freshness::Down { because, .. } if !s.complete => Some((id, because)),
         Freshness::Absent { because, denied: true } => Some((id, because)),
         _ => None,
     });
-    let failed = failed.filter(|(id, _)| feeds(table.kind).contains(&id.feed) && table.total == 0);
-    if let Some((id, because)) = failed {
+    if let Some((id, because)) = failed.filter(|_| table.total == 0) {
         return format!("{} of {} cannot be read: {because}", id.feed.word(), id.cluster);
     }
     match (complete, table.total) {
@@ -183,6 +183,8 @@ fn build<T: super::arrange::Listed>(
     let only_ecs = c.store.clusters().all(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
     let any_ecs = c.store.clusters().any(|(id, _)| c.store.orchestrator(id) == Orchestrator::Ecs);
     let says_nothing = |key: &str| match key {
+        // What the list is sorted by is shown, whatever it says.
+        key if key == table.sort.column => false,
         "cluster" => one_cluster,
         "namespace" => only_ecs,
         "placement" => !any_ecs,
@@ -206,7 +208,7 @@ fn build<T: super::arrange::Listed>(
         })
         .collect();
     table.widths = wanted.iter().zip(&natural).map(|(col, w)| (col.key, *w)).collect();
-    let keep = fit(&wanted, &natural, width, table.pan);
+    let keep = fit(&wanted, &natural, width, table.pan, table.sort.column);
     let heads: Vec<Head> = keep
         .iter()
         .filter_map(|(i, w)| {
@@ -217,7 +219,11 @@ fn build<T: super::arrange::Listed>(
                 width: *w,
                 sorted: (table.sort.column == col.key).then_some(table.sort.descending),
                 // Pods of one workload differ at the end of their names, nodes at the start.
-                cut_middle: table.kind != ViewKind::Nodes && matches!(col.key, "name" | "object"),
+                cut_middle: match col.key {
+                    "cluster" => true,
+                    "name" | "object" => table.kind != ViewKind::Nodes,
+                    _ => false,
+                },
             })
         })
         .collect();
@@ -253,8 +259,9 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
 }
 
 /// Which columns are shown, and how wide: all at their natural width if they
-/// fit; else flexible ones shrink to their least; else the least wanted go.
-fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<(usize, u16)> {
+/// fit; else flexible ones shrink to their least; else the least wanted go, but
+/// never the one the list is sorted by.
+fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted: &str) -> Vec<(usize, u16)> {
     // Two columns at the left for cursor and mark, two between columns.
     let room = width.saturating_sub(2);
     let mut keep: Vec<usize> = (0..columns.len()).collect();
@@ -262,40 +269,52 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
     let skip = usize::from(pan / 8);
     let (mut skipped, mut i) = (0, 0);
     while skipped < skip && i < keep.len() && keep.len() > 2 {
-        if columns[keep[i]].priority == 0 && columns[keep[i]].key == "name" {
+        if matches!(columns[keep[i]].key, "name" | "cluster") {
             i += 1;
             continue;
         }
         keep.remove(i);
         skipped += 1;
     }
-    // What is wrong is read whole, even where it takes numbers their place.
-    let flexible = |i: usize| columns[i].width.1 > if columns[i].key == "status" { 30 } else { 20 };
-    let least = |i: usize| {
-        let floor = if columns[i].key == "status" { 36 } else { columns[i].width.0.max(16) };
-        natural[i].min(if flexible(i) { floor } else { natural[i] })
+    let priority = |i: usize| if columns[i].key == sorted { 0 } else { columns[i].priority };
+    // What is wrong is read whole while there is something that can go for it.
+    let tight = |keep: &[usize]| keep.iter().all(|i| priority(*i) <= 1);
+    let least = |i: usize, tight: bool| match columns[i].key {
+        // Which cluster it is stays, if not its whole name.
+        "cluster" => natural[i].min(9),
+        "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
+        key if key != "status" && columns[i].width.1 > 20 => natural[i].min(columns[i].width.0.max(16)),
+        _ => natural[i],
     };
-    let sum = |keep: &[usize], w: &dyn Fn(usize) -> u16| {
-        keep.iter().map(|i| u32::from(w(*i)) + 2).sum::<u32>().saturating_sub(2)
+    let sum = |keep: &[usize]| {
+        let tight = tight(keep);
+        keep.iter().map(|i| u32::from(least(*i, tight)) + 2).sum::<u32>().saturating_sub(2)
     };
-    while keep.len() > 1 && sum(&keep, &least) > u32::from(room) {
-        let worst = keep.iter().enumerate().max_by_key(|(at, i)| (columns[**i].priority, *at)).map(|(at, _)| at);
+    while keep.len() > 1 && sum(&keep) > u32::from(room) {
+        let worst = keep.iter().enumerate().max_by_key(|(at, i)| (priority(**i), *at)).map(|(at, _)| at);
         match worst {
-            Some(at) if columns[keep[at]].priority > 0 => drop(keep.remove(at)),
+            Some(at) if priority(keep[at]) > 0 => drop(keep.remove(at)),
             _ => break,
         }
     }
-    let mut widths: Vec<u16> = keep.iter().map(|i| least(*i)).collect();
-    let mut spare = u32::from(room).saturating_sub(sum(&keep, &least));
+    let mut widths: Vec<u16> = keep.iter().map(|i| least(*i, tight(&keep))).collect();
+    let mut spare = u32::from(room).saturating_sub(sum(&keep));
     // What is left goes to those that want more, the name first.
     let mut wants: Vec<usize> = (0..keep.len()).collect();
-    wants.sort_by_key(|k| (columns[keep[*k]].priority, columns[keep[*k]].key != "name", *k));
+    wants.sort_by_key(|k| {
+        (columns[keep[*k]].priority, columns[keep[*k]].key != "name", columns[keep[*k]].key != "cluster", *k)
+    });
     for k in wants {
         let more = u32::from(natural[keep[k]].saturating_sub(widths[k])).min(spare);
         widths[k] += u16::try_from(more).unwrap_or(0);
         spare -= more;
     }
-    // Still too wide (a very narrow screen): cut what is widest.
+    squeeze(&mut widths, room);
+    keep.into_iter().zip(widths).collect()
+}
+
+/// On a very narrow screen what is widest is cut.
+fn squeeze(widths: &mut [u16], room: u16) {
     let mut over = widths.iter().map(|w| u32::from(*w) + 2).sum::<u32>().saturating_sub(2 + u32::from(room));
     while over > 0 {
         let Some(widest) = widths.iter_mut().max() else { break };
@@ -305,5 +324,4 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16) -> Vec<
         *widest -= 1;
         over -= 1;
     }
-    keep.into_iter().zip(widths).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
@@ -135,11 +135,13 @@ async fn build(
 /// Reads the kubeconfig and begins to make a client of it.
 async fn start(spec: &ClusterSpec) -> Result<Making, SourceError> {
     let (kubeconfig, context) = (spec.kubeconfig.clone(), spec.context.clone());
+    let files = spec::files(&kubeconfig);
     let file = blocking(move || spec::load(&kubeconfig)).await??;
     let mut config = match file {
         Some(file) => {
+            spec::check_user(&file, context.as_deref(), &files)?;
             let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| spec::config_error(&e))?
+            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| spec::config_error(&e, &files))?
         }
         None => kube::Config::incluster().map_err(|_| SourceError::Config {
             what: Text::new("there is none; set KUBECONFIG, write ~/.kube/config, or start with --demo to look around"),
@@ -149,6 +151,7 @@ async fn start(spec: &ClusterSpec) -> Result<Making, SourceError> {
     // Watches are silent for long; each request has its own time limit instead.
     config.read_timeout = None;
     config.default_retry = false;
+    let plugin = Plugin::of(&config);
     if let Some(exec) = &mut config.auth_info.exec {
         // The terminal is ours: a command that wants to ask must fail instead.
         exec.interactive_mode = Some(ExecInteractiveMode::Never);
@@ -159,8 +162,47 @@ async fn start(spec: &ClusterSpec) -> Result<Making, SourceError> {
         endpoint = Text::new(&format!("{endpoint} (through the proxy {})", self::endpoint(proxy)));
     }
     let at = endpoint.clone();
-    let thread = tokio::task::spawn_blocking(move || kube::Client::try_from(config).map_err(|e| classify(&e, &at)));
+    let thread =
+        tokio::task::spawn_blocking(move || kube::Client::try_from(config).map_err(|e| plugin.explain(&e, &at)));
     Ok(Making { thread, endpoint })
+}
+
+/// The credential command of a kubeconfig: its name is no secret, its arguments and variables are.
+#[derive(Default)]
+struct Plugin {
+    program: String,
+    /// What the kubeconfig says to somebody who does not have it.
+    hint: String,
+}
+
+impl Plugin {
+    fn of(config: &kube::Config) -> Self {
+        let exec = config.auth_info.exec.as_ref();
+        exec.map_or_else(Self::default, |exec| Self {
+            program: exec.command.clone().unwrap_or_default(),
+            hint: exec.install_hint.clone().unwrap_or_default(),
+        })
+    }
+
+    /// [`classify`], with the command by its name where that could not be started.
+    fn explain(&self, error: &kube::Error, endpoint: &Text) -> SourceError {
+        let start = chain(error).find_map(|e| match e.downcast_ref::<kube::client::AuthError>() {
+            Some(kube::client::AuthError::AuthExecStart(io)) => Some(io),
+            _ => None,
+        });
+        let Some(io) = start else { return classify(error, endpoint) };
+        let program = &self.program;
+        let why = if io.kind() == std::io::ErrorKind::NotFound {
+            format!("the kubeconfig's credential command `{program}` is not installed, or not in PATH")
+        } else {
+            format!("the kubeconfig's credential command `{program}` cannot be started: {io}")
+        };
+        // A hint is often several lines long.
+        let hint: Vec<&str> = self.hint.split_whitespace().collect();
+        let hint: String = hint.join(" ").chars().take(300).collect();
+        let what = if hint.is_empty() { format!("{why}; install it, then ctrl-r") } else { format!("{why}; {hint}") };
+        SourceError::Login { what: Text::new(&what) }
+    }
 }
 
 /// Runs what may wait for a file off the async threads, within a time.
@@ -266,6 +308,10 @@ impl Connected {
             // The next one to ask gets a client made anew, with the credentials read again.
             self.refused.store(true, Ordering::Relaxed);
         }
+        if response.status().is_redirection() {
+            let to = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
+            return Err(redirected(response.status(), to.unwrap_or_default()));
+        }
         let (head, body) = response.into_parts();
         let body = tokio::time::timeout(Duration::from_secs(5), Limited::new(body, 64 << 10).collect()).await;
         let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -309,6 +355,23 @@ fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
 /// Ten minutes at most, whatever the server says.
 fn bounded(secs: u64) -> Duration {
     Duration::from_secs(secs.min(600))
+}
+
+/// An API answers by itself; what sends elsewhere is a proxy's login page. Without the
+/// query, which may hold a secret.
+fn redirected(code: StatusCode, to: &str) -> SourceError {
+    let to = to.split(['?', '#']).next().unwrap_or_default();
+    // Nor a user and password.
+    let to = match (to.split_once("://"), to.split_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => to.to_owned(),
+    };
+    let where_to = if to.is_empty() { "elsewhere".to_owned() } else { format!("to {to}") };
+    let what = format!(
+        "the server sends {where_to} ({code}) instead of an answer; log in there, or correct `server`",
+        code = code.as_u16()
+    );
+    SourceError::Login { what: Text::new(&what) }
 }
 
 /// What a status that is no success means. `path` is named when the server says nothing.
@@ -363,7 +426,7 @@ fn classify(error: &kube::Error, endpoint: &Text) -> SourceError {
         ["certificate", "TLS", "tls", "handshake", "corrupt message"].iter().any(|word| text.contains(word))
     });
     match error {
-        kube::Error::InferKubeconfig(e) => spec::config_error(e),
+        kube::Error::InferKubeconfig(e) => spec::config_error(e, ""),
         _ if tls => SourceError::Tls { endpoint, reason },
         _ => SourceError::Unreachable { endpoint, reason },
     }
@@ -409,6 +472,14 @@ mod tests {
         assert_eq!(of(410), SourceError::Expired);
         assert_eq!(of(403), SourceError::Forbidden { what: Text::new("because") });
         assert_eq!(of(500), SourceError::Server { code: 500, message: Text::new("because") });
+    }
+
+    #[test]
+    fn a_redirect_says_where_to_without_what_may_be_secret() {
+        let said = |to| redirected(StatusCode::FOUND, to).to_string();
+        let login = said("https://me:hunter2@login.example.com/start?state=hunter2#hunter2");
+        assert!(login.contains("to https://login.example.com/start (302)") && !login.contains("hunter2"), "{login}");
+        assert!(said("").contains("elsewhere (302)"));
     }
 
     #[test]

@@ -98,8 +98,10 @@ pub fn in_cluster() -> bool {
 /// The kubeconfig, or `None` if there is none where one may be.
 pub(super) fn load(kubeconfig: &Kubeconfig) -> Result<Option<File>, SourceError> {
     match kubeconfig {
-        Kubeconfig::Inline(yaml) => File::from_yaml(yaml).map(Some).map_err(|e| config_error(&e)),
-        Kubeconfig::File(path) => File::read_from(path).map(Some).map_err(|e| config_error(&e)),
+        Kubeconfig::Inline(yaml) => File::from_yaml(yaml).map(Some).map_err(|e| config_error(&e, "")),
+        Kubeconfig::File(path) => {
+            File::read_from(path).map(Some).map_err(|e| config_error(&e, &path.display().to_string()))
+        }
         Kubeconfig::Default => {
             let mut merged: Option<File> = None;
             for path in default_paths() {
@@ -107,10 +109,11 @@ pub(super) fn load(kubeconfig: &Kubeconfig) -> Result<Option<File>, SourceError>
                 if !path.exists() {
                     continue;
                 }
-                let next = File::read_from(&path).map_err(|e| config_error(&e))?;
+                let error = |e| config_error(&e, &path.display().to_string());
+                let next = File::read_from(&path).map_err(error)?;
                 merged = Some(match merged {
                     None => next,
-                    Some(first) => first.merge(next).map_err(|e| config_error(&e))?,
+                    Some(first) => first.merge(next).map_err(error)?,
                 });
             }
             Ok(merged)
@@ -129,14 +132,43 @@ fn default_paths() -> Vec<PathBuf> {
     }
 }
 
-pub(super) fn config_error(error: &kube::config::KubeconfigError) -> SourceError {
+/// The files a kubeconfig is made of, for messages; empty where it has none.
+pub(super) fn files(kubeconfig: &Kubeconfig) -> String {
+    let paths = match kubeconfig {
+        Kubeconfig::Inline(_) => Vec::new(),
+        Kubeconfig::File(path) => vec![path.clone()],
+        Kubeconfig::Default => default_paths(),
+    };
+    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A context that names a user the file does not have would be read as nobody in
+/// particular: whoever has a typing mistake there must hear of it.
+pub(super) fn check_user(file: &File, context: Option<&str>, files: &str) -> Result<(), SourceError> {
+    let Some(name) = context.or(file.current_context.as_deref()) else { return Ok(()) };
+    let named = file.contexts.iter().find(|c| c.name == name).and_then(|c| c.context.as_ref());
+    let Some(user) = named.and_then(|c| c.user.as_deref()).filter(|u| !u.is_empty()) else { return Ok(()) };
+    if file.auth_infos.iter().any(|u| u.name == user) {
+        return Ok(());
+    }
+    let place = if files.is_empty() { "it".to_owned() } else { files.to_owned() };
+    let what =
+        format!("context \"{name}\" names user \"{user}\", which is not in {place}; correct the name or add the user");
+    Err(SourceError::Config { what: Text::new(&what) })
+}
+
+/// What is wrong with a kubeconfig. `files` says where it is read from; empty where it has no file.
+pub(super) fn config_error(error: &kube::config::KubeconfigError, files: &str) -> SourceError {
     use kube::config::KubeconfigError as E;
     let what = match error {
         E::CurrentContextNotSet => {
             "no current context; run `kubectl config use-context NAME` or start with --context NAME".to_owned()
         }
         E::LoadContext(name) => format!("there is no context \"{name}\"; `kubectl config get-contexts` lists them"),
-        E::LoadClusterOfContext(name) => format!("the context names cluster \"{name}\", which is not in the file"),
+        E::LoadClusterOfContext(name) if files.is_empty() => {
+            format!("the context names cluster \"{name}\", which is not in the file")
+        }
+        E::LoadClusterOfContext(name) => format!("the context names cluster \"{name}\", which is not in {files}"),
         E::ReadConfig(e, path) => format!("cannot read {}: {e}; check the path and its permissions", path.display()),
         E::MissingClusterUrl => "the cluster has no `server`; add its https URL".to_owned(),
         // A parser's message quotes the file, which holds credentials: only where, never what.
@@ -146,6 +178,7 @@ pub(super) fn config_error(error: &kube::config::KubeconfigError) -> SourceError
         },
         other => format!("{other}; correct the entry"),
     };
+    let what = if files.is_empty() || what.contains(files) { what } else { format!("{files}: {what}") };
     SourceError::Config { what: Text::new(&what) }
 }
 
@@ -171,6 +204,22 @@ mod tests {
     fn a_broken_file_is_not_quoted() {
         let error = contexts(&Kubeconfig::Inline("users: [{token: hunter2".to_owned())).unwrap_err().to_string();
         assert!(error.starts_with("kubeconfig: ") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn of_several_files_the_broken_one_is_named_and_a_user_that_is_missing_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let broken = dir.path().join("broken");
+        std::fs::write(&broken, "users: [{token: hunter2").unwrap();
+        let error = contexts(&Kubeconfig::File(broken.clone())).unwrap_err().to_string();
+        assert!(error.contains(&broken.display().to_string()) && error.contains("line 1"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        let file = File::from_yaml(TWO).unwrap();
+        let error = check_user(&file, Some("a"), "/home/me/config").unwrap_err().to_string();
+        assert!(error.contains("user \"u\"") && error.contains("/home/me/config"), "{error}");
+        assert!(check_user(&file, None, "").is_err(), "the current context");
+        let with = File::from_yaml(&format!("{TWO}users: [{{name: u, user: {{}}}}]\n")).unwrap();
+        assert_eq!(check_user(&with, Some("a"), ""), Ok(()));
     }
 
     #[test]

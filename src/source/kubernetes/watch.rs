@@ -64,6 +64,8 @@ pub(super) struct Watcher {
     first: bool,
     /// Watches in a row that ended too soon.
     short: u32,
+    /// The namespace was looked for, if one is read alone.
+    looked: bool,
     /// The server sends bookmarks while nothing changes.
     bookmarked: bool,
 }
@@ -83,6 +85,7 @@ impl Watcher {
             first: go.is_some(),
             go,
             short: 0,
+            looked: false,
             bookmarked: false,
         }
     }
@@ -134,6 +137,9 @@ impl Watcher {
         if !matches!(self.feed, Feed::Tasks | Feed::Nodes | Feed::Deployments | Feed::StatefulSets | Feed::DaemonSets) {
             connected = connected.in_background();
         }
+        if self.feed == Feed::Tasks && !self.looked {
+            self.look_for_namespace(&connected).await?;
+        }
         if self.version.is_some() {
             return self.follow(&connected, From::Last).await.map(drop);
         }
@@ -155,6 +161,19 @@ impl Watcher {
         }
         self.pages(&connected, begun).await?;
         self.follow(&connected, From::Last).await.map(drop)
+    }
+
+    /// A namespace that does not exist lists as an empty one: asked once, by the tasks.
+    /// Who may not read it is none the wiser and goes on.
+    async fn look_for_namespace(&mut self, connected: &Connected) -> Result<(), SourceError> {
+        let Some(name) = self.link.spec.namespace.as_deref() else { return Ok(()) };
+        let path = format!("/api/v1/namespaces/{}", paths::encode(name));
+        match connected.get_all(&path).await {
+            Ok(_) | Err(SourceError::Forbidden { .. }) => self.looked = true,
+            Err(SourceError::NotFound { .. }) => return Err(SourceError::NoNamespace { name: Text::new(name) }),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Where to watch, and for how long the server is asked to go on.

@@ -39,7 +39,7 @@ pub static EVENTS: &[Column<Event>] = &[
         title: "CLUSTER",
         align: Align::Left,
         width: (6, 20),
-        priority: 1,
+        priority: 0,
         wide: false,
         descending: false,
         unit: Unit::Text,

@@ -40,7 +40,7 @@ pub static NODES: &[Column<Node>] = &[
         title: "CLUSTER",
         align: Align::Left,
         width: (6, 20),
-        priority: 1,
+        priority: 0,
         wide: false,
         descending: false,
         unit: Unit::Text,

@@ -38,7 +38,7 @@ pub static OVERVIEW: &[Column<Problem>] = &[
         title: "CLUSTER",
         align: Align::Left,
         width: (6, 20),
-        priority: 1,
+        priority: 0,
         wide: false,
         descending: false,
         unit: Unit::Text,

@@ -56,7 +56,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         title: "CLUSTER",
         align: Align::Left,
         width: (6, 20),
-        priority: 1,
+        priority: 0,
         wide: false,
         descending: false,
         unit: Unit::Text,
