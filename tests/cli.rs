@@ -46,7 +46,7 @@ fn status_as_json_fits_its_schema() {
 fn a_report_has_the_demo_s_budgets_and_one_of_a_file_misses_its_objectives() {
     let said = text(&quarterdeck(&["slo", "report", "--demo"]));
     assert!(said.lines().any(|l| l.starts_with("fine") && l.contains("gateway-availability")), "{said}");
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slo/valid/minimal-prometheus.yaml");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slo/valid/minimal-cloudwatch.yaml");
     let out = quarterdeck(&["slo", "report", "--demo", "--format", "json", file]);
     assert_eq!(out.status.code(), Some(2), "{}", error(&out));
     let said: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");

@@ -68,7 +68,8 @@ pub async fn report(cli: &Cli, files: &[PathBuf], format: ReportFormat) -> Resul
     let failed = store.sources().filter(|(id, s)| {
         id.feed == Feed::Budgets && matches!(s.freshness, Freshness::Down { .. } | Freshness::Loading { .. })
     });
-    let mut blind = !report.missing.is_empty();
+    // One that nobody could be asked about is as little known as one that is missing.
+    let mut blind = !report.missing.is_empty() || report.budgets.iter().any(|b| b.state == "not read");
     for (id, s) in failed {
         let why = s.freshness.reason().map_or_else(String::new, |r| format!(": {r}"));
         fail(&format!("{}: error budgets {}{why}\n", id.cluster, s.freshness.word()));
