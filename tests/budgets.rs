@@ -175,7 +175,7 @@ fn the_overview_answers_whether_users_hurt() {
     assert!(frame.contains("11 budgets:  ✖ 2 page  ▲ 1 exhausted  ▲ 2 ticket"), "{frame}");
     let at = |what: &str| frame.lines().position(|l| l.contains(what));
     assert!(at("USERS") < at("WRONG NOW"), "{frame}");
-    assert!(frame.contains("page: burns 16.7 times even over 1h"), "{frame}");
+    assert!(frame.contains("page: burning 16.7x over 1h"), "{frame}");
     // A budget among the problems opens its details.
     desk.type_filter("kind=slo");
     desk.press("g enter");

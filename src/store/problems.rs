@@ -148,7 +148,13 @@ fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
         let health = group.alarms().map(Alarm::health).max().unwrap_or(Health::Warning);
         let place =
             group.about.as_ref().and_then(|about| known.get(about).or_else(|| known.get(&zone_of(store, about)?)));
-        if let Some((at, problem)) = place.and_then(|at| Some((*at, out.get_mut(*at)?))) {
+        // An alert on an objective says what the line of its budget says.
+        let of_budget = || {
+            let slo = lead.labels.iter().find(|(k, _)| k.as_str() == "slo").map(|(_, v)| v)?;
+            out.iter().position(|p| p.id.kind == Kind::Budget && p.id.name == *slo)
+        };
+        let place = place.copied().or_else(of_budget);
+        if let Some((at, problem)) = place.and_then(|at| Some((at, out.get_mut(at)?))) {
             problem.health = problem.health.max(health);
             *added.entry(at).or_default() += group.len();
             continue;
@@ -183,7 +189,7 @@ fn of_budgets(store: &Store) -> Vec<Problem> {
         let firing = a.firing?;
         let row = a.rows.iter().find(|(r, s)| *s == RowState::Over && r.severity == firing).map(|(r, _)| r)?;
         let burn = |w| b.burn(w).map_or_else(|| "-".to_owned(), burn_text);
-        let what = format!("{}: burns {} times even over {}", firing.word(), burn(row.long), row.long);
+        let what = format!("{}: burning {}x over {}", firing.word(), burn(row.long), row.long);
         let health = if firing == Severity::Page { Health::Critical } else { b.health() };
         Some(Problem {
             id: b.id.clone(),

@@ -107,6 +107,11 @@ impl Store {
             .budgets
             .rows()
             .filter(|b| b.objective.service == id.name || b.objective.service.as_str() == long)
+            // A backend that is about one cluster says nothing of a namesake in another.
+            .filter(|b| {
+                let of = self.backends.get(&b.id.cluster).and_then(Option::as_ref).and_then(|b| b.cluster.as_ref());
+                of.is_none_or(|of| *of == id.cluster) || b.id.cluster == id.cluster
+            })
             .collect();
         found.sort_by(|a, b| {
             let left = |b: &Budget| b.left().map_or(f64::INFINITY, crate::domain::slo::Fraction::value);
