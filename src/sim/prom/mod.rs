@@ -1,5 +1,5 @@
 //! The façade that speaks Prometheus and Alertmanager: what the fleet's
-//! [`Telemetry`](super::telemetry::Telemetry) recorded, as series, rules and alerts.
+//! [`Telemetry`] recorded, as series, rules and alerts.
 //! Nothing is evaluated until somebody asks.
 
 mod alertmanager;
