@@ -8,6 +8,7 @@ pub mod alarm_log;
 mod apply;
 pub mod health;
 pub mod history;
+pub mod memo;
 pub mod observation;
 pub mod problems;
 pub mod services;
@@ -126,6 +127,8 @@ pub struct Store {
     restarts: VecDeque<Restart>,
     /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
     streaks: HashMap<ObjectId, health::Streak>,
+    /// What is wrong, as last asked.
+    wrong: memo::Memo<Arc<[problems::Problem]>>,
     /// Nodes and workloads that are unwell, and since when that was seen.
     unwell: HashMap<ObjectId, health::Unwell>,
     /// Machines of which nothing is heard.
@@ -175,6 +178,12 @@ impl Store {
             _ if self.ecs.contains(cluster) => Orchestrator::Ecs,
             _ => Orchestrator::Kubernetes,
         }
+    }
+
+    /// What everything that is worked out at `now` depends on.
+    #[must_use]
+    pub fn moment(&self, now: Timestamp) -> memo::Moment {
+        (self.revision, self.usage.revision(), now.timestamp())
     }
 
     /// Grows with every observation that changed something on any screen.

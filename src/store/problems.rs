@@ -4,6 +4,7 @@
 mod lost;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Store;
 use super::alarm_groups::groups;
@@ -46,6 +47,16 @@ struct Trouble<'a> {
 /// Everything that is wrong, worst first, then by cluster and name.
 #[must_use]
 pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
+    wrong(store, now).to_vec()
+}
+
+/// The same, shared: worked out once for all who ask about one moment.
+#[must_use]
+pub fn wrong(store: &Store, now: Timestamp) -> Arc<[Problem]> {
+    store.wrong.at(store.moment(now), || find(store, now).into())
+}
+
+fn find(store: &Store, now: Timestamp) -> Vec<Problem> {
     let mut lost = Lost::of(store);
     let mut out: Vec<Problem> =
         store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();

@@ -9,7 +9,7 @@ use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
-use crate::store::problems::{Problem, problems};
+use crate::store::problems::{Problem, problems, wrong};
 use crate::store::table::Row;
 use crate::store::{Slot, Store};
 
@@ -248,7 +248,7 @@ fn select<T: Listed>(
     let total = rows.len();
     if table.problems_only {
         // A workload whose row is fine may have tasks that are not.
-        let wrong: HashSet<ObjectId> = problems(c.store, c.now).into_iter().map(|p| p.id).collect();
+        let wrong: HashSet<ObjectId> = wrong(c.store, c.now).iter().map(|p| p.id.clone()).collect();
         rows.retain(|(_, r)| r.health(c).is_problem() || wrong.contains(r.id()));
     }
     if !table.filter.is_empty() {

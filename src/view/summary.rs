@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::domain::{ClusterId, Freshness, Health, Kind, Orchestrator, Resources, Text, Timestamp, Usage};
-use crate::store::problems::problems;
+use crate::store::problems::wrong;
 use crate::store::{Feed, Store, TaskTotals};
 
 /// Which parts of a cluster were read as a whole at least once. What is not known
@@ -68,7 +68,7 @@ pub struct ClusterSummary {
 /// Every cluster, worst first.
 #[must_use]
 pub fn clusters(store: &Store, now: Timestamp) -> Vec<ClusterSummary> {
-    let all = problems(store, now);
+    let all = wrong(store, now);
     let mut out: Vec<ClusterSummary> = store
         .clusters()
         .map(|(id, known)| {
