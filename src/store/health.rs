@@ -6,6 +6,7 @@
 
 use chrono::TimeDelta;
 
+use super::problems::found;
 use super::{STREAK, Store, TaskTotals};
 use crate::domain::{ClusterId, Health, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 
@@ -57,15 +58,36 @@ impl Streak {
     }
 }
 
+/// A task, once everything is taken into account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looks {
+    pub(super) health: Health,
+    /// It crashes again and again, even though it may run at the moment: a loop must
+    /// not look well between two crashes.
+    pub(super) looping: bool,
+    /// Since when it restarts, at the latest.
+    pub(super) looping_since: Option<Timestamp>,
+}
+
 impl Store {
     /// How a task is: what its row says, unless its machine is silent, it crashes
     /// again and again and happens to run at the moment, or it has been on its way
     /// for too long, or hardly at all.
     #[must_use]
     pub fn health(&self, task: &Task, now: Timestamp) -> Health {
-        if self.is_looping(task, now) {
-            return Health::Critical;
-        }
+        self.look(task, now).health
+    }
+
+    /// The same, with what was looked up on the way.
+    pub(super) fn look(&self, task: &Task, now: Timestamp) -> Looks {
+        let streak = if task.restarts > 1 { self.streaks.get(&task.id).copied() } else { None };
+        let looping = task.restarts >= LOOP_RESTARTS && streak.is_some_and(|s| s.is_loop(now)) && task.is_active();
+        let health = if looping { Health::Critical } else { self.health_without_loops(task, now) };
+        // One restart that is known of several is no beginning.
+        Looks { health, looping, looping_since: streak.filter(|s| s.count > 1).map(|s| s.first) }
+    }
+
+    fn health_without_loops(&self, task: &Task, now: Timestamp) -> Health {
         if self.is_lost(task) {
             return task.health.max(Health::Unknown);
         }
@@ -96,13 +118,6 @@ impl Store {
             && self.silent.get(&task.id.cluster).is_some_and(|nodes| nodes.contains(&task.node))
     }
 
-    /// True for what crashes again and again, even though it runs at the moment: a
-    /// loop must not look well between two crashes.
-    #[must_use]
-    pub fn is_looping(&self, task: &Task, now: Timestamp) -> bool {
-        task.restarts >= LOOP_RESTARTS && task.is_active() && self.streaks.get(&task.id).is_some_and(|s| s.is_loop(now))
-    }
-
     /// A cluster's tasks by [`Store::health`].
     #[must_use]
     pub fn task_totals(&self, cluster: &ClusterId, now: Timestamp) -> TaskTotals {
@@ -110,10 +125,8 @@ impl Store {
         for node in self.silent.get(cluster).into_iter().flatten() {
             totals.lose(&self.totals.node(cluster, node));
         }
-        for (id, _) in self.streaks.iter().filter(|(id, s)| id.cluster == *cluster && s.is_loop(now)) {
-            if let Some(task) = self.tasks.get(id).filter(|t| self.is_looping(t, now) && !self.is_lost(t)) {
-                totals.move_to(task.health, Health::Critical);
-            }
+        for (_, health, n) in found(self, now).loops.iter().filter(|(c, _, _)| c == cluster) {
+            totals.move_to(*health, Health::Critical, *n);
         }
         totals
     }
@@ -123,13 +136,6 @@ impl Store {
     #[must_use]
     pub fn unwell_since(&self, id: &ObjectId) -> Option<Timestamp> {
         self.unwell.get(id).map(|u| u.since)
-    }
-
-    /// Since when a task crashes again and again, at the latest. One restart that is
-    /// known of several is no beginning.
-    #[must_use]
-    pub fn looping_since(&self, id: &ObjectId) -> Option<Timestamp> {
-        self.streaks.get(id).filter(|s| s.count > 1).map(|s| s.first)
     }
 
     /// Remembers when something became unwell. `first` sight of it says nothing of

@@ -128,7 +128,7 @@ pub struct Store {
     /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
     streaks: HashMap<ObjectId, health::Streak>,
     /// What is wrong, as last asked.
-    wrong: memo::Memo<Arc<[problems::Problem]>>,
+    wrong: memo::Memo<problems::Found>,
     /// Nodes and workloads that are unwell, and since when that was seen.
     unwell: HashMap<ObjectId, health::Unwell>,
     /// Machines of which nothing is heard.

@@ -11,7 +11,9 @@ use super::alarm_groups::groups;
 use super::health::is_stuck;
 use crate::domain::budget::burn_text;
 use crate::domain::slo::{RowState, Severity};
-use crate::domain::{Alarm, Budget, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
+use crate::domain::{
+    Alarm, Budget, ClusterId, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload,
+};
 use lost::Lost;
 
 /// One thing that is wrong.
@@ -53,14 +55,28 @@ pub fn problems(store: &Store, now: Timestamp) -> Vec<Problem> {
 /// The same, shared: worked out once for all who ask about one moment.
 #[must_use]
 pub fn wrong(store: &Store, now: Timestamp) -> Arc<[Problem]> {
-    store.wrong.at(store.moment(now), || find(store, now).into())
+    found(store, now).problems
 }
 
-fn find(store: &Store, now: Timestamp) -> Vec<Problem> {
+/// What one look at everything found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) problems: Arc<[Problem]>,
+    /// Tasks that run at the moment, but loop: by cluster, what their rows say of them,
+    /// and how many.
+    pub(super) loops: Arc<[(ClusterId, Health, u32)]>,
+}
+
+pub(super) fn found(store: &Store, now: Timestamp) -> Found {
+    store.wrong.at(store.moment(now), || find(store, now))
+}
+
+fn find(store: &Store, now: Timestamp) -> Found {
     let mut lost = Lost::of(store);
     let mut out: Vec<Problem> =
         store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();
-    let mut trouble = troubles(store, &lost, now);
+    let mut loops = HashMap::new();
+    let mut trouble = troubles(store, &lost, now, &mut loops);
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
         if found.is_none()
@@ -105,46 +121,77 @@ fn find(store: &Store, now: Timestamp) -> Vec<Problem> {
     out.extend(of_budgets(store));
     add_alarms(store, &mut out);
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
-    out
+    let loops = loops.into_iter().map(|((cluster, health), n)| (cluster.clone(), health, n)).collect();
+    Found { problems: out.into(), loops }
 }
 
 /// Tasks in trouble by what they belong to; without those whose machine is the
-/// trouble.
-fn troubles<'a>(store: &'a Store, lost: &Lost<'_>, now: Timestamp) -> HashMap<ObjectId, Trouble<'a>> {
-    let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
+/// trouble. Counts those that run at the moment, but loop, in `loops`.
+fn troubles<'a>(
+    store: &'a Store,
+    lost: &Lost<'_>,
+    now: Timestamp,
+    loops: &mut HashMap<(&'a ClusterId, Health), u32>,
+) -> HashMap<ObjectId, Trouble<'a>> {
+    // By the owner that the row names first: thousands of tasks may be in trouble, and
+    // whose they are in the end is looked up once for all of one owner.
+    let mut by_owner: HashMap<(&'a ClusterId, &'a Text, Kind, &'a Text), Trouble<'a>> = HashMap::new();
     for task in store.tasks.rows() {
-        let looping = store.is_looping(task, now);
-        let health = store.health(task, now);
-        if !health.is_problem() || lost.explains(task) {
+        let looks = store.look(task, now);
+        if looks.looping && task.health < Health::Critical && !store.is_lost(task) {
+            *loops.entry((&task.id.cluster, task.health)).or_default() += 1;
+        }
+        if !looks.health.is_problem() || lost.explains(task) || is_left_over(store, task) {
             continue;
         }
-        let owner = store.workload_id_of(task).unwrap_or_else(|| task.id.clone());
-        // What failed and was replaced, or succeeded at the next attempt, is left over. ECS
-        // keeps all that failed in a rollout: while that lasts, it is no past matter.
-        let well = |w: &Workload| match w.health {
-            Health::Progressing => task.ecs.is_none(),
-            health => !health.is_problem(),
+        let found = Trouble {
+            worst: task,
+            health: looks.health,
+            count: 1,
+            restarts: task.restarts,
+            since: since(task, looks.looping_since, now),
+            looping: looks.looping,
         };
-        if !task.is_active() && store.workloads.get(&owner).is_some_and(well) {
-            continue;
-        }
-        let since = since(store, task, now);
-        trouble
-            .entry(owner)
-            .and_modify(|t| {
-                t.count += 1;
-                t.since = match (t.since, since) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-                t.restarts += task.restarts;
-                if (health, task.restarts) > (t.health, t.worst.restarts) {
-                    (t.worst, t.health, t.looping) = (task, health, looping);
-                }
-            })
-            .or_insert(Trouble { worst: task, health, count: 1, restarts: task.restarts, since, looping });
+        let owned = task.owner_kind.is_workload();
+        let (kind, name) = if owned { (task.owner_kind, &task.owner) } else { (Kind::Task, &task.id.name) };
+        by_owner
+            .entry((&task.id.cluster, &task.id.namespace, kind, name))
+            .and_modify(|t| t.join(&found))
+            .or_insert(found);
+    }
+    let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
+    for found in by_owner.into_values() {
+        let owner = store.workload_id_of(found.worst).unwrap_or_else(|| found.worst.id.clone());
+        trouble.entry(owner).and_modify(|t| t.join(&found)).or_insert(found);
     }
     trouble
+}
+
+impl Trouble<'_> {
+    /// Adds more of the same owner.
+    fn join(&mut self, other: &Self) {
+        self.count += other.count;
+        self.restarts += other.restarts;
+        self.since = match (self.since, other.since) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        // The name decides between equals, so that the choice does not depend on their order.
+        let rank = |t: &Self| (t.health, t.worst.restarts, std::cmp::Reverse(t.worst.id.name.clone()));
+        if rank(other) > rank(self) {
+            (self.worst, self.health, self.looping) = (other.worst, other.health, other.looping);
+        }
+    }
+}
+
+/// What failed and was replaced, or succeeded at the next attempt, is left over. ECS
+/// keeps all that failed in a rollout: while that lasts, it is no past matter.
+fn is_left_over(store: &Store, task: &Task) -> bool {
+    let well = |w: &Workload| match w.health {
+        Health::Progressing => task.ecs.is_none(),
+        health => !health.is_problem(),
+    };
+    !task.is_active() && store.workload_id_of(task).and_then(|owner| store.workloads.get(&owner)).is_some_and(well)
 }
 
 /// Alarms that fire and of which somebody is told, gathered by what they are about: to
@@ -222,7 +269,7 @@ fn zone_of(store: &Store, id: &ObjectId) -> Option<ObjectId> {
 
 /// Since when a task is in trouble, at the latest, where that is known; never since
 /// it was made, unless it never came up.
-fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
+fn since(task: &Task, looping_since: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     if is_stuck(task, now) {
         return task.created;
     }
@@ -234,7 +281,7 @@ fn since(store: &Store, task: &Task, now: Timestamp) -> Option<Timestamp> {
     }
     // The last of several restarts is no beginning; the first one that is known is,
     // at the latest.
-    store.looping_since(&task.id)
+    looping_since
 }
 
 /// Users that hurt first, then zones before nodes before workloads before single tasks and

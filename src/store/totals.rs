@@ -47,12 +47,11 @@ impl TaskTotals {
         self.all.saturating_sub(self.done)
     }
 
-    /// Counts one that was counted as `from` as `to`.
-    pub(super) fn move_to(&mut self, from: Health, to: Health) {
-        if from < to && self.of(from) > 0 {
-            *self.slot(from) -= 1;
-            *self.slot(to) += 1;
-        }
+    /// Counts so many that were counted as `from` as `to`.
+    pub(super) fn move_to(&mut self, from: Health, to: Health, n: u32) {
+        let n = n.min(self.of(from));
+        *self.slot(from) -= n;
+        *self.slot(to) += n;
     }
 
     /// Counts what was well, or on its way, among `node`'s as unknown.
