@@ -120,7 +120,13 @@ def main():
         print(f"CPU: console {100 * (busy(screen.pid) - before) / seconds:.0f} %, "
               f"fleet {100 * (busy(sim.pid) - sim_before) / seconds:.0f} % of one core")
         os.kill(screen.pid, signal.SIGTERM)
-        os.waitpid(screen.pid, 0)
+        # Who does not read holds up whoever writes, and what it wrote last.
+        while os.waitpid(screen.pid, os.WNOHANG)[0] == 0:
+            if select.select([screen.fd], [], [], 0.1)[0]:
+                try:
+                    os.read(screen.fd, 65536)
+                except OSError:
+                    pass
     finally:
         sim.terminate()
         sim.wait()
