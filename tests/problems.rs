@@ -48,7 +48,7 @@ fn a_task_that_never_comes_up_is_a_problem_after_ten_minutes() {
 fn stopped(name: &str, service: &str) -> quarterdeck::domain::Task {
     let mut failed = task(name, service, "", "TaskFailedToStart", Health::Warning);
     failed.owner_kind = Kind::EcsService;
-    let stop = Stop { code: Text::new("TaskFailedToStart"), reason: Text::empty(), at: Some(now()) };
+    let stop = Stop { code: Text::new("TaskFailedToStart"), reason: Text::empty(), begun: None, at: Some(now()) };
     failed.ecs = Some(Box::new(EcsTask {
         arn: Text::empty(),
         launch: Text::new("FARGATE"),

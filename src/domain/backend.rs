@@ -1,8 +1,8 @@
-//! Where metrics and alerts come from: a Prometheus, an Alertmanager.
+//! Where metrics, alerts and notices come from: a Prometheus, an Alertmanager, a queue.
 
 use super::{ClusterId, Text};
 
-/// What a metric backend is.
+/// What a backend is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendKind {
@@ -10,6 +10,12 @@ pub enum BackendKind {
     Prometheus,
     /// Alertmanager, API version 2.
     Alertmanager,
+    /// EventBridge's events in a CloudWatch Logs group.
+    EventLog,
+    /// EventBridge's events in an SQS queue.
+    EventQueue,
+    /// EC2's own word of instances and spot requests.
+    Ec2,
 }
 
 impl BackendKind {
@@ -19,11 +25,14 @@ impl BackendKind {
         match self {
             Self::Prometheus => "Prometheus",
             Self::Alertmanager => "Alertmanager",
+            Self::EventLog => "event log",
+            Self::EventQueue => "event queue",
+            Self::Ec2 => "EC2",
         }
     }
 }
 
-/// A metric backend that is read.
+/// A backend that is read: something that is no cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
     /// What the console calls it; distinct from every cluster's name.

@@ -10,6 +10,8 @@ pub struct Stop {
     pub code: Text,
     /// ECS's stoppedReason, may be empty.
     pub reason: Text,
+    /// When it was told to stop; `None` if ECS does not say.
+    pub begun: Option<Timestamp>,
     /// When it had stopped; `None` while it is still on its way.
     pub at: Option<Timestamp>,
 }

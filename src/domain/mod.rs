@@ -16,6 +16,7 @@ pub mod id;
 pub mod limit;
 pub mod line;
 pub mod node;
+pub mod notice;
 pub mod quantity;
 pub mod service;
 pub mod slo;

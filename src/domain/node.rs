@@ -72,6 +72,8 @@ pub struct Node {
     pub zone: Text,
     /// Instance type, empty if unlabelled.
     pub instance_type: Text,
+    /// What the provider calls the machine (`i-0b662ef9931388ba0`), empty if not known.
+    pub instance: Text,
     /// Spot or on demand.
     pub capacity_type: CapacityType,
     /// First internal address.

@@ -208,6 +208,12 @@ impl serde::Serialize for Text {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Text {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        <Cow<'_, str>>::deserialize(d).map(|raw| Self::new(&raw))
+    }
+}
+
 /// An object's labels, sorted by key. The pods of one `ReplicaSet` carry the
 /// same set, so the set as a whole is shared.
 pub type Labels = Arc<[(Text, Text)]>;

@@ -148,6 +148,7 @@ impl Store {
                 }
                 replace(&mut self.alarms, rows, source, generation);
             }
+            Rows::Told(rows) => self.notices.hear(rows),
             Rows::Trends(rows) => self.trends.extend(rows),
             Rows::Budgets(rows) => {
                 for row in &rows {
@@ -294,7 +295,7 @@ impl Store {
             Feed::Alarms => self.alarms.unconfirmed(source, generation),
             Feed::Budgets => self.budgets.unconfirmed(source, generation),
             Feed::Signals => self.services.unconfirmed(source, generation),
-            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets => Vec::new(),
+            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets | Feed::Notices => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets
             | Feed::StatefulSets

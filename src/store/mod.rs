@@ -9,6 +9,7 @@ mod apply;
 pub mod health;
 pub mod history;
 pub mod memo;
+pub mod notices;
 pub mod observation;
 pub mod problems;
 pub mod services;
@@ -104,6 +105,8 @@ pub struct Store {
     /// Points of the metrics of alarms whose details are, or were, on screen; oldest first.
     pub trends: BTreeMap<ObjectId, Trend>,
     alarm_rules: AlarmRules,
+    /// What is going to go.
+    pub notices: notices::Notices,
     /// Error budgets.
     pub budgets: Table<Budget>,
     /// Services with their golden signals.

@@ -3,6 +3,7 @@
 use crate::domain::{
     Alarm, Autoscaler, Backend, BackendKind, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Limit,
     Node, ObjectId, Orchestrator, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    notice::Told,
 };
 
 /// One kind of thing read from one system. A cluster has several, and each
@@ -50,6 +51,8 @@ pub enum Feed {
     Budgets,
     /// Golden signals of services.
     Signals,
+    /// Notices of what is going to go: EventBridge's events, EC2's word.
+    Notices,
 }
 
 impl Feed {
@@ -91,12 +94,13 @@ impl Feed {
     pub fn of_backend(kind: Option<BackendKind>) -> &'static [Self] {
         match kind {
             Some(BackendKind::Alertmanager) => &[Self::Alarms],
+            Some(BackendKind::EventLog | BackendKind::EventQueue | BackendKind::Ec2) => &[Self::Notices],
             Some(BackendKind::Prometheus) | None => &Self::BACKEND,
         }
     }
 
     /// Every feed there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Tasks,
         Self::Nodes,
         Self::Deployments,
@@ -117,6 +121,7 @@ impl Feed {
         Self::Alarms,
         Self::Budgets,
         Self::Signals,
+        Self::Notices,
     ];
 
     /// True for what is asked for only while it is on screen.
@@ -173,6 +178,7 @@ impl Feed {
             Self::Alarms => "alarms",
             Self::Budgets => "budgets",
             Self::Signals => "signals",
+            Self::Notices => "notices",
         }
     }
 }
@@ -215,6 +221,8 @@ pub enum Rows {
     Targets(Vec<(ObjectId, TargetHealth)>),
     /// What load balancers count of services' requests.
     Traffic(Vec<(ObjectId, Traffic)>),
+    /// What is going to go, what has gone. Not rows of a list: each is kept, whatever comes after.
+    Told(Vec<Told>),
     /// Use of nodes and tasks, and of services as shares ([`Usage::of_shares`]), by identity. A whole sample: what is not in it has none.
     Usage(Vec<(ObjectId, Usage)>),
 }
@@ -237,6 +245,7 @@ impl Rows {
             Self::Services(v) => v.len(),
             Self::Targets(v) => v.len(),
             Self::Traffic(v) => v.len(),
+            Self::Told(v) => v.len(),
             Self::Usage(v) => v.len(),
         }
     }

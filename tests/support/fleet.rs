@@ -51,6 +51,7 @@ pub fn node(name: &str, condition: NodeCondition) -> Node {
         version: Text::new("v1.34.2"),
         zone: Text::new("eu-west-1a"),
         instance_type: Text::new("m6i.xlarge"),
+        instance: Text::empty(),
         capacity_type: CapacityType::Spot,
         address: Text::new("10.0.1.7"),
         os_image: Text::new("Bottlerocket OS 1.42"),

@@ -208,10 +208,15 @@ pub fn mixed_fleet() -> Store {
     let stopped = Stop {
         code: Text::new("EssentialContainerExited"),
         reason: Text::new("Essential container in task exited"),
+        begun: None,
         at: Some(ago(3)),
     };
-    let taken =
-        Stop { code: Text::new("SpotInterruption"), reason: Text::new("Your Spot Task was interrupted."), at: None };
+    let taken = Stop {
+        code: Text::new("SpotInterruption"),
+        reason: Text::new("Your Spot Task was interrupted."),
+        begun: None,
+        at: None,
+    };
     let tasks = vec![
         task("0a11f2c3d4e5f60718293a4b5c6d7e8f", "Running", Health::Ok, "FARGATE", None),
         task("1b22f2c3d4e5f60718293a4b5c6d7e8f", "SpotInterruption", Health::Warning, "FARGATE_SPOT", Some(taken)),

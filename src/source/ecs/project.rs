@@ -193,6 +193,7 @@ impl Projector {
         stopping.then(|| Stop {
             code: self.interner.text(t.stop_code().map(ecs::TaskStopCode::as_str).unwrap_or_default()),
             reason: self.interner.text(t.stopped_reason().unwrap_or_default()),
+            begun: time(t.stopping_at()),
             at,
         })
     }
@@ -353,6 +354,7 @@ impl Projector {
             ),
             zone: self.interner.text(attribute("ecs.availability-zone")),
             instance_type: self.interner.text(attribute("ecs.instance-type")),
+            instance: Text::new(i.ec2_instance_id().unwrap_or_default()),
             capacity_type: capacity_of(provider, "EC2"),
             address: Text::empty(),
             os_image: self.interner.text(attribute("ecs.os-type")),

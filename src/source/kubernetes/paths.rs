@@ -28,7 +28,8 @@ fn of_feed(feed: Feed) -> Place {
         | Feed::Limits
         | Feed::Alarms
         | Feed::Budgets
-        | Feed::Signals => ("/apis", "none", false),
+        | Feed::Signals
+        | Feed::Notices => ("/apis", "none", false),
     }
 }
 

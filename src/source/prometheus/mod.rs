@@ -249,6 +249,8 @@ impl Starter {
                 works.push((Feed::Budgets, self.budgets(&backend, &api)));
                 works.extend(self.signals(&backend, &api).map(|work| (Feed::Signals, work)));
             }
+            // Read by AWS's sources.
+            BackendKind::EventLog | BackendKind::EventQueue | BackendKind::Ec2 => {}
         }
         works.into_iter().map(|(feed, work)| self.watched(&backend.id, feed, work)).collect()
     }

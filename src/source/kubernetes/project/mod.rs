@@ -97,7 +97,8 @@ fn kind(feed: Feed) -> Kind {
         | Feed::Limits
         | Feed::Alarms
         | Feed::Budgets
-        | Feed::Signals => Kind::Other,
+        | Feed::Signals
+        | Feed::Notices => Kind::Other,
         Feed::Autoscalers => Kind::Autoscaler,
         Feed::DisruptionBudgets => Kind::DisruptionBudget,
     }
@@ -142,7 +143,8 @@ impl Projector {
             | Feed::Limits
             | Feed::Alarms
             | Feed::Budgets
-            | Feed::Signals => {
+            | Feed::Signals
+            | Feed::Notices => {
                 return Err(unread(feed, "it is no kind of Kubernetes'"));
             }
         };

@@ -21,6 +21,8 @@ pub struct NodeObject<'a> {
 pub(super) struct Spec<'a> {
     #[serde(default)]
     pub(super) unschedulable: bool,
+    #[serde(borrow, default, rename = "providerID")]
+    pub(super) provider_id: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub(super) taints: Vec<Taint<'a>>,
 }
@@ -107,6 +109,7 @@ pub fn node(object: &NodeObject<'_>, p: &mut Projector) -> Node {
         instance_type: p
             .interner
             .text(label(&["node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type"])),
+        instance: Text::new(spec.provider_id.rsplit('/').next().unwrap_or_default()),
         capacity_type: capacity(labels),
         address: Text::new(address),
         os_image: p.interner.text(&status.node_info.os_image),

@@ -234,6 +234,7 @@ pub(super) fn node(bytes: &[u8]) -> Read<node::NodeObject<'_>> {
 
 fn node_spec<'a>(spec: &mut node::Spec<'a>, tag: u32, v: Value<'a>) -> Read<()> {
     match tag {
+        3 => spec.provider_id = v.text()?,
         4 => spec.unschedulable = v.flag()?,
         5 => spec.taints.push(message(v, |taint: &mut node::Taint<'a>, tag, v| {
             match tag {
