@@ -74,6 +74,8 @@ pub struct Task {
     pub ready: u16,
     /// Containers in all, as kubectl counts them.
     pub containers_total: u16,
+    /// How long it may take to end once it is told to, in seconds (`terminationGracePeriodSeconds`).
+    pub grace: u16,
     /// kubectl's STATUS: `Running`, `CrashLoopBackOff`, `Init:1/2`, ...
     pub status: Text,
     /// How it is.

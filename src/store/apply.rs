@@ -10,6 +10,9 @@ use super::table::{Row, Table};
 use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
 use crate::domain::{Budget, ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
 
+/// Two complete lists of a poll are not further apart than this.
+const RECENT: TimeDelta = TimeDelta::minutes(2);
+
 impl Store {
     /// Takes in what a source says. The cost is that of its rows.
     pub fn apply(&mut self, observation: Observation) {
@@ -21,6 +24,7 @@ impl Store {
             freshness: Freshness::Loading { since: at },
             complete: false,
             last_data: None,
+            last_list: None,
             generation: 0,
         });
         match body {
@@ -50,16 +54,20 @@ impl Store {
             Body::Remove(ids) => {
                 state.last_data = Some(at);
                 for id in ids {
-                    self.remove(&id, at);
+                    self.remove(&id, at, true);
                 }
                 self.revision += 1;
             }
             Body::Synced => {
+                // What a poll misses was there at the last; what a new list misses after a
+                // break may have gone at any time since.
+                let seen = state.complete && state.last_list.is_some_and(|l| at - l < RECENT);
+                state.last_list = Some(at);
                 state.complete = true;
                 state.last_data = Some(at);
                 state.freshness = Freshness::Live { at };
                 let generation = state.generation;
-                self.sweep(&source, generation, at);
+                self.sweep(&source, generation, seen, at);
                 self.revision += 1;
             }
             Body::Alive => {
@@ -117,6 +125,7 @@ impl Store {
                     let first = self.nodes.get(&row.id).is_none();
                     self.note_health(&row.id, row.health(), first, at);
                     self.note_silence(row);
+                    self.notice_node(row, at);
                 }
                 replace(&mut self.nodes, rows, source, generation);
             }
@@ -132,7 +141,12 @@ impl Store {
                 }
                 replace(&mut self.workloads, rows, source, generation);
             }
-            Rows::Events(rows) => replace(&mut self.events, rows, source, generation),
+            Rows::Events(rows) => {
+                for row in &rows {
+                    self.notice_event(row, at);
+                }
+                replace(&mut self.events, rows, source, generation);
+            }
             Rows::Autoscalers(rows) => replace(&mut self.autoscalers, rows, source, generation),
             Rows::DisruptionBudgets(rows) => replace(&mut self.disruption_budgets, rows, source, generation),
             Rows::Targets(rows) => {
@@ -148,7 +162,7 @@ impl Store {
                 }
                 replace(&mut self.alarms, rows, source, generation);
             }
-            Rows::Told(rows) => self.notices.hear(rows),
+            Rows::Told(rows) => self.hear(rows, at),
             Rows::Trends(rows) => self.trends.extend(rows),
             Rows::Budgets(rows) => {
                 for row in &rows {
@@ -233,22 +247,27 @@ impl Store {
         while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
             self.restarts.pop_front();
         }
+        self.notice_task(&task, at);
         self.totals.add(&task);
         if let Some(old) = self.tasks.upsert(task, source, generation) {
             self.totals.sub(&old);
         }
     }
 
-    fn remove(&mut self, id: &ObjectId, at: Timestamp) {
+    /// Removes a row; `seen` if it was there a moment ago.
+    fn remove(&mut self, id: &ObjectId, at: Timestamp, seen: bool) {
         match id.kind {
             Kind::Node => {
-                self.nodes.remove(id);
+                if let Some(row) = self.nodes.remove(id) {
+                    self.notice_node_gone(&row, seen, at);
+                }
                 self.unwell.remove(id);
                 self.forget_silence(&id.cluster, &id.name);
                 self.usage.forget(id);
             }
             Kind::Task => {
                 if let Some(old) = self.tasks.remove(id) {
+                    self.notice_task_gone(&old, at);
                     self.totals.sub(&old);
                 }
                 self.streaks.remove(id);
@@ -284,7 +303,7 @@ impl Store {
     }
 
     /// What the complete list did not confirm is gone.
-    fn sweep(&mut self, source: &SourceId, generation: u32, at: Timestamp) {
+    fn sweep(&mut self, source: &SourceId, generation: u32, seen: bool, at: Timestamp) {
         let gone = match source.feed {
             Feed::Nodes => self.nodes.unconfirmed(source, generation),
             Feed::Tasks => self.tasks.unconfirmed(source, generation),
@@ -305,7 +324,7 @@ impl Store {
             | Feed::Services => self.workloads.unconfirmed(source, generation),
         };
         for id in gone {
-            self.remove(&id, at);
+            self.remove(&id, at, seen);
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct SourceState {
     pub complete: bool,
     /// When data last arrived.
     pub last_data: Option<Timestamp>,
+    /// When a complete list last arrived.
+    last_list: Option<Timestamp>,
     generation: u32,
 }
 

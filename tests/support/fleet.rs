@@ -75,6 +75,7 @@ pub fn task(name: &str, owner: &str, node: &str, status: &str, health: Health) -
         owner: Text::new(owner),
         ready: u16::from(!bad),
         containers_total: 1,
+        grace: 30,
         status: Text::new(status),
         health,
         restarts: if bad { 7 } else { 0 },

@@ -42,6 +42,7 @@ fn task(digits: &str, status: &str, health: Health, provider: &str, stop: Option
         owner: Text::new("web"),
         ready: u16::from(!exit),
         containers_total: 1,
+        grace: 30,
         status: Text::new(status),
         health,
         message: Text::new(if exit {

@@ -9,7 +9,7 @@ use crate::domain::{Text, Timestamp};
 
 /// What is told further apart than this is of two stories: an instance that was stopped
 /// and came back may be interrupted again.
-const ANOTHER: TimeDelta = TimeDelta::minutes(30);
+pub const ANOTHER: TimeDelta = TimeDelta::minutes(30);
 
 /// How one feed told of a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]

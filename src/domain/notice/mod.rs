@@ -6,11 +6,13 @@
 
 mod cluster;
 mod merge;
+mod record;
 
 use chrono::TimeDelta;
 
 pub use cluster::{of_event, of_node, of_task};
-pub use merge::{Notice, Telling};
+pub use merge::{ANOTHER, Notice, Telling};
+pub use record::{Outcome, Record};
 
 use super::{ObjectId, Text, Timestamp};
 

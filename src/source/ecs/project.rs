@@ -132,6 +132,7 @@ impl Projector {
             owner: self.interner.text(service.unwrap_or_default()),
             ready: u16::try_from(ready).unwrap_or(u16::MAX),
             containers_total: u16::try_from(total).unwrap_or(u16::MAX),
+            grace: 30,
             status: self.interner.text(&status),
             health,
             restarts: 0,

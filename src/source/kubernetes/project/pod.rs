@@ -56,6 +56,8 @@ pub(super) struct Spec<'a> {
     pub(super) init_containers: Vec<ContainerSpec<'a>>,
     #[serde(borrow, default)]
     pub(super) overhead: Pairs<'a>,
+    #[serde(default, rename = "terminationGracePeriodSeconds")]
+    pub(super) grace: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -175,6 +177,7 @@ pub fn task(pod: &Pod<'_>, p: &mut Projector) -> Task {
         owner,
         ready: printed.ready,
         containers_total: printed.total,
+        grace: u16::try_from(pod.spec.grace.unwrap_or(30)).unwrap_or(u16::MAX),
         status: p.interner.text(&printed.status),
         health,
         restarts: printed.restarts,

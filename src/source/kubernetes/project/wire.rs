@@ -135,6 +135,7 @@ pub(super) fn pod(bytes: &[u8]) -> Read<pod::Pod<'_>> {
 fn pod_spec<'a>(spec: &mut pod::Spec<'a>, tag: u32, v: Value<'a>) -> Read<()> {
     match tag {
         2 => spec.containers.push(message(v, container)?),
+        4 => spec.grace = Some(v.signed()?),
         10 => spec.node_name = v.text()?,
         20 => spec.init_containers.push(message(v, container)?),
         32 => amount(&mut spec.overhead, v)?,

@@ -1,0 +1,375 @@
+//! One victim: what was told of it, what is at risk on it, and how that goes.
+
+use chrono::TimeDelta;
+
+use crate::domain::notice::{Departure, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim};
+use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
+
+/// A task that ends so shortly after its machine went had ended before: clocks differ.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
+/// How long to wait, after a machine went, for word of the tasks that were on it.
+const WORD_OF_TASKS: TimeDelta = TimeDelta::seconds(90);
+/// What is still there so long after its time stays.
+const STAYS: TimeDelta = TimeDelta::minutes(15);
+/// What has no deadline is over after so long.
+const NO_DEADLINE: TimeDelta = TimeDelta::hours(1);
+/// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
+const SIGHTINGS: usize = 256;
+
+/// How a task at risk left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// When it was gone.
+    pub at: Timestamp,
+    /// Its end says that it was killed along with its machine.
+    pub killed: bool,
+}
+
+/// A task on a victim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtRisk {
+    /// Which.
+    pub id: ObjectId,
+    /// Its unique name: another task of the same name is another task.
+    pub uid: Text,
+    /// The workload that is to replace it; `None` for a task that nobody owns.
+    pub owner: Option<ObjectId>,
+    /// How long it may take to end, in seconds.
+    pub grace: u16,
+    /// Since when it was seen to be on its way out.
+    pub leaving: Option<Timestamp>,
+    /// How it left; `None` while it is there.
+    pub left: Option<Left>,
+}
+
+/// How it is going to end, as it looks now; the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// There is time.
+    Safe,
+    /// It may not be enough.
+    Tight,
+    /// Something will be cut.
+    Cut,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Tight => "tight",
+            Self::Cut => "will be cut",
+        }
+    }
+}
+
+/// A victim's story from the first word of it to its end.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What is going to go.
+    pub victim: Victim,
+    sightings: Vec<Sighting>,
+    /// What is told of it, by kind; what weighs most first. Empty for what went unannounced.
+    pub notices: Vec<Notice>,
+    /// Its row, if it has had one.
+    pub node: Option<ObjectId>,
+    /// Where it is, as its row says, else as the feeds do.
+    pub place: Place,
+    /// What its capacity is.
+    pub capacity: CapacityType,
+    /// Since when the machine lives.
+    pub born: Option<Timestamp>,
+    /// When the console learnt of it.
+    pub heard: Timestamp,
+    /// What was on it since, but for what belongs to the machine.
+    pub tasks: Vec<AtRisk>,
+    /// When it went, by who knows the earliest.
+    pub gone: Option<Departure>,
+    /// When every task had left.
+    pub clear: Option<Timestamp>,
+    /// When the owners were back at their desired counts, after that.
+    pub back: Option<Timestamp>,
+    /// What became of it, and since when that is known.
+    pub outcome: Option<(Outcome, Timestamp)>,
+    called_off: Option<Timestamp>,
+}
+
+impl Case {
+    pub(super) fn new(victim: Victim, heard: Timestamp) -> Self {
+        Self {
+            victim,
+            sightings: Vec::new(),
+            notices: Vec::new(),
+            node: None,
+            place: Place::default(),
+            capacity: CapacityType::Unknown,
+            born: None,
+            heard,
+            tasks: Vec::new(),
+            gone: None,
+            clear: None,
+            back: None,
+            outcome: None,
+            called_off: None,
+        }
+    }
+
+    /// Takes in a sighting; false if nothing of it was new.
+    pub(super) fn hear(&mut self, s: Sighting) -> bool {
+        let same = |known: &&mut Sighting| {
+            known.feed == s.feed && known.kind == s.kind && known.message == s.message && !s.message.is_empty()
+        };
+        if let Some(known) = self.sightings.iter_mut().find(same) {
+            // The same message again may know more (a deadline moved), and is no later for it.
+            let newer = Sighting { seen: known.seen.min(s.seen), issued: known.issued.or(s.issued), ..s };
+            if *known == newer || (newer.deadline.is_none() && known.deadline.is_some()) {
+                return false;
+            }
+            *known = newer;
+        } else if self.sightings.len() < SIGHTINGS {
+            self.sightings.push(s);
+        } else {
+            return false;
+        }
+        self.merge();
+        true
+    }
+
+    fn merge(&mut self) {
+        let mut kinds: Vec<NoticeKind> = self.sightings.iter().map(|s| s.kind).collect();
+        kinds.sort_by_key(|k| std::cmp::Reverse(*k));
+        kinds.dedup();
+        self.notices = kinds
+            .into_iter()
+            .filter_map(|kind| {
+                let of: Vec<Sighting> = self.sightings.iter().filter(|s| s.kind == kind).cloned().collect();
+                Notice::merged(&of).pop()
+            })
+            .collect();
+        let said = |of: fn(&Place) -> &Text| {
+            self.notices.iter().map(|n| of(&n.place)).find(|t| !t.is_empty()).cloned().unwrap_or_default()
+        };
+        let fill = |own: &mut Text, said: Text| {
+            if own.is_empty() {
+                *own = said;
+            }
+        };
+        let more = [said(|p| &p.account), said(|p| &p.region), said(|p| &p.zone), said(|p| &p.instance_type)];
+        let own = &mut self.place;
+        for (own, said) in
+            [&mut own.account, &mut own.region, &mut own.zone, &mut own.instance_type].into_iter().zip(more)
+        {
+            fill(own, said);
+        }
+        if self.notices.first().is_some_and(|n| n.kind == NoticeKind::Interruption) {
+            self.capacity = CapacityType::Spot;
+        }
+    }
+
+    /// What weighs most of what is told.
+    #[must_use]
+    pub fn main(&self) -> Option<&Notice> {
+        self.notices.first()
+    }
+
+    /// Why it goes, or went.
+    #[must_use]
+    pub fn kind(&self) -> NoticeKind {
+        self.main().map_or(NoticeKind::Unannounced, |n| n.kind)
+    }
+
+    /// When the notice that weighs most was given; of what went unannounced when it went.
+    #[must_use]
+    pub fn issued(&self) -> Timestamp {
+        self.main().map_or_else(|| self.gone.as_ref().map_or(self.heard, |g| g.at), |n| n.issued)
+    }
+
+    /// When it goes; the deadline of what weighs most.
+    #[must_use]
+    pub fn deadline(&self) -> Option<crate::domain::notice::Deadline> {
+        self.main().and_then(|n| n.deadline)
+    }
+
+    /// True until it is known what became of it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    /// True while it takes away what runs: of a recommendation, or of maintenance that is
+    /// more than a quarter of an hour ahead, it does not.
+    #[must_use]
+    pub fn is_urgent(&self, now: Timestamp) -> bool {
+        self.is_open()
+            && match self.kind() {
+                NoticeKind::Rebalance => false,
+                NoticeKind::Scheduled => self.deadline().is_some_and(|d| d.at - now < STAYS),
+                _ => true,
+            }
+    }
+
+    /// How many tasks at risk are still there.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.tasks.iter().filter(|t| t.left.is_none()).count()
+    }
+
+    /// The first who told, and how long after the notice was given.
+    #[must_use]
+    pub fn told_by(&self) -> Option<(NoticeFeed, Option<TimeDelta>)> {
+        let notice = self.main()?;
+        Some((notice.told_by()?.feed, notice.lateness()))
+    }
+
+    pub(super) fn call_off(&mut self, kind: NoticeKind, at: Timestamp) {
+        if self.kind() == kind && self.gone.is_none() {
+            self.called_off = Some(at);
+        }
+    }
+
+    /// Takes in that it has gone; the earliest word counts.
+    pub(super) fn depart(&mut self, d: Departure) {
+        if self.gone.as_ref().is_none_or(|g| d.at < g.at) {
+            self.gone = Some(d);
+        }
+    }
+
+    /// Says that all who are to replace the tasks are back, as is seen at `now`.
+    pub(super) fn settle(&mut self, owners_back: bool, now: Timestamp) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let lefts = || self.tasks.iter().map(|t| t.left);
+        self.clear = if lefts().all(|l| l.is_some()) {
+            Some(lefts().flatten().map(|l| l.at).max().unwrap_or(self.heard))
+        } else {
+            None
+        };
+        match (self.clear, owners_back) {
+            (Some(_), true) => self.back = self.back.or(Some(now)),
+            (None, _) => self.back = None,
+            // Short again for another reason: it was back.
+            (Some(_), false) => {}
+        }
+        self.outcome = self.judge(now).map(|o| (o, now));
+    }
+
+    fn judge(&self, now: Timestamp) -> Option<Outcome> {
+        if self.called_off.is_some() {
+            return Some(Outcome::CalledOff);
+        }
+        let deadline = self.deadline().map(|d| d.at);
+        let gone = self.gone.as_ref().map(|g| g.at);
+        // It was over before anybody could see what was on it.
+        if gone.is_some_and(|g| g < self.heard) && self.tasks.is_empty() && self.kind() != NoticeKind::Unannounced {
+            return Some(Outcome::Unseen);
+        }
+        if let Some(gone) = gone {
+            let late = |t: &&AtRisk| t.left.is_none_or(|l| l.killed || l.at > gone + TOLERANCE);
+            let cut = self.tasks.iter().filter(late).count();
+            if cut > 0 {
+                // Word of a task that had ended in time may still be on its way.
+                let unresolved = self.tasks.iter().any(|t| t.left.is_none());
+                let known = !unresolved || now - gone > WORD_OF_TASKS;
+                return known.then_some(Outcome::Cut { tasks: u32::try_from(cut).unwrap_or(u32::MAX) });
+            }
+        }
+        let end = match (deadline, gone) {
+            (Some(d), Some(g)) => Some(d.max(g)),
+            (Some(d), None) => Some(d),
+            (None, g) => g,
+        };
+        let Some(end) = end else {
+            return (now - self.heard > NO_DEADLINE).then_some(Outcome::Stayed);
+        };
+        let Some(clear) = self.clear else {
+            return (gone.is_none() && now - end > STAYS).then_some(Outcome::Stayed);
+        };
+        if self.is_recommendation() && gone.is_none() {
+            return None;
+        }
+        match self.back {
+            Some(back) if back <= end || gone.is_some_and(|_| deadline.is_none()) => {
+                let done = clear.max(back);
+                // Nothing is over while the machine may take tasks again.
+                let sure = gone.is_some() || now >= end;
+                sure.then(|| Outcome::Evacuated { left: deadline.map(|d| (d - done).num_seconds().max(0)) })
+            }
+            _ if now < end => None,
+            // Without a deadline they are given as long as with one.
+            None if deadline.is_none() && now - end < WORD_OF_TASKS => None,
+            _ => Some(Outcome::NotReplaced),
+        }
+    }
+
+    fn is_recommendation(&self) -> bool {
+        self.kind() == NoticeKind::Rebalance
+    }
+
+    /// How it is going to end, as it looks now; `None` without a deadline, or once it has.
+    /// `blocked` tells whether a disruption budget holds a task.
+    #[must_use]
+    pub fn verdict(&self, blocked: impl Fn(&AtRisk) -> bool, now: Timestamp) -> Option<Verdict> {
+        if !self.is_open() {
+            return None;
+        }
+        let left = self.deadline()?.at - now;
+        let here = || self.tasks.iter().filter(|t| t.left.is_none());
+        let worst = here()
+            .map(|t| {
+                let spent = t.leaving.map(|since| now - since);
+                let need = TimeDelta::seconds(i64::from(t.grace)) - spent.unwrap_or_default();
+                match spent {
+                    _ if left < TimeDelta::zero() => Verdict::Cut,
+                    // Told to end: most do so long before they would be killed.
+                    Some(_) if need <= left => Verdict::Safe,
+                    Some(_) => Verdict::Tight,
+                    // Nobody has told it yet.
+                    None if left < TimeDelta::seconds(5) => Verdict::Cut,
+                    None if blocked(t) && left < TimeDelta::seconds(30) => Verdict::Cut,
+                    None if blocked(t) || need + TimeDelta::seconds(15) > left => Verdict::Tight,
+                    None if left < TimeDelta::seconds(60) => Verdict::Tight,
+                    None => Verdict::Safe,
+                }
+            })
+            .max();
+        Some(match worst {
+            Some(v) => v,
+            None if self.back.is_none() && left < TimeDelta::seconds(30) => Verdict::Tight,
+            None => Verdict::Safe,
+        })
+    }
+
+    /// What is kept of it once it is over.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        let (outcome, _) = self.outcome?;
+        let (cluster, name) = match (&self.node, self.tasks.first()) {
+            (Some(node), _) => (node.cluster.clone(), node.name.clone()),
+            (None, Some(task)) => (task.id.cluster.clone(), task.id.name.clone()),
+            (None, None) => (crate::domain::ClusterId::new(""), Text::empty()),
+        };
+        Some(Record {
+            victim: self.victim.clone(),
+            cluster: Text::new(cluster.as_str()),
+            name,
+            kind: self.kind(),
+            fate: self.main().map(|n| n.fate).unwrap_or_default(),
+            born: self.born,
+            issued: self.issued(),
+            deadline: self.deadline().map(|d| d.at),
+            gone: self.gone.as_ref().map(|g| g.at),
+            instance_type: self.place.instance_type.clone(),
+            zone: self.place.zone.clone(),
+            region: self.place.region.clone(),
+            spot: self.capacity == CapacityType::Spot,
+            tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX),
+            outcome,
+            told_by: self.told_by().map(|(feed, _)| feed),
+            late_ms: self.told_by().and_then(|(_, late)| late).map(|l| l.num_milliseconds()),
+        })
+    }
+}

@@ -1,0 +1,486 @@
+//! What is going to go, what that takes along, and what became of it.
+//!
+//! Rows tell by themselves (taints, events, tasks that are to stop), and so do feeds of
+//! their own ([`Told`]); all of it comes together here, by victim.
+
+mod case;
+mod pools;
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::TimeDelta;
+
+use super::Store;
+use crate::domain::notice::{
+    ANOTHER, Departure, NoticeFeed, Place, Record, Sighting, Told, Victim, of_event, of_node, of_task,
+};
+use crate::domain::{
+    CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
+};
+pub use case::{AtRisk, Case, Left, Verdict};
+pub use pools::{Concentration, Pool};
+
+/// How many victims are kept; of those that are over the oldest go first.
+const VICTIMS: usize = 5_000;
+/// How many are remembered of earlier.
+pub const RECORDS: usize = 20_000;
+/// What is over stays on the list for so long.
+pub const SHOWN_FOR: TimeDelta = TimeDelta::minutes(15);
+
+/// Every notice.
+#[derive(Debug, Default)]
+pub struct Notices {
+    cases: BTreeMap<Victim, Case>,
+    /// The nodes of instances.
+    machines: HashMap<Text, ObjectId>,
+    /// The victims among nodes, by cluster and node.
+    on: HashMap<(ClusterId, Text), Victim>,
+    /// Victims whose story is not over.
+    open: Vec<Victim>,
+    /// What went before anybody told of it.
+    departed: HashMap<Victim, Departure>,
+    /// What is over, oldest first: of earlier and of now.
+    past: Vec<Record>,
+    /// What is over and has not been written down.
+    unwritten: Vec<Record>,
+}
+
+impl Notices {
+    /// Every victim's story, in no particular order.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// One victim's.
+    #[must_use]
+    pub fn case(&self, victim: &Victim) -> Option<&Case> {
+        self.cases.get(victim)
+    }
+
+    /// The story of the victim that this node is.
+    #[must_use]
+    pub fn of_node(&self, node: &ObjectId) -> Option<&Case> {
+        self.on.get(&(node.cluster.clone(), node.name.clone())).and_then(|v| self.cases.get(v))
+    }
+
+    /// The story that this task is part of: its machine's, or its own.
+    #[must_use]
+    pub fn of_task(&self, task: &Task) -> Option<&Case> {
+        if self.cases.is_empty() {
+            return None;
+        }
+        let own = task.ecs.as_ref().and_then(|e| self.cases.get(&Victim::Task(e.arn.clone())));
+        own.or_else(|| self.on.get(&(task.id.cluster.clone(), task.node.clone())).and_then(|v| self.cases.get(v)))
+    }
+
+    /// What is over, oldest first.
+    #[must_use]
+    pub fn past(&self) -> &[Record] {
+        &self.past
+    }
+
+    /// Takes in what was kept of earlier, oldest first.
+    pub fn remember(&mut self, mut records: Vec<Record>) {
+        records.append(&mut self.past);
+        let over = records.len().saturating_sub(RECORDS);
+        records.drain(..over);
+        self.past = records;
+    }
+
+    /// What has ended since this was last asked: to be written down.
+    pub fn take_unwritten(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// True if this story was over, and written down, before.
+    fn is_past(&self, s: &Sighting) -> bool {
+        let at = s.issued.unwrap_or(s.seen);
+        self.past.iter().rev().any(|r| r.victim == s.victim && (at - r.issued).abs() <= ANOTHER)
+    }
+
+    fn make_room(&mut self) {
+        while self.cases.len() >= VICTIMS {
+            let oldest = self.cases.values().min_by_key(|c| (c.is_open(), c.heard)).map(|c| c.victim.clone());
+            let Some(oldest) = oldest else { return };
+            self.cases.remove(&oldest);
+            self.open.retain(|v| *v != oldest);
+            self.on.retain(|_, v| *v != oldest);
+        }
+    }
+}
+
+impl Store {
+    /// Takes in what a feed tells.
+    pub(super) fn hear(&mut self, told: Vec<Told>, at: Timestamp) {
+        let mut fresh = Vec::new();
+        for one in told {
+            match one {
+                Told::Notice(s) => {
+                    if let Some(victim) = self.hear_notice(s, at) {
+                        fresh.push(victim);
+                    }
+                }
+                Told::Gone(d) => self.hear_departure(d, at, &mut fresh),
+                Told::Over { victim, kind, at } => {
+                    if let Some(case) = self.notices.cases.get_mut(&victim) {
+                        case.call_off(kind, at);
+                    }
+                }
+            }
+        }
+        self.find_tasks(&fresh, at);
+    }
+
+    /// The victim, if its story begins.
+    fn hear_notice(&mut self, s: Sighting, at: Timestamp) -> Option<Victim> {
+        let victim = s.victim.clone();
+        let told_at = s.issued.unwrap_or(s.seen);
+        if let Some(case) = self.notices.cases.get_mut(&victim) {
+            let ended = case.outcome.map(|(_, at)| at);
+            // The same story, or a late word of it.
+            if ended.is_none() || (told_at - case.issued()).abs() <= ANOTHER {
+                if case.hear(s) {
+                    self.revision += 1;
+                }
+                return None;
+            }
+        }
+        if self.notices.is_past(&s) {
+            return None;
+        }
+        let departed = self.notices.departed.remove(&victim);
+        let case = self.begin(victim.clone(), at);
+        case.hear(s);
+        if let Some(d) = departed.filter(|d| d.at >= told_at) {
+            case.depart(d);
+        }
+        Some(victim)
+    }
+
+    fn hear_departure(&mut self, d: Departure, at: Timestamp, fresh: &mut Vec<Victim>) {
+        if let Some(case) = self.notices.cases.get_mut(&d.victim) {
+            if case.is_open() || (d.at - case.issued()).abs() <= ANOTHER {
+                case.depart(d);
+                self.revision += 1;
+                return;
+            }
+        }
+        if d.taken
+            && !self.notices.past.iter().rev().any(|r| r.victim == d.victim && (d.at - r.issued).abs() <= ANOTHER)
+        {
+            let victim = d.victim.clone();
+            let case = self.begin(victim.clone(), at);
+            case.capacity = CapacityType::Spot;
+            case.depart(d);
+            fresh.push(victim);
+            return;
+        }
+        // Word of its end may come before the notice does.
+        let old: Vec<Victim> = self
+            .notices
+            .departed
+            .iter()
+            .filter(|(_, known)| at - known.at > ANOTHER)
+            .map(|(victim, _)| victim.clone())
+            .collect();
+        for victim in old {
+            self.notices.departed.remove(&victim);
+        }
+        if self.notices.departed.len() < VICTIMS {
+            self.notices.departed.insert(d.victim.clone(), d);
+        }
+    }
+
+    /// Begins a victim's story.
+    fn begin(&mut self, victim: Victim, at: Timestamp) -> &mut Case {
+        self.revision += 1;
+        self.notices.make_room();
+        let node = match &victim {
+            Victim::Instance(id) => self.notices.machines.get(id).cloned(),
+            Victim::Node(_) => self.notices.machines.get(&Text::new(victim_key(&victim))).cloned(),
+            Victim::Task(_) => None,
+        };
+        self.notices.open.retain(|v| *v != victim);
+        self.notices.open.push(victim.clone());
+        let mut case = Case::new(victim.clone(), at);
+        if let Some(row) = node.as_ref().and_then(|id| self.nodes.get(id)) {
+            describe(&mut case, row);
+            self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
+        }
+        self.notices.cases.insert(victim.clone(), case);
+        // It was put there just now.
+        self.notices.cases.entry(victim.clone()).or_insert_with(|| Case::new(victim, at))
+    }
+
+    /// Finds what is on the machines of stories that have begun.
+    fn find_tasks(&mut self, fresh: &[Victim], at: Timestamp) {
+        if fresh.is_empty() {
+            return;
+        }
+        let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::new();
+        for task in self.tasks.rows() {
+            let own = task.ecs.as_ref().map(|e| Victim::Task(e.arn.clone())).filter(|v| fresh.contains(v));
+            let of = own.or_else(|| {
+                let machine = self.notices.on.get(&(task.id.cluster.clone(), task.node.clone()))?;
+                fresh.contains(machine).then(|| machine.clone())
+            });
+            if let (Some(victim), Some(risk)) = (of, self.at_risk(task, at)) {
+                found.entry(victim).or_default().push(risk);
+            }
+        }
+        for (victim, mut tasks) in found {
+            tasks.sort_by(|a, b| a.id.cmp(&b.id));
+            if let Some(case) = self.notices.cases.get_mut(&victim) {
+                case.tasks = tasks;
+            }
+        }
+    }
+
+    /// A task as what is at risk; `None` for what has ended, and for what belongs to the
+    /// machine (a daemon set's, a static one).
+    fn at_risk(&self, task: &Task, at: Timestamp) -> Option<AtRisk> {
+        if !task.is_active() || matches!(task.owner_kind, Kind::DaemonSet | Kind::Node) {
+            return None;
+        }
+        Some(AtRisk {
+            id: task.id.clone(),
+            uid: task.uid.clone(),
+            owner: self.workload_id_of(task),
+            grace: task.grace,
+            leaving: is_leaving(task).then_some(at),
+            left: None,
+        })
+    }
+
+    /// A node's row comes in.
+    pub(super) fn notice_node(&mut self, row: &Node, at: Timestamp) {
+        let key = if row.instance.starts_with("i-") { row.instance.clone() } else { Text::new(&row.id.to_string()) };
+        let before = self.nodes.get(&row.id);
+        let told = of_node(row, before, at);
+        if before.is_none() {
+            self.notices.machines.entry(key).or_insert_with(|| row.id.clone());
+        }
+        // The feed may have told of it before the cluster did.
+        let victim = Victim::of_node(&row.id, &row.instance);
+        let mut fresh = Vec::new();
+        let unhealthy = matches!(row.condition, NodeCondition::NotReady | NodeCondition::Silent);
+        if let Some(case) = self.notices.cases.get_mut(&victim) {
+            if case.node.is_none() && case.is_open() {
+                describe(case, row);
+                self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
+                fresh.push(victim.clone());
+            }
+            // A machine that falls silent after its time has gone.
+            let due = case.deadline().is_some_and(|d| at >= d.at - TimeDelta::seconds(15));
+            if unhealthy && due && case.is_open() {
+                let at = row.condition_since.filter(|s| *s <= at && *s >= case.issued()).unwrap_or(at);
+                case.depart(Departure { victim: victim.clone(), feed: NoticeFeed::Node, at, taken: false });
+            }
+        }
+        self.find_tasks(&fresh, at);
+        self.pending_told(told, row, at);
+    }
+
+    /// A node that tells something may not be in its table yet.
+    fn pending_told(&mut self, told: Vec<Told>, row: &Node, at: Timestamp) {
+        for one in told {
+            let Told::Notice(s) = one else { continue };
+            let Some(victim) = self.hear_notice(s, at) else { continue };
+            if let Some(case) = self.notices.cases.get_mut(&victim) {
+                describe(case, row);
+            }
+            self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
+            self.find_tasks(&[victim], at);
+        }
+    }
+
+    /// A node is gone; `seen` if it was there a moment ago.
+    pub(super) fn notice_node_gone(&mut self, row: &Node, seen: bool, at: Timestamp) {
+        let key = if row.instance.starts_with("i-") { row.instance.clone() } else { Text::new(&row.id.to_string()) };
+        if self.notices.machines.get(&key) == Some(&row.id) {
+            self.notices.machines.remove(&key);
+        }
+        let victim = Victim::of_node(&row.id, &row.instance);
+        let departure = Departure { victim: victim.clone(), feed: NoticeFeed::Node, at, taken: false };
+        if let Some(case) = self.notices.cases.get_mut(&victim) {
+            if case.is_open() {
+                case.depart(departure);
+                self.settle(at);
+            }
+            return;
+        }
+        // Spot capacity that goes with tasks on it, and nobody had said a word.
+        if !seen || row.capacity_type != CapacityType::Spot {
+            return;
+        }
+        let case = self.begin(victim.clone(), at);
+        describe(case, row);
+        case.depart(departure);
+        self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
+        self.find_tasks(std::slice::from_ref(&victim), at);
+        if self.notices.cases.get(&victim).is_some_and(|c| c.tasks.is_empty()) {
+            // Nothing ran on it: somebody made the group smaller.
+            self.notices.cases.remove(&victim);
+            self.notices.open.retain(|v| *v != victim);
+            self.notices.on.remove(&(row.id.cluster.clone(), row.id.name.clone()));
+        }
+    }
+
+    /// A task's row comes in.
+    pub(super) fn notice_task(&mut self, row: &Task, at: Timestamp) {
+        if let Some(told) = of_task(row, at) {
+            let Told::Notice(s) = told else { return };
+            // Seen first at its very end: nothing was going to go any more.
+            if let Some(victim) = self.hear_notice(s, at)
+                && let (Some(case), Some(ecs)) = (self.notices.cases.get_mut(&victim), &row.ecs)
+                && matches!(victim, Victim::Task(_))
+            {
+                (case.capacity, case.place.zone) = (ecs.capacity_type, ecs.zone.clone());
+            }
+        }
+        if self.notices.open.is_empty() {
+            return;
+        }
+        let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
+        let risk = self.at_risk(row, at);
+        let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
+        match (case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
+            (Some(known), Some(_)) => {
+                if known.leaving.is_none() && is_leaving(row) {
+                    known.leaving = Some(at);
+                }
+            }
+            (Some(known), None) => {
+                if known.left.is_none() {
+                    let left = left(row, at);
+                    known.left = Some(left);
+                    if let Victim::Task(_) = &case.victim {
+                        let feed = NoticeFeed::EcsTask;
+                        case.depart(Departure { victim, feed, at: left.at, taken: true });
+                    }
+                }
+            }
+            (None, Some(risk)) => case.tasks.push(risk),
+            (None, None) => {}
+        }
+    }
+
+    /// A task is gone.
+    pub(super) fn notice_task_gone(&mut self, row: &Task, at: Timestamp) {
+        if self.notices.open.is_empty() {
+            return;
+        }
+        let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
+        let Some(case) = self.notices.cases.get_mut(&victim) else { return };
+        if let Some(known) = case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
+            known.left = known.left.or(Some(Left { at, killed: false }));
+        }
+    }
+
+    /// An event comes in.
+    pub(super) fn notice_event(&mut self, row: &Event, at: Timestamp) {
+        if row.about.kind != Kind::Node {
+            return;
+        }
+        if let Some(told) = of_event(row, self.nodes.get(&row.about), at) {
+            self.hear(vec![told], at);
+        }
+    }
+
+    /// Says what became of what is over. To be called once a second; costs what is open.
+    pub fn settle(&mut self, now: Timestamp) {
+        let open = std::mem::take(&mut self.notices.open);
+        let mut still = Vec::with_capacity(open.len());
+        for victim in open {
+            let back = self.notices.cases.get(&victim).is_some_and(|case| self.owners_back(case));
+            let Some(case) = self.notices.cases.get_mut(&victim) else { continue };
+            case.settle(back, now);
+            if case.is_open() {
+                still.push(victim);
+                continue;
+            }
+            if let Some(record) = case.record() {
+                self.notices.unwritten.push(record.clone());
+                self.notices.past.push(record);
+                let over = self.notices.past.len().saturating_sub(RECORDS);
+                self.notices.past.drain(..over);
+            }
+            self.revision += 1;
+        }
+        // Stories that began meanwhile: none can, but none may be lost either.
+        still.append(&mut self.notices.open);
+        self.notices.open = still;
+    }
+
+    /// True if every workload that a case's tasks belong to is at its desired count.
+    fn owners_back(&self, case: &Case) -> bool {
+        let mut owners: Vec<&ObjectId> = case.tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
+        owners.sort();
+        owners.dedup();
+        // One that is gone wants nothing back.
+        owners.iter().all(|id| self.workloads.get(id).is_none_or(|w| w.replicas.ready >= w.replicas.desired))
+    }
+
+    /// The disruption budget that allows no eviction of this task now.
+    #[must_use]
+    pub fn blocking_budget(&self, task: &ObjectId) -> Option<&crate::domain::DisruptionBudget> {
+        let row = self.tasks.get(task)?;
+        self.disruption_budgets.rows().find(|b| {
+            b.allowed == 0
+                && b.id.cluster == task.cluster
+                && b.id.namespace == task.namespace
+                && !b.selector.is_empty()
+                && b.selector.iter().all(|pair| row.labels.contains(pair))
+        })
+    }
+
+    /// How a case is going to end, as it looks now.
+    #[must_use]
+    pub fn verdict(&self, case: &Case, now: Timestamp) -> Option<Verdict> {
+        case.verdict(|t| self.blocking_budget(&t.id).is_some(), now)
+    }
+
+    /// Machines and tasks that are being taken away, the one with the least time first;
+    /// those without a deadline last.
+    #[must_use]
+    pub fn urgent(&self, now: Timestamp) -> Vec<&Case> {
+        let mut found: Vec<&Case> =
+            self.notices.open.iter().filter_map(|v| self.notices.cases.get(v)).filter(|c| c.is_urgent(now)).collect();
+        found.sort_by_key(|c| (c.deadline().is_none(), c.deadline().map(|d| d.at), c.heard, c.victim.clone()));
+        found
+    }
+}
+
+/// What a victim's row says of it.
+fn describe(case: &mut Case, row: &Node) {
+    case.node = Some(row.id.clone());
+    let Place { account, region, .. } = std::mem::take(&mut case.place);
+    case.place = Place { account, region, zone: row.zone.clone(), instance_type: row.instance_type.clone() };
+    case.capacity = row.capacity_type;
+    case.born = row.created;
+}
+
+fn victim_key(victim: &Victim) -> &str {
+    match victim {
+        Victim::Instance(key) | Victim::Node(key) | Victim::Task(key) => key,
+    }
+}
+
+/// On its way out.
+fn is_leaving(task: &Task) -> bool {
+    match &task.ecs {
+        Some(ecs) => ecs.stop.is_some(),
+        None => task.status == "Terminating",
+    }
+}
+
+/// How a task that has ended did so, seen at `at`.
+fn left(task: &Task, at: Timestamp) -> Left {
+    let stop = task.ecs.as_ref().and_then(|e| e.stop.as_ref());
+    let with_host = stop.is_some_and(|s| s.reason.starts_with("Host EC2"));
+    let exit = |c: &crate::domain::Container| matches!(c.state, ContainerState::Terminated { exit_code: 137, .. });
+    Left {
+        at: stop.and_then(|s| s.at).filter(|s| *s <= at).unwrap_or(at),
+        killed: with_host || (stop.is_some() && task.containers.iter().any(exit)),
+    }
+}

@@ -1,0 +1,176 @@
+//! Pools: instance type by zone. How many machines, how often they are taken back, and
+//! who depends on one of them.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use crate::domain::notice::Record;
+use crate::domain::{CapacityType, ClusterId, ObjectId, Text, Timestamp};
+use crate::store::Store;
+
+/// The windows that interruptions are counted over.
+pub const WINDOWS: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::days(1), TimeDelta::days(7)];
+/// A workload of fewer tasks is not spread by anybody.
+const FEW: u32 = 3;
+/// More of a workload's tasks than this on one spot pool are too many.
+const MOST: f64 = 0.6;
+
+/// Machines of one type in one zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// Instance type.
+    pub instance_type: Text,
+    /// Availability zone.
+    pub zone: Text,
+    /// Machines on spot capacity.
+    pub spot: u32,
+    /// Machines on demand, or not known to be spot.
+    pub other: u32,
+    /// Tasks on the spot machines.
+    pub tasks: u32,
+    /// Notices that are open.
+    pub open: u32,
+    /// Spot machines that were taken back in the last hour, day and week.
+    pub taken: [u32; 3],
+    /// Days of spot machines' lives in the last hour, day and week, as far as they are
+    /// known: of the machines that are there, and of those that were taken.
+    pub days: [f64; 3],
+}
+
+impl Pool {
+    /// Interruptions for each day of a machine's life, in one of the three windows; `None`
+    /// where there was no life.
+    #[must_use]
+    pub fn rate(&self, window: usize) -> Option<f64> {
+        let (taken, days) = (self.taken.get(window)?, self.days.get(window)?);
+        (*days > 0.0).then(|| f64::from(*taken) / days)
+    }
+}
+
+/// A workload most of whose tasks are on one spot pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Concentration {
+    /// Which.
+    pub workload: ObjectId,
+    /// The pool: instance type and zone.
+    pub pool: (Text, Text),
+    /// How many of its tasks are there.
+    pub there: u32,
+    /// How many it has.
+    pub tasks: u32,
+}
+
+type Key = (Text, Text);
+
+impl Store {
+    /// Every pool that has or had spot machines, or has any at all; the most often taken
+    /// first, then by name.
+    #[must_use]
+    pub fn pools(&self, now: Timestamp) -> Vec<Pool> {
+        let mut pools: BTreeMap<Key, Pool> = BTreeMap::new();
+        let fresh = |key: &Key| Pool {
+            instance_type: key.0.clone(),
+            zone: key.1.clone(),
+            spot: 0,
+            other: 0,
+            tasks: 0,
+            open: 0,
+            taken: [0; 3],
+            days: [0.0; 3],
+        };
+        for node in self.nodes.rows() {
+            let key = (node.instance_type.clone(), node.zone.clone());
+            let pool = pools.entry(key.clone()).or_insert_with(|| fresh(&key));
+            if node.capacity_type != CapacityType::Spot {
+                pool.other += 1;
+                continue;
+            }
+            pool.spot += 1;
+            for (days, window) in pool.days.iter_mut().zip(WINDOWS) {
+                *days += node.created.map_or(0.0, |made| days_of((now - made).min(window)));
+            }
+        }
+        for ((_, pool), tasks) in self.tasks_on_spot() {
+            if let Some(p) = pools.get_mut(&pool) {
+                p.tasks += tasks;
+            }
+        }
+        for case in self.notices.cases().filter(|c| c.is_open() && !c.place.instance_type.is_empty()) {
+            let key = (case.place.instance_type.clone(), case.place.zone.clone());
+            pools.entry(key.clone()).or_insert_with(|| fresh(&key)).open += 1;
+        }
+        for r in self.notices.past().iter().filter(|r| r.is_interruption() && !r.instance_type.is_empty()) {
+            let key = (r.instance_type.clone(), r.zone.clone());
+            let pool = pools.entry(key.clone()).or_insert_with(|| fresh(&key));
+            count(pool, r, now);
+        }
+        let mut out: Vec<Pool> = pools.into_values().collect();
+        out.sort_by(|a, b| {
+            (b.open, b.taken, b.spot)
+                .cmp(&(a.open, a.taken, a.spot))
+                .then_with(|| (&a.instance_type, &a.zone).cmp(&(&b.instance_type, &b.zone)))
+        });
+        out
+    }
+
+    /// Tasks on spot machines by workload and pool.
+    fn tasks_on_spot(&self) -> BTreeMap<(Option<ObjectId>, Key), u32> {
+        let spot: std::collections::HashMap<(&ClusterId, &str), &crate::domain::Node> = self
+            .nodes
+            .rows()
+            .filter(|n| n.capacity_type == CapacityType::Spot)
+            .map(|n| ((&n.id.cluster, n.id.name.as_str()), n))
+            .collect();
+        let mut out = BTreeMap::new();
+        if spot.is_empty() {
+            return out;
+        }
+        for task in self.tasks.rows().filter(|t| t.is_active()) {
+            let Some(node) = spot.get(&(&task.id.cluster, task.node.as_str())) else { continue };
+            let key = (self.workload_id_of(task), (node.instance_type.clone(), node.zone.clone()));
+            *out.entry(key).or_insert(0) += 1;
+        }
+        out
+    }
+
+    /// Workloads most of whose tasks are on one spot pool, the most lopsided first. Those
+    /// that run on every machine are none.
+    #[must_use]
+    pub fn concentrated(&self) -> Vec<Concentration> {
+        let mut out: Vec<Concentration> = self
+            .tasks_on_spot()
+            .into_iter()
+            .filter_map(|((workload, pool), there)| {
+                let workload = workload?;
+                if workload.kind == crate::domain::Kind::DaemonSet {
+                    return None;
+                }
+                let tasks = self.workloads.get(&workload)?.replicas.desired;
+                let share = f64::from(there) / f64::from(tasks.max(1));
+                (tasks >= FEW && share > MOST).then_some(Concentration { workload, pool, there, tasks })
+            })
+            .collect();
+        out.sort_by(|a, b| {
+            let share = |c: &Concentration| f64::from(c.there) / f64::from(c.tasks.max(1));
+            share(b).total_cmp(&share(a)).then_with(|| a.workload.cmp(&b.workload))
+        });
+        out
+    }
+}
+
+fn days_of(span: TimeDelta) -> f64 {
+    // Windows are a week at most: no precision is lost.
+    span.num_seconds().max(0) as f64 / 86_400.0
+}
+
+fn count(pool: &mut Pool, r: &Record, now: Timestamp) {
+    let at = r.gone.or(r.deadline).unwrap_or(r.issued);
+    for ((taken, days), window) in pool.taken.iter_mut().zip(&mut pool.days).zip(WINDOWS) {
+        if now - at <= window {
+            *taken += 1;
+            let from = r.born.map(|born| born.max(now - window));
+            *days += from.map_or(0.0, |from| days_of(at - from));
+        }
+    }
+}
