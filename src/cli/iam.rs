@@ -21,7 +21,7 @@ const READ: &[(&str, &[&str])] = &[
         ],
     ),
     ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),
-    ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents"]),
+    ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents", "logs:DescribeLogGroups"]),
     (
         "AutoScaling",
         &[
@@ -37,6 +37,17 @@ const READ: &[(&str, &[&str])] = &[
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",
             "servicequotas:GetServiceQuota",
+        ],
+    ),
+    ("Notices", &["ec2:DescribeSpotInstanceRequests", "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"]),
+    (
+        "Queue",
+        &[
+            "sqs:GetQueueUrl",
+            "sqs:GetQueueAttributes",
+            "sqs:ListQueueTags",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
         ],
     ),
 ];
@@ -108,6 +119,11 @@ mod tests {
         let mut asked = BTreeSet::new();
         literals(&source.join("ecs"), &mut asked);
         literals(&source.join("aws"), &mut asked);
+        literals(&source.join("spot"), &mut asked);
+        // One permission is for one and for a batch.
+        if asked.remove("sqs:DeleteMessageBatch") {
+            asked.insert("sqs:DeleteMessage".to_owned());
+        }
         // The query client is told its service and its action apart.
         asked.insert("ec2:DescribeSubnets".to_owned());
         asked.insert("elasticloadbalancing:DescribeTargetGroups".to_owned());

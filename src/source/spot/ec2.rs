@@ -129,6 +129,7 @@ pub(super) async fn run(talk: Talk, interval: Duration) {
                 poll.talk.went_well(&mut first).await;
                 poll.talk.supervisor.pause(interval).await;
             }
+            Err(error @ SourceError::NotFound { .. }) => poll.talk.supervisor.absent(error.text(), false).await,
             Err(error) => poll.talk.supervisor.failed(&error).await,
         }
     }
@@ -160,7 +161,7 @@ impl Poll {
             };
             match outcome {
                 Ok(()) => answered = true,
-                Err(error @ SourceError::Forbidden { .. }) => {
+                Err(error @ (SourceError::Forbidden { .. } | SourceError::NotFound { .. })) => {
                     self.denied.0.insert(part.action(), Instant::now());
                     refused = Some(error);
                 }
@@ -424,6 +425,12 @@ async fn pages(
             SourceError::Forbidden { what } => {
                 let what = format!("ec2:{action} ({})", clipped(what.as_str(), 120));
                 SourceError::Forbidden { what: Text::new(&what) }
+            }
+            // What only looks like AWS knows some of it.
+            SourceError::Server { message, .. }
+                if ["UnknownOperation", "InvalidAction"].iter().any(|code| message.starts_with(code)) =>
+            {
+                SourceError::NotFound { what: Text::new(&format!("ec2:{action}")) }
             }
             other => other,
         })?;
