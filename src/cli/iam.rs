@@ -42,13 +42,7 @@ const READ: &[(&str, &[&str])] = &[
     ("Notices", &["ec2:DescribeSpotInstanceRequests", "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"]),
     (
         "Queue",
-        &[
-            "sqs:GetQueueUrl",
-            "sqs:GetQueueAttributes",
-            "sqs:ListQueueTags",
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-        ],
+        &["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:DeleteMessage"],
     ),
 ];
 
@@ -79,7 +73,11 @@ pub enum Policy {
 pub fn policy(which: Policy) -> Value {
     let statements = READ.iter().chain(if which == Policy::Act { ACT } else { &[] });
     let statements: Vec<Value> = statements
-        .map(|(sid, actions)| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"}))
+        .map(|(sid, actions)| {
+            // What is received from a queue others do not get: not every queue is the console's.
+            let resource = if *sid == "Queue" { "arn:*:sqs:*:*:quarterdeck*" } else { "*" };
+            json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource})
+        })
         .collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }

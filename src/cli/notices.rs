@@ -52,9 +52,8 @@ pub fn start(
 fn feeds(config: &Config, clusters: &[ClusterId]) -> Vec<FeedSpec> {
     let mut out: Vec<FeedSpec> = Vec::new();
     for NoticeSettings { name, profile, region, place } in &config.notices {
-        let taken = |name: &str| {
-            out.iter().any(|f| f.id.as_str() == name) || clusters.iter().any(|c| c.as_str() == name)
-        };
+        let taken =
+            |name: &str| out.iter().any(|f| f.id.as_str() == name) || clusters.iter().any(|c| c.as_str() == name);
         let more = (2_u32..).map(|n| format!("{name}#{n}"));
         let name = std::iter::once(name.clone()).chain(more).find(|n| !taken(n)).unwrap_or_default();
         let account = AccountSpec {

@@ -87,12 +87,8 @@ pub struct JsonService {
 }
 
 /// Service Quotas.
-const QUOTAS: JsonService = JsonService {
-    name: "servicequotas",
-    target: "ServiceQuotasV20190624",
-    version: "1.1",
-    bucket: Bucket::Quotas,
-};
+const QUOTAS: JsonService =
+    JsonService { name: "servicequotas", target: "ServiceQuotasV20190624", version: "1.1", bucket: Bucket::Quotas };
 
 impl Account {
     /// Asks a query service: `ec2` or `elasticloadbalancing`.
@@ -155,9 +151,8 @@ impl Account {
             // What is done without having anything to say may say nothing.
             let empty = body.trim().is_empty() && met.status < 300;
             let body = if empty { "{}" } else { body.as_str() };
-            let json: Value = serde_json::from_str(body).map_err(|_| {
-                if met.status >= 400 { of_code("", "", met, asked) } else { garbage(asked) }
-            })?;
+            let json: Value = serde_json::from_str(body)
+                .map_err(|_| if met.status >= 400 { of_code("", "", met, asked) } else { garbage(asked) })?;
             if met.status >= 400 {
                 let text = |key: &str| json[key].as_str().unwrap_or_default();
                 let message = if text("message").is_empty() { text("Message") } else { text("message") };

@@ -211,10 +211,8 @@ async fn take(talk: &mut Talk, groups: &mut Vec<Group>, found: &[String]) {
     if talk.endpoint != endpoint {
         talk.endpoint = endpoint;
         if !rest.is_empty() {
-            let text = format!(
-                "{} more groups under {PREFIX} are not read; name the right one with [[notices]]",
-                rest.len()
-            );
+            let text =
+                format!("{} more groups under {PREFIX} are not read; name the right one with [[notices]]", rest.len());
             talk.note(&text).await;
         }
         talk.introduce().await;
@@ -256,9 +254,6 @@ mod tests {
     fn groups_that_say_what_they_are_for_come_first() {
         let mut names = ["/aws/events/orders", "/aws/events/ec2-all", "/aws/events/Quarterdeck", "/aws/events/spot"];
         names.sort_by_key(|n| likelihood(n));
-        assert_eq!(
-            names,
-            ["/aws/events/Quarterdeck", "/aws/events/spot", "/aws/events/ec2-all", "/aws/events/orders"]
-        );
+        assert_eq!(names, ["/aws/events/Quarterdeck", "/aws/events/spot", "/aws/events/ec2-all", "/aws/events/orders"]);
     }
 }

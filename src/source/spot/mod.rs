@@ -164,8 +164,7 @@ impl Starter {
             works.push(self.watched(talk.source(), Box::pin(ec2::run(talk, self.plan.ec2_interval))));
         }
         // A group that is named is read as such; who names one does not want others.
-        let has_group =
-            self.plan.feeds.iter().any(|f| f.account == account.spec && matches!(f.way, Way::Group(_)));
+        let has_group = self.plan.feeds.iter().any(|f| f.account == account.spec && matches!(f.way, Way::Group(_)));
         if self.plan.discover && !has_group {
             let talk = self.talk(named("events"), BackendKind::EventLog, account, "groups under /aws/events/");
             works.push(self.watched(talk.source(), Box::pin(groups::discovered(talk, self.plan.interval))));
@@ -190,8 +189,7 @@ impl Starter {
     /// Speaks for one feed, which has introduced itself and is loading from now on.
     fn talk(&self, id: ClusterId, kind: BackendKind, account: &Arc<Account>, endpoint: &str) -> Talk {
         let source = SourceId { cluster: id, feed: Feed::Notices };
-        let supervisor =
-            Supervisor::new(source.clone(), self.tx.clone(), self.clock.clone(), Arc::clone(&self.wake));
+        let supervisor = Supervisor::new(source.clone(), self.tx.clone(), self.clock.clone(), Arc::clone(&self.wake));
         let talk = Talk {
             supervisor,
             account: Arc::clone(account),
@@ -371,9 +369,7 @@ impl Talk {
 }
 
 /// Runs what waits for the disk where that hinders nobody.
-async fn blocking<T: Send + 'static>(
-    f: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
     match tokio::task::spawn_blocking(f).await {
         Ok(outcome) => outcome,
         Err(e) => Err(std::io::Error::other(e)),

@@ -17,8 +17,8 @@ use super::{Plan, Talk, blocking, message};
 use crate::domain::notice::{NoticeFeed, Told};
 use crate::domain::{Text, Timestamp};
 use crate::source::SourceError;
-use crate::source::aws::query::JsonService;
 use crate::source::aws::Bucket;
+use crate::source::aws::query::JsonService;
 
 /// SQS.
 const SQS: JsonService = JsonService { name: "sqs", target: "AmazonSQS", version: "1.0", bucket: Bucket::Queue };
@@ -363,8 +363,11 @@ impl Queue {
     /// Deletes messages. One that is not deleted comes again, and is known.
     async fn delete(&mut self, url: &str, done: &[&Message]) {
         for batch in done.chunks(10) {
-            let entries: Vec<Value> =
-                batch.iter().enumerate().map(|(n, m)| json!({"Id": n.to_string(), "ReceiptHandle": m.receipt})).collect();
+            let entries: Vec<Value> = batch
+                .iter()
+                .enumerate()
+                .map(|(n, m)| json!({"Id": n.to_string(), "ReceiptHandle": m.receipt}))
+                .collect();
             let input = json!({"QueueUrl": url, "Entries": entries});
             let outcome = self.talk.account.json(SQS, "sqs:DeleteMessageBatch", &input).await;
             let kept = match outcome {
@@ -407,10 +410,8 @@ impl Queue {
         }
         if self.watch.wants_tags() {
             let answer = self.talk.account.json(SQS, "sqs:ListQueueTags", &json!({"QueueUrl": url})).await;
-            let tags: HashMap<String, String> = answer
-                .ok()
-                .and_then(|a| serde_json::from_value(a["Tags"].clone()).ok())
-                .unwrap_or_default();
+            let tags: HashMap<String, String> =
+                answer.ok().and_then(|a| serde_json::from_value(a["Tags"].clone()).ok()).unwrap_or_default();
             self.watch.tags(&tags);
         }
         self.talk.introduce_if_remarked(self.watch.said()).await;
