@@ -127,7 +127,7 @@ async fn killed(hold: Hold) {
         Reader::start("reads_as_a_child", &endpoint, &fleet.key, &access.secret, "quarterdeck-events", dir.path());
     held_up(&held).await;
     reader.kill();
-    assert_eq!(sender.left().await, if hold == Hold::Before { 1 } else { 0 });
+    assert_eq!(sender.left().await, u64::from(hold == Hold::Before));
     let mut listener = fleet.reader(dir.path());
     listener.until("the notice", |l| !l.notices().is_empty()).await;
     // What was hidden comes again, and goes.

@@ -51,11 +51,11 @@ const VALUES: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Request {
     id: String,
-    instance: String,
+    victim: String,
     code: String,
     updated: Option<Timestamp>,
     zone: String,
-    instance_type: String,
+    size: String,
 }
 
 /// What an instance is doing.
@@ -67,7 +67,7 @@ struct Instance {
     /// The same in words, with the time.
     words: String,
     zone: String,
-    instance_type: String,
+    size: String,
 }
 
 impl Instance {
@@ -193,10 +193,10 @@ impl Poll {
         let recent: Vec<Request> = found
             .into_iter()
             .map(|r| Request { updated: r.updated.map(|t| self.talk.here(t)), ..r })
-            .filter(|r| r.updated.is_none_or(|t| t >= now - LATELY) && !self.gone.contains(&r.instance))
+            .filter(|r| r.updated.is_none_or(|t| t >= now - LATELY) && !self.gone.contains(&r.victim))
             .collect();
         for r in &recent {
-            self.going.insert(r.instance.clone(), r.clone());
+            self.going.insert(r.victim.clone(), r.clone());
         }
         if self.going.is_empty() {
             return Ok(());
@@ -204,7 +204,7 @@ impl Poll {
         let ids: BTreeSet<String> = self.going.keys().cloned().collect();
         let instances = if self.denied.holds(Part::Taken.action()) { None } else { self.those_of(&ids).await? };
         for r in recent {
-            let instance = instances.as_ref().and_then(|all| all.get(&r.instance));
+            let instance = instances.as_ref().and_then(|all| all.get(&r.victim));
             // One that nobody knows any more went long ago.
             if instances.is_some() && instance.is_none() {
                 continue;
@@ -254,7 +254,7 @@ impl Poll {
         };
         let stamp = r.updated.map(|t| t.timestamp()).unwrap_or_default();
         Sighting {
-            victim: Victim::Instance(Text::new(&r.instance)),
+            victim: Victim::Instance(Text::new(&r.victim)),
             kind: NoticeKind::Interruption,
             feed: NoticeFeed::Ec2,
             message: Text::new(&format!("{}/{}/{stamp}", r.id, r.code)),
@@ -262,7 +262,7 @@ impl Poll {
             seen: now,
             deadline: Some(deadline),
             fate,
-            place: self.place(&own(|i| &i.zone, &r.zone), &own(|i| &i.instance_type, &r.instance_type)),
+            place: self.place(&own(|i| &i.zone, &r.zone), &own(|i| &i.size, &r.size)),
             detail: Text::new(&r.code),
         }
     }
@@ -443,14 +443,14 @@ async fn pages(
 }
 
 fn request(get: &dyn Fn(&str) -> String) -> Option<Request> {
-    let instance = get("instanceId");
-    instance.starts_with("i-").then(|| Request {
+    let victim = get("instanceId");
+    victim.starts_with("i-").then(|| Request {
         id: get("spotInstanceRequestId"),
-        instance,
+        victim,
         code: get("status/code"),
         updated: timestamp(&get("status/updateTime")),
         zone: get("launchedAvailabilityZone"),
-        instance_type: get("launchSpecification/instanceType"),
+        size: get("launchSpecification/instanceType"),
     })
 }
 
@@ -461,7 +461,7 @@ fn instance(get: &dyn Fn(&str) -> String) -> Option<(String, Instance)> {
         reason: get("stateReason/code"),
         words: get("reason"),
         zone: get("placement/availabilityZone"),
-        instance_type: get("instanceType"),
+        size: get("instanceType"),
     };
     id.starts_with("i-").then_some((id, instance))
 }

@@ -128,12 +128,11 @@ async fn hear(talk: &mut Talk, events: Vec<Event>, keep: bool) {
     for event in events {
         match talk.hear(NoticeFeed::EventLog, &event.body, &event.id).says {
             Says::Tells(told) => all.extend(told),
-            Says::Ignored(_) => {}
             Says::Odd(why) if keep => {
                 // It is counted and told of, written down or not.
                 drop(talk.keep_odd(&event.body, &event.id, why).await);
             }
-            Says::Odd(_) => {}
+            Says::Odd(_) | Says::Ignored(_) => {}
         }
         if all.len() >= TOGETHER {
             talk.tell(std::mem::take(&mut all)).await;

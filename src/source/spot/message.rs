@@ -68,7 +68,7 @@ pub fn read(body: &str, hearing: &Hearing<'_>) -> Heard {
         }
         match value["Message"].as_str() {
             // SNS puts the event into a text.
-            Some(inner) if value.get("detail-type").is_none() => text = inner.to_owned(),
+            Some(inner) if value.get("detail-type").is_none() => text = inner.into(),
             _ => return event(&value, hearing),
         }
     }

@@ -89,6 +89,9 @@ fn victim() -> Victim {
     Victim::Instance(Text::new("i-0b662ef9931388ba0"))
 }
 
+/// A message, and what it says: of whom, why, what is done, when, and more.
+type Row = (String, Victim, NoticeKind, Fate, Option<Deadline>, &'static str);
+
 #[test]
 fn every_kind_of_notice() {
     use NoticeKind::{Interruption, Leaving, Lifecycle, Rebalance};
@@ -100,7 +103,7 @@ fn every_kind_of_notice() {
     );
     let fargate = Victim::Task(Text::new("arn:aws:ecs:us-east-1:1:task/C/T"));
     let usual = Some(Deadline::usual(at(10, 0, 30)));
-    let table: Vec<(String, Victim, NoticeKind, Fate, Option<Deadline>, &str)> = vec![
+    let table: Vec<Row> = vec![
         (interruption("terminate"), victim(), Interruption, Fate::Terminate, exact(10, 2, 0), ""),
         (interruption("stop"), victim(), Interruption, Fate::Stop, exact(10, 2, 0), ""),
         (interruption("hibernate"), victim(), Interruption, Fate::Hibernate, exact(10, 0, 0), ""),
