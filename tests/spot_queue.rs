@@ -114,6 +114,25 @@ async fn received_told_stored_and_deleted_each_once() {
     assert_eq!(listener.sightings().len(), 26);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_at_once_are_told_within_seconds() {
+    let clock = Clock::system();
+    let fleet = Fleet::start(clock.clone()).await;
+    fleet.sim.aws_faults().set(|f| f.unlimited = true);
+    let sender = Sender::new(fleet.account(), "quarterdeck-events").await;
+    let now = stamp(&clock);
+    for n in 0..500 {
+        sender.send(&interruption(&format!("e-{n}"), &format!("i-{n:017x}"), &now)).await;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let began = quarterdeck::clock::instant();
+    let mut listener = fleet.reader(dir.path());
+    listener.until("all of them", |l| l.sightings().len() == 500).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    sender.until_left(0).await;
+    assert_eq!(listener.notices().len(), 500);
+}
+
 /// Killed with SIGKILL where it hurts most.
 async fn killed(hold: Hold) {
     let clock = Clock::manual(Clock::system().now());

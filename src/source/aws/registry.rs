@@ -16,16 +16,15 @@ pub struct Accounts(Arc<watch::Sender<BTreeMap<AccountSpec, Arc<Account>>>>);
 impl Accounts {
     /// The account of `spec`, made if nobody has asked for it before.
     pub fn get(&self, spec: &AccountSpec, clock: &Clock) -> Arc<Account> {
-        let mut made = Arc::new(Account::new(spec.clone(), clock.clone()));
+        let mut out = None;
         self.0.send_if_modified(|known| {
-            if let Some(account) = known.get(spec) {
-                made = Arc::clone(account);
-                return false;
-            }
-            known.insert(spec.clone(), Arc::clone(&made));
-            true
+            let before = known.len();
+            let account =
+                known.entry(spec.clone()).or_insert_with(|| Arc::new(Account::new(spec.clone(), clock.clone())));
+            out = Some(Arc::clone(account));
+            known.len() > before
         });
-        made
+        out.unwrap_or_else(|| Arc::new(Account::new(spec.clone(), clock.clone())))
     }
 
     /// Those that there are, and those that come.

@@ -160,7 +160,7 @@ impl Starter {
         let mut works = Vec::new();
         let named = |what: &str| ClusterId::new(format!("{what} {}", label(&account.spec)).trim_end());
         if self.plan.ec2 {
-            let talk = self.talk(named("ec2"), BackendKind::Ec2, account, "EC2");
+            let talk = self.talk(named("ec2"), BackendKind::Ec2, account, "");
             works.push(self.watched(talk.source(), Box::pin(ec2::run(talk, self.plan.ec2_interval))));
         }
         // A group that is named is read as such; who names one does not want others.
@@ -275,8 +275,12 @@ impl Talk {
     }
 
     fn introduction(&self) -> Backend {
-        let region = self.account.spec.region.as_ref().map_or_else(String::new, |r| format!(" in {r}"));
-        let mut endpoint = format!("{}{region}", self.endpoint);
+        let region = self.account.spec.region.as_deref().unwrap_or_default();
+        let mut endpoint = match (self.endpoint.as_str(), region) {
+            (what, "") => what.to_owned(),
+            ("", region) => region.to_owned(),
+            (what, region) => format!("{what} in {region}"),
+        };
         let Tally { ignored, odd, .. } = self.tally;
         for (count, words) in [(ignored, "about something else"), (odd, "not understood")] {
             if count > 0 {
