@@ -251,6 +251,8 @@ async fn ec2_tells_of_what_is_taken_while_it_runs_and_when_it_went() {
     // Too long ago to matter, and one that nobody knows any more.
     ec2.request("i-00000000000000001", "instance-terminated-no-capacity", "2020-01-01T00:00:00.000Z");
     ec2.request("i-00000000000000002", "instance-terminated-by-price", &text);
+    // What a server lists that knows no filters.
+    ec2.request("i-00000000000000009", "fulfilled", &text);
     ec2.instance(victim, "running", "");
     ec2.scheduled("i-00000000000000003", "The instance is running on degraded hardware");
     let web = ec2.serve().await;
@@ -278,6 +280,44 @@ async fn ec2_tells_of_what_is_taken_while_it_runs_and_when_it_went() {
     );
     listener.pass(Duration::from_secs(1)).await;
     assert_eq!(listener.told.len(), 3, "{:?}", listener.told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_that_was_called_off_is_over() {
+    let clock = Clock::system();
+    let ec2 = Ec2::default();
+    ec2.scheduled("i-00000000000000003", "[Canceled] The instance is running on degraded hardware");
+    let web = ec2.serve().await;
+    let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
+    listener.until("its end", |l| !l.told.is_empty()).await;
+    let over = |t: &Told| matches!(t, Told::Over { victim, kind: NoticeKind::Scheduled, .. } if victim.name() == "i-00000000000000003");
+    listener.pass(Duration::from_secs(1)).await;
+    assert!(listener.told.len() == 1 && listener.told.iter().all(over), "{:?}", listener.told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_look_at_instances_what_is_taken_is_told_all_the_same() {
+    let clock = Clock::system();
+    let ec2 = Ec2::default();
+    let at = clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    ec2.request("i-0b662ef9931388ba0", "marked-for-stop", &at);
+    let web = Web::start(move |asked| {
+        if asked.body.starts_with("Action=DescribeInstances&") {
+            let body = "<R><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors></R>";
+            return says(403, body);
+        }
+        says(200, ec2.answer(&asked.body))
+    })
+    .await;
+    let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
+    listener.until("the notice", |l| l.notices().len() == 1).await;
+    assert_eq!(listener.notices()[0].fate, Fate::Stop);
+    listener.until("the rest", |l| l.is_live("ec2 test@eu-west-1")).await;
+    listener.pass(Duration::from_secs(2)).await;
+    let said: Vec<&String> =
+        listener.notes.iter().filter(|n| n.contains("not allowed: ec2:DescribeInstances")).collect();
+    assert_eq!((said.len(), listener.told.len()), (1, 1), "{:?}", listener.notes);
+    assert_eq!(web.requests().iter().filter(|a| a.body.starts_with("Action=DescribeInstances&")).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

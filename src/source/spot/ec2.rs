@@ -309,6 +309,7 @@ impl Poll {
         for page in pages {
             page.each_in("instanceStatusSet", "eventsSet", |instance, event| {
                 let (id, code) = (instance("instanceId"), event("code"));
+                let Some((_, fate)) = EVENTS.iter().find(|(known, _)| *known == code) else { return };
                 if !id.starts_with("i-") {
                     return;
                 }
@@ -325,7 +326,6 @@ impl Poll {
                     told.push(Told::Over { victim, kind: NoticeKind::Scheduled, at: now });
                     return;
                 }
-                let fate = EVENTS.iter().find(|(c, _)| *c == code).map_or(Fate::Unknown, |(_, fate)| *fate);
                 let start = timestamp(&event("notBefore")).map(|t| self.talk.here(t));
                 told.push(Told::Notice(Sighting {
                     victim,
@@ -335,7 +335,7 @@ impl Poll {
                     issued: None,
                     seen: now,
                     deadline: start.map(Deadline::exact),
-                    fate,
+                    fate: *fate,
                     place: self.place(&instance("availabilityZone"), ""),
                     detail: Text::new(&clipped(&code, 80)),
                 }));
@@ -442,12 +442,14 @@ async fn pages(
     }
 }
 
+/// A request that is taken back; a server that knows no filters lists all of them.
 fn request(get: &dyn Fn(&str) -> String) -> Option<Request> {
-    let victim = get("instanceId");
-    victim.starts_with("i-").then(|| Request {
+    let (victim, code) = (get("instanceId"), get("status/code"));
+    let taken_back = STATUS.iter().any(|(known, _)| *known == code);
+    (victim.starts_with("i-") && taken_back).then(|| Request {
         id: get("spotInstanceRequestId"),
         victim,
-        code: get("status/code"),
+        code,
         updated: timestamp(&get("status/updateTime")),
         zone: get("launchedAvailabilityZone"),
         size: get("launchSpecification/instanceType"),
