@@ -201,6 +201,7 @@ async fn who_looks_once_takes_nothing() {
     let mut listener = Listener::start(plan, clock);
     listener.until("an answer", |l| l.is_live("queue")).await;
     assert_eq!((sender.left().await, listener.told.len()), (1, 0));
+    assert!(std::fs::read_dir(dir.path()).expect("a directory").next().is_none(), "nothing is written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,9 +153,8 @@ pub(super) async fn discovered(mut talk: Talk, interval: Duration) {
                     let why = format!("no log group under {PREFIX}; docs/spot.md says how to set one up");
                     groups.clear();
                     first = true;
-                    // Asked again after a while: somebody may set one up.
+                    // Waits a while and asks again: somebody may set one up.
                     talk.supervisor.absent(Text::new(&why), false).await;
-                    talk.supervisor.pause(LOOK).await;
                     continue;
                 }
                 Ok(found) => {

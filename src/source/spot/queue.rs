@@ -162,10 +162,11 @@ fn disk(what: &str, path: &Path, e: &std::io::Error) -> SourceError {
 }
 
 impl Queue {
-    /// Tells what is on the disk and was not told yet.
-    async fn tell_stored(&mut self, path: &Path) -> std::io::Result<()> {
+    /// Tells what is on the disk and was not told yet. While another console writes, the
+    /// last line may be half of one.
+    async fn tell_stored(&mut self, path: &Path, whole: bool) -> std::io::Result<()> {
         let replayed = replay(path.to_owned()).await?;
-        if replayed.broken > 0 {
+        if whole && replayed.broken > 0 {
             let (n, file) = (replayed.broken, path.display());
             self.talk.note(&format!("{n} lines of {file} make no sense and were passed over")).await;
         }
@@ -182,10 +183,18 @@ impl Queue {
 
     /// Looks once: at what was received before, and whether the queue may be read.
     async fn look(mut self, path: &Path) {
+        self.talk.introduce_if_remarked(self.watch.said()).await;
         loop {
-            let outcome = match self.tell_stored(path).await {
+            let outcome = match self.tell_stored(path, false).await {
                 Ok(()) => self.attributes().await.map(drop),
                 Err(e) => Err(disk("cannot read", path, &e)),
+            };
+            let outcome = match (outcome, self.url.clone()) {
+                (Ok(()), Some(url)) => {
+                    self.suspect(&url).await;
+                    Ok(())
+                }
+                (outcome, _) => outcome,
             };
             match outcome {
                 Ok(()) => {
@@ -219,7 +228,7 @@ impl Queue {
         loop {
             let open = path.to_owned();
             match blocking(move || Spool::open(&open)).await {
-                Ok(Some(spool)) => match self.tell_stored(path).await {
+                Ok(Some(spool)) => match self.tell_stored(path, true).await {
                     Ok(()) => {
                         if said {
                             self.talk.remark = String::new();
@@ -233,7 +242,7 @@ impl Queue {
                     let now = std::fs::metadata(path).ok().map(|m| (m.len(), m.modified().ok()));
                     if now != size {
                         size = now;
-                        if let Err(e) = self.tell_stored(path).await {
+                        if let Err(e) = self.tell_stored(path, false).await {
                             self.talk.note(&format!("cannot read {}: {e}", path.display())).await;
                         }
                     }
