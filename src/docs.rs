@@ -103,7 +103,7 @@ fn config() -> String {
             SERVICE_KEYS,
         ),
         (
-            "`[[notices]]`\n\nOne entry for each place where EventBridge's events are read; see [spot.md](spot.md)",
+            "`[[notices]]`\n\nOne entry for each place where EventBridge's events are read; see [spot-feeds.md](spot-feeds.md)",
             NOTICE_KEYS,
         ),
     ] {

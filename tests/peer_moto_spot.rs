@@ -1,5 +1,5 @@
 //! Notices by way of moto's EventBridge, which nobody here wrote: a rule, a queue and a
-//! Logs group as docs/spot.md sets them up, events put, and a reader that is killed.
+//! Logs group as docs/spot-feeds.md sets them up, events put, and a reader that is killed.
 //! Python is found as in `peer_boto3.rs`; without it the test says so and passes, except
 //! where `CI=true`.
 
@@ -11,25 +11,25 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
+#[path = "support/feeds.rs"]
+mod feeds;
 #[path = "support/python.rs"]
 mod python;
-#[path = "support/spot.rs"]
-mod spot;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use feeds::{Hold, Listener, Reader, Sender, account, held_up, plan, proxy, queue};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::ClusterId;
 use quarterdeck::domain::notice::{NoticeFeed, NoticeKind};
 use quarterdeck::source::spot::{FeedSpec, Way};
-use spot::{Hold, Listener, Reader, Sender, account, held_up, plan, proxy, queue};
 
 #[test]
 fn reads_as_a_child() {
-    spot::child();
+    feeds::child();
 }
 
 /// A server that ends with the test.

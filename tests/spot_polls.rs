@@ -8,8 +8,8 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
-#[path = "support/spot.rs"]
-mod spot;
+#[path = "support/feeds.rs"]
+mod feeds;
 #[path = "common/web.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod web;
@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use feeds::{Listener, account, interruption, plan};
 use quarterdeck::clock::Clock;
 use quarterdeck::domain::ClusterId;
 use quarterdeck::domain::notice::{Deadline, Fate, NoticeFeed, NoticeKind, Told};
 use quarterdeck::source::aws::Accounts;
 use quarterdeck::source::spot::{FeedSpec, Plan, Way};
 use serde_json::{Value, json};
-use spot::{Listener, account, interruption, plan};
 use web::{Asked, Says, Web, says};
 
 const GROUP: &str = "/aws/events/quarterdeck";
@@ -189,7 +189,7 @@ async fn what_may_not_be_asked_is_said_once_and_hardly_asked_again() {
     let none = Web::start(|_| says(200, "{\"logGroups\":[]}")).await;
     let mut listener = Listener::start(of_account(&none.url(), true, false, &Clock::system()), Clock::system());
     listener.until("that there is none", |l| l.state(events).0 == "absent").await;
-    assert!(listener.state(events).1.contains("no log group under /aws/events/; docs/spot.md"));
+    assert!(listener.state(events).1.contains("no log group under /aws/events/; docs/spot-feeds.md"));
 }
 
 /// EC2 as it stands: requests, instances and scheduled events, as XML items.

@@ -8,18 +8,18 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
-#[path = "support/spot.rs"]
-mod spot;
+#[path = "support/feeds.rs"]
+mod feeds;
 
 use std::path::Path;
 use std::time::Duration;
 
+use feeds::{Hold, Listener, Reader, Sender, account, held_up, interruption, plan, proxy, queue, stamp};
 use quarterdeck::clock::Clock;
 use quarterdeck::domain::notice::NoticeFeed;
 use quarterdeck::sim::model::{Model, Scenario};
 use quarterdeck::sim::server::{ServerOptions, SimServer};
 use quarterdeck::source::aws::AccountSpec;
-use spot::{Hold, Listener, Reader, Sender, account, held_up, interruption, plan, proxy, queue, stamp};
 
 const FLEET: &str = "[[nodes]]\ngroup = 'g'\ncount = 1\ninstance = 'm7i.large'\nzones = ['eu-west-1a']\ncpu = 2\nmemory = 8\n\
     [[ecs]]\nname = 'shop'\n[[ecs.services]]\nname = 'api'\ndesired = 1\nimage = 'r/api:1'\n";
@@ -51,7 +51,7 @@ impl Fleet {
 
 #[test]
 fn reads_as_a_child() {
-    spot::child();
+    feeds::child();
 }
 
 #[tokio::test(flavor = "multi_thread")]

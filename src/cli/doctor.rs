@@ -187,7 +187,8 @@ fn backends(store: &crate::store::Store, f: &mut Findings) {
         }
         for (source, state) in feeds {
             let name = format!("{id} {}", source.feed.word());
-            let page = if known.is_some_and(|b| b.kind.tells_notices()) { "docs/spot.md" } else { "docs/metrics.md" };
+            let page =
+                if known.is_some_and(|b| b.kind.tells_notices()) { "docs/spot-feeds.md" } else { "docs/metrics.md" };
             match &state.freshness {
                 F::Live { .. } => {}
                 F::Absent { because, .. } => f.note(&name, because, "the rest works without"),

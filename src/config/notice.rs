@@ -97,7 +97,7 @@ fn one(reader: &Reader<'_>, entry: &Value<'_>, names: &mut Names) -> Option<Noti
         ),
         (false, false) => whole(
             "this [[notices]] has no `log_group` and no `queue`",
-            "add `log_group = \"/aws/events/quarterdeck\"`; docs/spot.md says how to make one",
+            "add `log_group = \"/aws/events/quarterdeck\"`; docs/spot-feeds.md says how to make one",
         ),
         _ => {}
     }

@@ -197,8 +197,7 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
 
 /// How many metric backends are read, and how fresh the worst of them is.
 fn backends(line: &mut Line, c: Context<'_>) {
-    let metrics = c.store.backends().filter(|(_, known)| known.as_ref().is_none_or(|b| !b.kind.tells_notices()));
-    let feeds: Vec<_> = metrics.filter_map(|(id, _)| worst_feed(c, id)).collect();
+    let feeds: Vec<_> = c.store.backends().filter_map(|(id, _)| worst_feed(c, id)).collect();
     let Some(worst) = feeds.iter().map(|(_, f)| *f).max_by_key(|f| f.rank()) else { return };
     let live = feeds.iter().filter(|(_, f)| f.rank() <= 2).count();
     line.push("  metrics ", Tone::Dim);

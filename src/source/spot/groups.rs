@@ -111,7 +111,7 @@ pub(super) async fn named(mut talk: Talk, name: String, interval: Duration) {
             Err(SourceError::NotFound { .. }) => {
                 let who = talk.account.spec.profile_name();
                 let what = format!(
-                    "there is no log group `{name}` in {} of {who}; docs/spot.md says how to set one up",
+                    "there is no log group `{name}` in {} of {who}; docs/spot-feeds.md says how to set one up",
                     talk.account.spec.region.as_deref().unwrap_or("its region")
                 );
                 talk.supervisor.failed(&SourceError::Account { what: Text::new(&what) }).await;
@@ -150,7 +150,7 @@ pub(super) async fn discovered(mut talk: Talk, interval: Duration) {
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             match look(&talk.account).await {
                 Ok(found) if found.is_empty() => {
-                    let why = format!("no log group under {PREFIX}; docs/spot.md says how to set one up");
+                    let why = format!("no log group under {PREFIX}; docs/spot-feeds.md says how to set one up");
                     groups.clear();
                     first = true;
                     // Waits a while and asks again: somebody may set one up.

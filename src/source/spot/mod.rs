@@ -1,5 +1,5 @@
 //! Reads what tells that machines are taken away: EventBridge's events in a `CloudWatch` Logs
-//! group or in an SQS queue, and what EC2 says itself. docs/spot.md.
+//! group or in an SQS queue, and what EC2 says itself. docs/spot-feeds.md.
 //!
 //! [`Sources::spawn`] returns at once. Each feed polls in a task of its own. A queue is
 //! read only where it is named, since what is received from it nobody else receives.

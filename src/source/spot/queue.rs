@@ -431,7 +431,7 @@ impl Queue {
             SourceError::NotFound { .. } => {
                 let region = self.talk.account.spec.region.as_deref().unwrap_or("its region");
                 let what = format!(
-                    "there is no queue `{}` in {region} of {}, or not for these credentials; docs/spot.md says how to set one up",
+                    "there is no queue `{}` in {region} of {}, or not for these credentials; docs/spot-feeds.md says how to set one up",
                     self.name,
                     self.talk.account.spec.profile_name()
                 );
@@ -451,7 +451,7 @@ impl Talk {
             let text = format!("looks shared: {why}");
             let warning = format!(
                 "this queue {text}. Who receives a message takes it from everybody else: give the console a queue of \
-                 its own, or read a Logs group (docs/spot.md)"
+                 its own, or read a Logs group (docs/spot-feeds.md)"
             );
             self.note(&warning).await;
             self.remark = text;
