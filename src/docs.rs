@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::command::COMMANDS;
-use crate::config::{BACKEND_KEYS, CLUSTER_KEYS, KEYS, RUNBOOK_KEYS, SERVICE_KEYS, template};
+use crate::config::{BACKEND_KEYS, CLUSTER_KEYS, KEYS, NOTICE_KEYS, RUNBOOK_KEYS, SERVICE_KEYS, template};
 use crate::key::{Context, KEY_GRAMMAR};
 use crate::keymap::Keymap;
 use crate::theme::{Legibility, ROLES, Theme};
@@ -102,6 +102,10 @@ fn config() -> String {
             "`[[services]]`\n\nOne entry for each way in which services tell their requests; see [metrics.md](metrics.md)",
             SERVICE_KEYS,
         ),
+        (
+            "`[[notices]]`\n\nOne entry for each place where EventBridge's events are read; see [spot-feeds.md](spot-feeds.md)",
+            NOTICE_KEYS,
+        ),
     ] {
         let _ = write!(out, "\n## {heading}.\n\n| key | allowed | what it does |\n|---|---|---|\n");
         for (name, allowed, doc, _) in keys {
@@ -109,7 +113,7 @@ fn config() -> String {
         }
     }
     out.push_str(
-        "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens and the\nconsole's log in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
+        "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens, the\nconsole's log and the messages of its queues in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
     );
     let _ = write!(out, "\n## The whole file\n\n```toml\n{}```\n", template());
     out

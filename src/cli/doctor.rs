@@ -171,7 +171,7 @@ fn budgets(store: &crate::store::Store, f: &mut Findings) {
     }
 }
 
-/// Metric backends, and how each of their feeds is.
+/// Metric backends and feeds of notices, and how each of their feeds is.
 #[cfg(feature = "kubernetes")]
 fn backends(store: &crate::store::Store, f: &mut Findings) {
     use crate::domain::Freshness as F;
@@ -187,12 +187,14 @@ fn backends(store: &crate::store::Store, f: &mut Findings) {
         }
         for (source, state) in feeds {
             let name = format!("{id} {}", source.feed.word());
+            let page =
+                if known.is_some_and(|b| b.kind.tells_notices()) { "docs/spot-feeds.md" } else { "docs/metrics.md" };
             match &state.freshness {
                 F::Live { .. } => {}
                 F::Absent { because, .. } => f.note(&name, because, "the rest works without"),
                 F::Loading { .. } => f.bad(&name, "no answer yet", "the server is slow"),
                 F::Stale { because, .. } | F::Down { because, .. } => {
-                    f.bad(&name, because, "see the message; docs/metrics.md");
+                    f.bad(&name, because, &format!("see the message; {page}"));
                 }
             }
         }

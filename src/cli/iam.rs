@@ -21,7 +21,7 @@ const READ: &[(&str, &[&str])] = &[
         ],
     ),
     ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),
-    ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents"]),
+    ("Logs", &["logs:FilterLogEvents", "logs:GetLogEvents", "logs:DescribeLogGroups"]),
     (
         "AutoScaling",
         &[
@@ -38,6 +38,11 @@ const READ: &[(&str, &[&str])] = &[
             "elasticloadbalancing:DescribeTargetHealth",
             "servicequotas:GetServiceQuota",
         ],
+    ),
+    ("Notices", &["ec2:DescribeSpotInstanceRequests", "ec2:DescribeInstances", "ec2:DescribeInstanceStatus"]),
+    (
+        "Queue",
+        &["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:DeleteMessage"],
     ),
 ];
 
@@ -68,7 +73,11 @@ pub enum Policy {
 pub fn policy(which: Policy) -> Value {
     let statements = READ.iter().chain(if which == Policy::Act { ACT } else { &[] });
     let statements: Vec<Value> = statements
-        .map(|(sid, actions)| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": "*"}))
+        .map(|(sid, actions)| {
+            // What is received from a queue others do not get: not every queue is the console's.
+            let resource = if *sid == "Queue" { "arn:*:sqs:*:*:quarterdeck*" } else { "*" };
+            json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource})
+        })
         .collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }
@@ -108,6 +117,11 @@ mod tests {
         let mut asked = BTreeSet::new();
         literals(&source.join("ecs"), &mut asked);
         literals(&source.join("aws"), &mut asked);
+        literals(&source.join("spot"), &mut asked);
+        // One permission is for one and for a batch.
+        if asked.remove("sqs:DeleteMessageBatch") {
+            asked.insert("sqs:DeleteMessage".to_owned());
+        }
         // The query client is told its service and its action apart.
         asked.insert("ec2:DescribeSubnets".to_owned());
         asked.insert("elasticloadbalancing:DescribeTargetGroups".to_owned());

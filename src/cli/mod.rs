@@ -9,6 +9,8 @@ mod doctor;
 pub mod export;
 pub mod iam;
 mod log;
+#[cfg(feature = "aws")]
+mod notices;
 mod output;
 #[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
 mod reading;

@@ -86,12 +86,19 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         backend.and_kubernetes(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()))
     };
     #[cfg(feature = "aws")]
-    let (store, backend) = if wanted.ecs.is_empty() && wanted.ecs_later.is_none() {
-        (store, backend)
-    } else {
-        let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone()));
-        let sources = crate::source::ecs::Sources::spawn(wanted.ecs, wanted.ecs_later, tx.clone(), clock.clone());
-        (store, backend.and_ecs(sources))
+    let (store, backend) = {
+        let (store, backend, accounts) = if wanted.ecs.is_empty() && wanted.ecs_later.is_none() {
+            (store, backend, None)
+        } else {
+            let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone()));
+            let sources = crate::source::ecs::Sources::spawn(wanted.ecs, wanted.ecs_later, tx.clone(), clock.clone());
+            let accounts = sources.accounts();
+            (store, backend.and_ecs(sources), Some(accounts))
+        };
+        match super::notices::start(cli, config, &clusters, accounts, tx.clone(), clock) {
+            Some(notices) => (store, backend.and_notices(notices)),
+            None => (store, backend),
+        }
     };
     #[cfg(feature = "prometheus")]
     let (store, backend) = super::backends::start(cli, config, &clusters, (store, backend), tx.clone(), clock)?;

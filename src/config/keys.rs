@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::kinds::{
     ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, PathList,
-    Percent, Size, View,
+    Percent, Poll, Size, View,
 };
 use super::notify::{Notify, Quiet, Words};
 use super::{Entries, Origin};
@@ -72,6 +72,8 @@ macro_rules! settings {
             pub alertmanager: Vec<super::BackendSettings>,
             /// What to ask about services, in the order of the file.
             pub services: Vec<super::ServiceSettings>,
+            /// Where events of AWS's are read, in the order of the file.
+            pub notices: Vec<super::NoticeSettings>,
             /// Where each value comes from, by row of [`KEYS`].
             pub(super) origins: Vec<Origin>,
         }
@@ -127,8 +129,8 @@ macro_rules! settings {
                     (<$kind as Kind>::from_text($default).unwrap_or_default(), Origin::Default)
                 });)*
                 let origins = vec![$($field.1,)*];
-                let Entries { clusters, runbooks, prometheus, alertmanager, services } = entries;
-                Config { $($field: $field.0,)* clusters, runbooks, prometheus, alertmanager, services, origins }
+                let Entries { clusters, runbooks, prometheus, alertmanager, services, notices } = entries;
+                Config { $($field: $field.0,)* clusters, runbooks, prometheus, alertmanager, services, notices, origins }
             }
         }
 
@@ -175,5 +177,8 @@ settings! {
     backends_discover, Flag, "backends.discover", "true", "Look for a Prometheus and an Alertmanager in each Kubernetes cluster for which none is set up, and read them through its API.";
     slo_files, PathList, "slo.files", "", "Files of objectives (OpenSLO), or directories of them, whose error budgets are shown.";
     slo_interval, Interval, "slo.interval", "60s", "How often to ask for short windows of error budgets and for golden signals; long windows are asked for less often.";
-    state_dir, OptionalPath, "state.dir", "", "Where saved screens and the log of the console go. Empty: the usual place for state.";
+    spot_discover, Flag, "spot.discover", "true", "Look in each AWS account and region that is read for CloudWatch Logs groups of events (`/aws/events/...`), and read notices there. A queue is only read where a `[[notices]]` names it.";
+    spot_ec2, Flag, "spot.ec2", "true", "Ask EC2 in each AWS account and region that is read for spot instances that are taken back, and for scheduled events.";
+    spot_interval, Poll, "spot.interval", "2s", "How often to ask Logs groups for new events. EC2 is asked at a third of this pace.";
+    state_dir, OptionalPath, "state.dir", "", "Where saved screens, the log of the console and the messages of its queues go. Empty: the usual place for state.";
 }

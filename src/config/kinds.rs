@@ -190,6 +190,23 @@ impl Kind for Interval {
     }
 }
 
+/// How often something is asked for that cannot wait.
+#[derive(Debug)]
+pub struct Poll;
+
+impl Kind for Poll {
+    type Value = Duration;
+    const ALLOWED: &'static str = "a time from 1s to 1m with its unit, such as \"2s\" (s, m)";
+
+    fn from_text(text: &str) -> Option<Duration> {
+        duration(text).filter(|d| (Duration::from_secs(1)..=Duration::from_mins(1)).contains(d))
+    }
+
+    fn to_toml(value: &Duration) -> String {
+        quoted(&printed(*value))
+    }
+}
+
 /// A length of time, or empty for none.
 #[derive(Debug)]
 pub struct OptionalSpan;

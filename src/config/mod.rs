@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod ecs;
 mod keys;
 mod kinds;
+mod notice;
 mod notify;
 mod paths;
 mod runbook;
@@ -27,6 +28,7 @@ pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
 pub use kinds::{ColorChoice, LogLevel, VIEWS};
+pub use notice::{NOTICE_KEYS, NoticePlace, NoticeSettings};
 pub use notify::{Notify, QuietHours};
 pub use paths::Paths;
 pub use runbook::{RUNBOOK_KEYS, RunbookRule};
@@ -218,10 +220,11 @@ struct Entries {
     prometheus: Vec<BackendSettings>,
     alertmanager: Vec<BackendSettings>,
     services: Vec<ServiceSettings>,
+    notices: Vec<NoticeSettings>,
 }
 
 /// Their names.
-const ENTRIES: [&str; 5] = ["cluster", "runbook", "prometheus", "alertmanager", "services"];
+const ENTRIES: [&str; 6] = ["cluster", "runbook", "prometheus", "alertmanager", "services", "notices"];
 
 fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
     let source = Source::read(path)?;
@@ -242,6 +245,8 @@ fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
             entries.alertmanager = backend::read(&reader, "alertmanager", value, &mut said);
         } else if key == "services" {
             entries.services = service::read(&reader, value, &mut said);
+        } else if key == "notices" {
+            entries.notices = notice::read(&reader, value, &mut said);
         } else if !key.is_empty() && is_section(key) {
             for (name, span, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                 one(&mut layer, &reader, key, name, &span, value);

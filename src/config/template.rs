@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::KEYS;
 use super::backend::BACKEND_KEYS;
 use super::cluster::CLUSTER_KEYS;
+use super::notice::NOTICE_KEYS;
 use super::runbook::RUNBOOK_KEYS;
 use super::service::SERVICE_KEYS;
 
@@ -63,6 +64,11 @@ pub fn template() -> String {
     );
     for (name, _, doc, example) in SERVICE_KEYS {
         let _ = writeln!(out, "# {doc}\n#{}{name} = {example}", if *name == "preset" { "" } else { " " });
+    }
+    out.push_str("\n# One entry for each place where EventBridge's events are read.\n#[[notices]]\n");
+    for (name, _, doc, example) in NOTICE_KEYS {
+        let shown = matches!(*name, "name" | "log_group");
+        let _ = writeln!(out, "# {doc}\n#{}{name} = {example}", if shown { "" } else { " " });
     }
     out
 }

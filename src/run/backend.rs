@@ -106,6 +106,8 @@ pub struct Backend {
     kubernetes: Option<Sources>,
     #[cfg(feature = "aws")]
     ecs: Option<ecs::Sources>,
+    #[cfg(feature = "aws")]
+    notices: Option<crate::source::spot::Sources>,
     #[cfg(feature = "prometheus")]
     metrics: Option<crate::source::prometheus::Sources>,
     replies: Option<mpsc::Sender<Reply>>,
@@ -133,6 +135,14 @@ impl Backend {
     #[must_use]
     pub fn and_ecs(mut self, sources: ecs::Sources) -> Self {
         self.ecs = Some(sources);
+        self
+    }
+
+    /// With the feeds of notices as well.
+    #[cfg(feature = "aws")]
+    #[must_use]
+    pub fn and_notices(mut self, sources: crate::source::spot::Sources) -> Self {
+        self.notices = Some(sources);
         self
     }
 
@@ -165,6 +175,10 @@ impl Backend {
         }
         #[cfg(feature = "aws")]
         if let Some(sources) = &self.ecs {
+            sources.refresh();
+        }
+        #[cfg(feature = "aws")]
+        if let Some(sources) = &self.notices {
             sources.refresh();
         }
         #[cfg(feature = "prometheus")]

@@ -15,6 +15,8 @@ pub mod log;
 pub mod prometheus;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod redact;
+#[cfg(feature = "aws")]
+pub mod spot;
 pub mod supervise;
 
 pub use error::SourceError;

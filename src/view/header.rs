@@ -217,10 +217,15 @@ fn worst_feed<'a>(c: Context<'a>, id: &crate::domain::ClusterId) -> Option<(crat
 
 /// Metric backends that are not read as they should be, with the reason.
 fn backend_troubles(c: Context<'_>) -> Vec<Line> {
-    let trouble = |id: &crate::domain::ClusterId| {
+    let trouble = |(id, known): (&crate::domain::ClusterId, Option<&crate::domain::Backend>)| {
         let (feed, f) = worst_feed(c, id)?;
-        let bad =
-            matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. });
+        // What nobody set up and may not be read is told under `!`, not all day long.
+        let denied = !known.is_some_and(|b| b.kind.tells_notices());
+        let bad = match f {
+            Freshness::Stale { .. } | Freshness::Down { .. } => true,
+            Freshness::Absent { denied: true, .. } => denied,
+            Freshness::Absent { .. } | Freshness::Loading { .. } | Freshness::Live { .. } => false,
+        };
         let (text, tone) = fresh(f, c);
         let mut line = Line::new().with(format!(" {id} "), Tone::Cluster).with(format!("{} {text}", feed.word()), tone);
         if let Some(why) = f.reason() {
@@ -229,7 +234,7 @@ fn backend_troubles(c: Context<'_>) -> Vec<Line> {
         line.push("  (! for all)", Tone::Dim);
         bad.then_some(line)
     };
-    c.store.backends().filter_map(|(id, _)| trouble(id)).collect()
+    c.store.backends().filter_map(trouble).collect()
 }
 
 /// A cluster's state in the header: the worst feed that matters; what is not

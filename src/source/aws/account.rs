@@ -22,13 +22,15 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use chrono::TimeDelta;
 
 use super::error::{Asked, explain};
 use super::limits::{Bucket, Limits};
+use super::offset::Offset;
 use super::profiles::{Profiles, environment, selected};
 use super::spec::AccountSpec;
 use crate::clock::Clock;
-use crate::domain::Text;
+use crate::domain::{Text, Timestamp};
 use crate::source::SourceError;
 
 /// How long an answer may take.
@@ -67,6 +69,8 @@ pub struct Account {
     pub(super) connector: Connector,
     clients: tokio::sync::Mutex<Option<Arc<Clients>>>,
     endpoint: Mutex<String>,
+    /// How far this machine's clock is from AWS's.
+    offset: Mutex<Offset>,
     /// Alarms belong to the account, whichever of its clusters asks.
     pub(super) alarms: tokio::sync::Mutex<super::alarms::Kept>,
     /// False once somebody wants them anew.
@@ -93,6 +97,7 @@ impl Account {
             connector,
             clients: tokio::sync::Mutex::default(),
             endpoint,
+            offset: Mutex::default(),
             alarms: tokio::sync::Mutex::default(),
             alarms_fresh: std::sync::atomic::AtomicBool::new(false),
         }
@@ -238,9 +243,21 @@ impl Account {
         Asked { what, endpoint, profile: &self.who, now: self.clock.now(), patience: PATIENCE }
     }
 
+    /// Takes in the `Date` of an answer to what was asked at `began`.
+    pub(super) fn learn_clock(&self, began: Timestamp, date: &str) {
+        self.offset.lock().unwrap_or_else(PoisonError::into_inner).learn(began, self.now(), date);
+    }
+
+    /// How far this machine's clock is ahead of AWS's, as far as answers to the queries of
+    /// this account say; zero where they agree.
+    #[must_use]
+    pub fn clock_offset(&self) -> TimeDelta {
+        self.offset.lock().unwrap_or_else(PoisonError::into_inner).get()
+    }
+
     /// The time.
     #[must_use]
-    pub fn now(&self) -> crate::domain::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }

@@ -115,6 +115,8 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
         | "AccessDenied"
         | "UnauthorizedOperation"
         | "AuthorizationError"
+        | "KmsAccessDenied"
+        | "KMS.AccessDeniedException"
         | "UnauthorizedException" => {
             SourceError::Forbidden { what: Text::new(if message.is_empty() { asked.what } else { message }) }
         }
@@ -156,6 +158,8 @@ pub fn of_code(code: &str, message: &str, met: Met, asked: Asked<'_>) -> SourceE
         "ResourceNotFoundException"
         | "ServiceNotFoundException"
         | "NoSuchResourceException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
         | "TargetGroupNotFound"
         | "TargetGroupNotFoundException" => {
             SourceError::NotFound { what: Text::new(if message.is_empty() { asked.what } else { message }) }

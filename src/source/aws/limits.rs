@@ -14,6 +14,8 @@ use crate::domain::{Spend, Text, Timestamp};
 
 /// Between two requests to one bucket, when all is well.
 const SPACING: Duration = Duration::from_millis(600);
+/// The same for a queue: what waits there has two minutes.
+const QUEUE_SPACING: Duration = Duration::from_millis(20);
 /// The longest spacing that throttling leads to.
 const SLOWEST: Duration = Duration::from_secs(4);
 /// Good answers after which the spacing is halved again.
@@ -50,10 +52,12 @@ pub enum Bucket {
     ProviderRead,
     /// `GetTaskProtection`.
     Protection,
+    /// SQS: each queue has a limit of its own, far from what one reader asks.
+    Queue,
 }
 
 impl Bucket {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::ClusterRead,
         Self::ServiceRead,
         Self::ResourceRead,
@@ -67,7 +71,13 @@ impl Bucket {
         Self::Quotas,
         Self::ProviderRead,
         Self::Protection,
+        Self::Queue,
     ];
+
+    /// Between two requests, when all is well.
+    fn spacing(self) -> Duration {
+        if self == Self::Queue { QUEUE_SPACING } else { SPACING }
+    }
 
     /// As the meter names it.
     #[must_use]
@@ -86,6 +96,7 @@ impl Bucket {
             Self::Quotas => "service quotas",
             Self::ProviderRead => "ecs capacity providers",
             Self::Protection => "ecs task protection",
+            Self::Queue => "sqs",
         }
     }
 }
@@ -123,9 +134,8 @@ impl Limits {
     /// Nothing asked yet. `ceiling` is in dollars a month.
     #[must_use]
     pub fn new(account: Text, since: Timestamp, ceiling: Option<u32>) -> Self {
-        let pace = Pace { next: None, spacing: SPACING, good: 0, requests: 0 };
-        let state =
-            State { paces: [pace; Bucket::ALL.len()], throttled: 0, metrics: 0, calls: 0, recent: VecDeque::new() };
+        let paces = Bucket::ALL.map(|b| Pace { next: None, spacing: b.spacing(), good: 0, requests: 0 });
+        let state = State { paces, throttled: 0, metrics: 0, calls: 0, recent: VecDeque::new() };
         Self { account, since, ceiling, state: Mutex::new(state) }
     }
 
@@ -151,8 +161,8 @@ impl Limits {
         self.change(|s| {
             let pace = &mut s.paces[bucket as usize];
             pace.good += 1;
-            if pace.good >= RECOVER_AFTER && pace.spacing > SPACING {
-                pace.spacing = (pace.spacing / 2).max(SPACING);
+            if pace.good >= RECOVER_AFTER && pace.spacing > bucket.spacing() {
+                pace.spacing = (pace.spacing / 2).max(bucket.spacing());
                 pace.good = 0;
             }
         });
@@ -163,7 +173,7 @@ impl Limits {
         self.change(|s| {
             s.throttled += 1;
             let pace = &mut s.paces[bucket as usize];
-            pace.spacing = (pace.spacing * 2).min(SLOWEST);
+            pace.spacing = (pace.spacing * 2).clamp(SPACING, SLOWEST);
             pace.good = 0;
             pace.next = Some(pace.next.unwrap_or_else(Instant::now).max(Instant::now() + pace.spacing));
         });
@@ -173,8 +183,8 @@ impl Limits {
     pub fn relax(&self) {
         self.change(|s| {
             let soon = Instant::now() + SPACING;
-            for pace in &mut s.paces {
-                pace.spacing = SPACING;
+            for (bucket, pace) in Bucket::ALL.iter().zip(&mut s.paces) {
+                pace.spacing = bucket.spacing();
                 pace.next = pace.next.map(|next| next.min(soon));
             }
         });
@@ -239,7 +249,7 @@ impl Limits {
                 last_hour,
                 ceiling: self.ceiling,
                 slowed: false,
-                backing_off: s.paces.iter().any(|p| p.spacing > SPACING),
+                backing_off: Bucket::ALL.iter().zip(&s.paces).any(|(b, p)| p.spacing > b.spacing()),
             }
         });
         if let (Some(ceiling), Some(month)) = (spend.ceiling, spend.month_micro_usd(now)) {

@@ -5,12 +5,15 @@ pub mod alarms;
 pub mod capture;
 pub mod error;
 pub mod limits;
+pub mod offset;
 pub mod profiles;
 pub mod query;
+mod registry;
 pub mod spec;
 
 pub use account::{Account, Clients};
 pub use limits::{Bucket, Limits};
+pub use registry::Accounts;
 pub use spec::{AccountSpec, EcsSpec, Keys};
 
 use std::collections::HashSet;

@@ -32,23 +32,63 @@ impl Xml {
         let Ok(document) = roxmltree::Document::parse(&self.0) else { return };
         for found in document.descendants().filter(|n| n.has_tag_name(list) || n.tag_name().name() == list) {
             for child in found.children().filter(|n| n.tag_name().name() == item) {
-                f(&|path: &str| {
-                    let mut node = Some(child);
-                    for part in path.split('/') {
-                        node = node.and_then(|n| n.children().find(|c| c.tag_name().name() == part));
-                    }
-                    node.and_then(|n| n.text()).unwrap_or_default().to_owned()
-                });
+                f(&|path: &str| text_at(child, path));
             }
         }
     }
 
-    fn text(&self, name: &str) -> String {
+    /// The same with one more list inside: calls `f` with each `item` of `inner` of each
+    /// `item` of `list`, the outer one's texts first.
+    pub fn each_in(
+        &self,
+        list: &str,
+        inner: &str,
+        mut f: impl FnMut(&dyn Fn(&str) -> String, &dyn Fn(&str) -> String),
+    ) {
+        let Ok(document) = roxmltree::Document::parse(&self.0) else { return };
+        let named = |n: &roxmltree::Node<'_, '_>, name: &str| n.tag_name().name() == name;
+        for outer in document.descendants().filter(|n| named(n, list)).flat_map(|n| n.children()) {
+            for item in outer.children().filter(|n| named(n, inner)).flat_map(|n| n.children()) {
+                if item.is_element() {
+                    f(&|path| text_at(outer, path), &|path| text_at(item, path));
+                }
+            }
+        }
+    }
+
+    /// The text of the first element of this name, empty without one.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
         let Ok(document) = roxmltree::Document::parse(&self.0) else { return String::new() };
         let found = document.descendants().find(|n| n.tag_name().name() == name);
         found.and_then(|n| n.text()).unwrap_or_default().to_owned()
     }
 }
+
+fn text_at(from: roxmltree::Node<'_, '_>, path: &str) -> String {
+    let mut node = Some(from);
+    for part in path.split('/') {
+        node = node.and_then(|n| n.children().find(|c| c.tag_name().name() == part));
+    }
+    node.and_then(|n| n.text()).unwrap_or_default().to_owned()
+}
+
+/// A service that speaks JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonService {
+    /// Its name, for the host and for signing.
+    pub name: &'static str,
+    /// What stands before the operation in the target.
+    pub target: &'static str,
+    /// The version of its JSON: `1.0` or `1.1`.
+    pub version: &'static str,
+    /// What it counts by.
+    pub bucket: Bucket,
+}
+
+/// Service Quotas.
+const QUOTAS: JsonService =
+    JsonService { name: "servicequotas", target: "ServiceQuotasV20190624", version: "1.1", bucket: Bucket::Quotas };
 
 impl Account {
     /// Asks a query service: `ec2` or `elasticloadbalancing`.
@@ -89,22 +129,38 @@ impl Account {
     /// As [`SourceError`].
     pub async fn quota(&self, service: &str, code: &str) -> Result<f64, SourceError> {
         const WHAT: &str = "servicequotas:GetServiceQuota";
-        let body = serde_json::json!({"ServiceCode": service, "QuotaCode": code}).to_string();
-        self.limits.turn(Bucket::Quotas).await;
-        let target = Some("ServiceQuotasV20190624.GetServiceQuota");
-        let outcome = self.send("servicequotas", WHAT, body.into_bytes(), "application/x-amz-json-1.1", target).await;
+        let json = self.json(QUOTAS, WHAT, &serde_json::json!({"ServiceCode": service, "QuotaCode": code})).await?;
+        let endpoint = self.endpoint();
+        json["Quota"]["Value"].as_f64().ok_or_else(|| garbage(self.asked(WHAT, &endpoint)))
+    }
+
+    /// Asks a service that speaks JSON. `what` is the operation with the name that
+    /// permissions have for the service: `sqs:ReceiveMessage`.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn json(&self, service: JsonService, what: &str, input: &Value) -> Result<Value, SourceError> {
+        let operation = what.rsplit(':').next().unwrap_or(what);
+        let (target, media) =
+            (format!("{}.{operation}", service.target), format!("application/x-amz-json-{}", service.version));
+        self.limits.turn(service.bucket).await;
+        let outcome = self.send(service.name, what, input.to_string().into_bytes(), &media, Some(&target)).await;
         let outcome = outcome.and_then(|(met, body)| {
             let endpoint = self.endpoint();
-            let asked = self.asked(WHAT, &endpoint);
-            let json: Value = serde_json::from_str(&body).map_err(|_| garbage(asked))?;
+            let asked = self.asked(what, &endpoint);
+            // What is done without having anything to say may say nothing.
+            let empty = body.trim().is_empty() && met.status < 300;
+            let body = if empty { "{}" } else { body.as_str() };
+            let json: Value = serde_json::from_str(body)
+                .map_err(|_| if met.status >= 400 { of_code("", "", met, asked) } else { garbage(asked) })?;
             if met.status >= 400 {
                 let text = |key: &str| json[key].as_str().unwrap_or_default();
                 let message = if text("message").is_empty() { text("Message") } else { text("message") };
                 return Err(of_code(text("__type"), message, met, asked));
             }
-            json["Quota"]["Value"].as_f64().ok_or_else(|| garbage(asked))
+            Ok(json)
         });
-        self.judge(Bucket::Quotas, outcome).await
+        self.judge(service.bucket, outcome).await
     }
 
     async fn send(
@@ -159,12 +215,16 @@ impl Account {
         let unreachable =
             |reason: String| SourceError::Unreachable { endpoint: endpoint.clone(), reason: Text::new(&reason) };
         let call = async {
+            let began = self.now();
             let mut response = self
                 .connector
                 .call(request)
                 .await
                 .map_err(|e| if e.is_timeout() { late() } else { unreachable(super::error::innermost(&e)) })?;
             let header = |name: &str| response.headers().get(name).map(str::to_owned);
+            if let Some(date) = header("date") {
+                self.learn_clock(began, &date);
+            }
             let met = Met {
                 status: response.status().as_u16(),
                 retry_after: header("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs),
@@ -206,6 +266,12 @@ mod tests {
         xml.each("subnetSet", "item", |get| found.push((get("subnetId"), get("availableIpAddressCount"), get("x/y"))));
         let own = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
         assert_eq!(found, [own("subnet-1", "7", ""), own("subnet-2", "", "z")]);
+        let mut pairs = Vec::new();
+        let xml = Xml("<R><s><item><id>1</id><es><item><c>a</c></item><item><c>b</c></item></es></item>\
+             <item><id>2</id><es/></item><item><id>3</id><es><item><c>d</c></item></es></item></s></R>"
+            .to_owned());
+        xml.each_in("s", "es", |outer, inner| pairs.push(outer("id") + &inner("c")));
+        assert_eq!(pairs, ["1a", "1b", "3d"]);
         assert_eq!(escape("a b/ü"), "a%20b%2F%C3%BC");
     }
 }

@@ -31,7 +31,7 @@ pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
 use super::SourceError;
-use super::aws::{Account, AccountSpec, Bucket, EcsSpec, Tokens};
+use super::aws::{Account, AccountSpec, Accounts, Bucket, EcsSpec, Tokens};
 use super::supervise::{Jitter, Supervisor, guarded};
 use crate::clock::Clock;
 use crate::domain::{CapacityProvider, Cluster, ClusterId, Freshness, Node, ObjectId, Orchestrator, Resources, Text};
@@ -158,7 +158,7 @@ pub type Later = std::pin::Pin<Box<dyn Future<Output = Vec<EcsSpec>> + Send>>;
 /// What all sources share.
 struct Shared {
     links: Mutex<BTreeMap<ClusterId, Arc<Link>>>,
-    accounts: Mutex<BTreeMap<AccountSpec, Arc<Account>>>,
+    accounts: Accounts,
     wake: Arc<Notify>,
     shown: watch::Sender<Vec<ObjectId>>,
     tx: mpsc::Sender<Observation>,
@@ -174,11 +174,8 @@ pub struct Sources {
 impl Shared {
     /// Everything that reads a cluster, ready to run.
     fn begin(&self, spec: EcsSpec) -> Vec<Work> {
-        let mut lead = false;
-        let account = Arc::clone(lock(&self.accounts).entry(spec.account.clone()).or_insert_with(|| {
-            lead = true;
-            Arc::new(Account::new(spec.account.clone(), self.clock.clone()))
-        }));
+        let account = self.accounts.get(&spec.account, &self.clock);
+        let lead = !lock(&self.links).values().any(|l| Arc::ptr_eq(&l.account, &account));
         let link = &Arc::new(Link { lead, ..Link::new(spec, account) });
         lock(&self.links).insert(link.spec.id.clone(), Arc::clone(link));
         self.works(link)
@@ -244,7 +241,7 @@ impl Sources {
     pub fn spawn(specs: Vec<EcsSpec>, later: Option<Later>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
         let shared = Arc::new(Shared {
             links: Mutex::default(),
-            accounts: Mutex::default(),
+            accounts: Accounts::default(),
             wake: Arc::new(Notify::new()),
             shown: watch::Sender::default(),
             tx,
@@ -271,6 +268,12 @@ impl Sources {
             link.account.forget_alarms();
         });
         self.shared.wake.notify_waiters();
+    }
+
+    /// The accounts that are read, those that come later among them.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts {
+        self.shared.accounts.clone()
     }
 
     /// Says what is on screen: only that is worth paying for.
