@@ -32,8 +32,8 @@ use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;
 use crate::config::{BackendSettings, ServiceSettings};
 use crate::domain::{BackendKind, ClusterId, Freshness, Text};
-use crate::slo::Outcome;
-use crate::store::observation::{Body, Feed, Observation, SourceId};
+use crate::slo::{Definition, Outcome};
+use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
 
 /// One backend to read.
 #[derive(Debug, Clone)]
@@ -113,6 +113,8 @@ struct Starter {
     services: Arc<Vec<ServiceSettings>>,
     /// The Prometheus that takes what is nobody's: the first.
     first: Arc<Mutex<Option<ClusterId>>>,
+    /// Whether objectives are shown as nobody's; held while what is shown for nobody changes.
+    nobody: Arc<tokio::sync::Mutex<bool>>,
     known: Arc<[ClusterId]>,
     board: Arc<Board>,
     tx: mpsc::Sender<Observation>,
@@ -132,6 +134,7 @@ impl Sources {
             interval: plan.interval,
             slo_interval: plan.slo_interval,
             first: Arc::new(Mutex::new(names.first().map(|n| ClusterId::new(n)))),
+            nobody: Arc::default(),
             objectives: Objectives {
                 complaints: Arc::new(budgets::complaints(&outcome)),
                 definitions: Arc::new(outcome.definitions),
@@ -172,31 +175,37 @@ impl Sources {
 }
 
 impl Starter {
-    /// Shows the objectives that there is nobody to ask about.
+    /// Shows the objectives that there is nobody to ask about, as long as that is so.
     async fn unread(self) {
-        let source = SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets };
-        let rows = budgets::unread(&source.cluster, &self.objectives.definitions);
+        let mut shown = self.nobody.lock().await;
+        let is_taken = self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let definitions: &[Definition] = if is_taken { &[] } else { &self.objectives.definitions };
+        self.of_nobody(budgets::unread(&ClusterId::new(NOBODY), definitions)).await;
+        *shown = !is_taken;
         let notes = self.objectives.complaints.iter().cloned().map(Body::Note);
-        let bodies = [Body::Begin, Body::Upsert(rows), Body::Synced].into_iter().chain(notes);
-        for body in bodies {
-            let observation = Observation { source: source.clone(), at: self.clock.now(), body };
-            if self.tx.send(observation).await.is_err() {
-                return;
-            }
+        for body in notes {
+            self.as_nobody(body).await;
         }
-        // One that is found later takes them over.
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                break;
-            }
+    }
+
+    /// One was found that can be asked: what was shown for nobody is gone before it speaks.
+    #[cfg(feature = "kubernetes")]
+    async fn taken_over(&self) {
+        if std::mem::take(&mut *self.nobody.lock().await) {
+            self.of_nobody(Rows::Budgets(Vec::new())).await;
         }
-        for body in [Body::Begin, Body::Synced] {
-            let observation = Observation { source: source.clone(), at: self.clock.now(), body };
-            if self.tx.send(observation).await.is_err() {
-                return;
-            }
+    }
+
+    async fn of_nobody(&self, rows: Rows) {
+        for body in [Body::Begin, Body::Upsert(rows), Body::Synced] {
+            self.as_nobody(body).await;
         }
+    }
+
+    async fn as_nobody(&self, body: Body) {
+        let source = SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets };
+        // When nobody listens, everything ends anyway.
+        drop(self.tx.send(Observation { source, at: self.clock.now(), body }).await);
     }
 
     /// The same for one that was found just now: it introduces itself before it says anything else.
@@ -204,6 +213,7 @@ impl Starter {
     async fn introduced(&self, spec: BackendSpec) -> Vec<Work> {
         if spec.kind == BackendKind::Prometheus {
             self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| spec.id.clone());
+            self.taken_over().await;
         }
         let introduction = crate::domain::Backend {
             id: spec.id.clone(),
