@@ -15,7 +15,7 @@ mod signals;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::alerts::{Board, after_1970, distinct};
@@ -96,6 +96,25 @@ impl Backend {
     }
 }
 
+/// A cluster that is being looked into, until this is dropped.
+#[cfg(feature = "kubernetes")]
+struct Looking(Arc<watch::Sender<usize>>);
+
+#[cfg(feature = "kubernetes")]
+impl Looking {
+    fn begin(all: &Arc<watch::Sender<usize>>) -> Self {
+        all.send_modify(|n| *n += 1);
+        Self(Arc::clone(all))
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n = n.saturating_sub(1));
+    }
+}
+
 type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The running sources of some backends. Dropping it stops them.
@@ -115,6 +134,8 @@ struct Starter {
     first: Arc<Mutex<Option<ClusterId>>>,
     /// Whether objectives are shown as nobody's; held while what is shown for nobody changes.
     nobody: Arc<tokio::sync::Mutex<bool>>,
+    /// Clusters in which nobody has looked for backends yet.
+    looking: Arc<watch::Sender<usize>>,
     known: Arc<[ClusterId]>,
     board: Arc<Board>,
     tx: mpsc::Sender<Observation>,
@@ -135,6 +156,7 @@ impl Sources {
             slo_interval: plan.slo_interval,
             first: Arc::new(Mutex::new(names.first().map(|n| ClusterId::new(n)))),
             nobody: Arc::default(),
+            looking: Arc::default(),
             objectives: Objectives {
                 complaints: Arc::new(budgets::complaints(&outcome)),
                 definitions: Arc::new(outcome.definitions),
@@ -147,7 +169,11 @@ impl Sources {
             clock,
             wake: Arc::clone(&sources.wake),
         };
+        #[cfg(feature = "kubernetes")]
+        let looks: Vec<(Look, Looking)> =
+            plan.looks.into_iter().map(|look| (look, Looking::begin(&starter.looking))).collect();
         if starter.objectives.names.is_empty() && !starter.objectives.definitions.is_empty() {
+            starter.wait_for_somebody();
             sources.tasks.spawn(starter.clone().unread());
         }
         for spec in specs {
@@ -156,12 +182,12 @@ impl Sources {
             }
         }
         #[cfg(feature = "kubernetes")]
-        for look in plan.looks {
+        for (look, looking) in looks {
             let (starter, tx) = (starter.clone(), starter.tx.clone());
             sources.tasks.spawn(async move {
                 tokio::select! {
                     () = tx.closed() => {}
-                    () = discover::run(look, starter) => {}
+                    () = discover::run(look, looking, starter) => {}
                 }
             });
         }
@@ -175,8 +201,18 @@ impl Sources {
 }
 
 impl Starter {
-    /// Shows the objectives that there is nobody to ask about, as long as that is so.
+    /// Objectives for which nobody is set up are loading until it is known whom to ask.
+    fn wait_for_somebody(&self) {
+        let (source, at) = (SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets }, self.clock.now());
+        let loading = Body::Freshness(Freshness::Loading { since: at });
+        drop(self.tx.try_send(Observation { source, at, body: loading }));
+    }
+
+    /// Once the clusters were looked into: shows the objectives that there is nobody to ask about, as
+    /// long as that is so.
     async fn unread(self) {
+        // An error is the end of all who could look.
+        drop(self.looking.subscribe().wait_for(|n| *n == 0).await);
         let mut shown = self.nobody.lock().await;
         let is_taken = self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let definitions: &[Definition] = if is_taken { &[] } else { &self.objectives.definitions };
