@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use super::CliError;
 use super::args::Cli;
 use crate::clock::Clock;
-use crate::config::diagnostic::Source;
 use crate::config::{BackendSettings, Config, Place, url_mistake};
 use crate::domain::{BackendKind, ClusterId, Text};
 use crate::run::backend::Backend;
@@ -33,10 +32,10 @@ pub fn start(
     // A demo reads nothing of the user's.
     let demo = cli.common.demo.is_some();
     let specs = if demo { Vec::new() } else { specs(cli, config, clusters, &backend)? };
-    let objectives = match (demo, config.slo_files.as_slice()) {
-        (true, _) => Some(demo_objectives()),
-        (false, []) => None,
-        (false, files) => Some(crate::slo::load(files)),
+    let objectives = match (&cli.common.demo, config.slo_files.as_slice()) {
+        (Some(scenario), _) => super::session::demo_objectives(scenario)?,
+        (None, []) => None,
+        (None, files) => Some(crate::slo::load(files)),
     };
     let plan = Plan {
         known: clusters.to_vec(),
@@ -57,16 +56,6 @@ pub fn start(
 
 /// A demo is looked at for minutes: things should move.
 const DEMO: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// What the embedded fleet promises its users.
-fn demo_objectives() -> crate::slo::Outcome {
-    let files = [
-        ("availability.yaml", include_str!("../../scenarios/slo/availability.yaml")),
-        ("latency.yaml", include_str!("../../scenarios/slo/latency.yaml")),
-        ("ecs.yaml", include_str!("../../scenarios/slo/ecs.yaml")),
-    ];
-    crate::slo::read(&files.map(|(name, text)| Source::new(name, text)))
-}
 
 /// Flags win over settings: who names one on the command line means that one.
 fn specs(cli: &Cli, config: &Config, clusters: &[ClusterId], backend: &Backend) -> Result<Vec<BackendSpec>, CliError> {

@@ -170,14 +170,29 @@ impl Reading {
     }
 }
 
+/// The scenario of this name, or in this file.
+fn scenario(name: &str, parameters: Parameters) -> Result<Scenario, CliError> {
+    let path = std::path::Path::new(name);
+    if path.extension().is_some() || name.contains('/') {
+        return Ok(Scenario::load(path, parameters)?);
+    }
+    Ok(Scenario::embedded(name, parameters)?)
+}
+
+/// What the fleet of a scenario promises its users: of the services that it has. `None` where
+/// that is nothing.
+#[cfg(feature = "prometheus")]
+pub fn demo_objectives(name: &str) -> Result<Option<crate::slo::Outcome>, CliError> {
+    let scenario = scenario(name, Parameters::default())?;
+    let files = scenario.objectives().iter().map(|(name, text)| config::diagnostic::Source::new(*name, *text));
+    let mut outcome = crate::slo::read(&files.collect::<Vec<_>>());
+    outcome.definitions.retain(|d| scenario.has_service(d.objective.service.as_str()));
+    Ok((!outcome.definitions.is_empty()).then_some(outcome))
+}
+
 /// Starts the embedded fleet.
 pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOptions) -> Result<SimServer, CliError> {
-    let path = std::path::Path::new(name);
-    let scenario = if path.extension().is_some() || name.contains('/') {
-        Scenario::load(path, parameters)?
-    } else {
-        Scenario::embedded(name, parameters)?
-    };
+    let scenario = scenario(name, parameters)?;
     let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: scenario.seed(), ..options };
     Ok(SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await?)
 }

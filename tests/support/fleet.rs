@@ -163,6 +163,8 @@ pub struct Desk {
     pub store: Store,
     pub ascii: bool,
     pub theme: Theme,
+    /// The time: [`now`] unless a test moves it.
+    pub now: DateTime<Utc>,
 }
 
 impl Desk {
@@ -185,6 +187,7 @@ impl Desk {
             store,
             ascii: false,
             theme: Theme::embedded_default(),
+            now: now(),
         };
         desk.frame(120, 30);
         desk
@@ -193,7 +196,7 @@ impl Desk {
     fn context(&self) -> Context<'_> {
         Context {
             store: &self.store,
-            now: now(),
+            now: self.now,
             absolute: self.app.absolute,
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
@@ -203,7 +206,7 @@ impl Desk {
     pub fn arrange(&mut self) {
         let c = Context {
             store: &self.store,
-            now: now(),
+            now: self.now,
             absolute: false,
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
@@ -218,7 +221,7 @@ impl Desk {
         let mut effects = Vec::new();
         for key in parse_sequence(keys).expect(keys) {
             self.arrange();
-            effects = self.app.press(key, &self.store, now());
+            effects = self.app.press(key, &self.store, self.now);
             self.frame(120, 30);
         }
         effects
@@ -254,7 +257,7 @@ impl Desk {
         let mut buf = Buffer::empty(area);
         let c = Context {
             store: &self.store,
-            now: now(),
+            now: self.now,
             absolute: self.app.absolute,
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
@@ -275,11 +278,11 @@ impl Desk {
     pub fn put_task(&mut self, task: Task) {
         let rows = Rows::Tasks(vec![task]);
         let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
-        self.store.apply(Observation { source, at: now(), body: Body::Upsert(rows) });
+        self.store.apply(Observation { source, at: self.now, body: Body::Upsert(rows) });
     }
 
     pub fn remove_task(&mut self, id: &ObjectId) {
         let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
-        self.store.apply(Observation { source, at: now(), body: Body::Remove(vec![id.clone()]) });
+        self.store.apply(Observation { source, at: self.now, body: Body::Remove(vec![id.clone()]) });
     }
 }

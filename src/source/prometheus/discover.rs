@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::http::Way;
-use super::{BackendSpec, Starter};
+use super::{BackendSpec, Looking, Starter};
 use crate::config::{BackendSettings, Place, ServiceName};
 use crate::domain::{BackendKind, ClusterId};
 use crate::source::SourceError;
@@ -111,14 +111,17 @@ impl Look {
     }
 }
 
-/// Looks once the cluster answers, then starts what was found.
-pub(super) async fn run(look: Look, starter: Starter) {
+/// Looks once the cluster answers, then starts what was found. A cluster that does not answer keeps
+/// nobody waiting: what it has is found later.
+pub(super) async fn run(look: Look, looking: Looking, starter: Starter) {
+    let mut looking = Some(looking);
     let mut backoff = crate::source::supervise::Backoff::default();
     let found = loop {
         match look.find().await {
             Ok(found) => break found,
             Err(error) => {
                 // The cluster's own feeds say what is wrong with it.
+                looking = None;
                 tracing::debug!(cluster = look.cluster.as_str(), %error, "services were not listed");
                 tokio::time::sleep(backoff.after_failure()).await;
             }
@@ -131,6 +134,7 @@ pub(super) async fn run(look: Look, starter: Starter) {
             running.spawn(work);
         }
     }
+    drop(looking);
     while running.join_next().await.is_some() {}
 }
 

@@ -15,7 +15,7 @@ mod signals;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 pub(crate) use self::alerts::{Board, after_1970, distinct};
@@ -32,8 +32,8 @@ use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;
 use crate::config::{BackendSettings, ServiceSettings};
 use crate::domain::{BackendKind, ClusterId, Freshness, Text};
-use crate::slo::Outcome;
-use crate::store::observation::{Body, Feed, Observation, SourceId};
+use crate::slo::{Definition, Outcome};
+use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
 
 /// One backend to read.
 #[derive(Debug, Clone)]
@@ -96,6 +96,25 @@ impl Backend {
     }
 }
 
+/// A cluster that is being looked into, until this is dropped.
+#[cfg(feature = "kubernetes")]
+struct Looking(Arc<watch::Sender<usize>>);
+
+#[cfg(feature = "kubernetes")]
+impl Looking {
+    fn begin(all: &Arc<watch::Sender<usize>>) -> Self {
+        all.send_modify(|n| *n += 1);
+        Self(Arc::clone(all))
+    }
+}
+
+#[cfg(feature = "kubernetes")]
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n = n.saturating_sub(1));
+    }
+}
+
 type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The running sources of some backends. Dropping it stops them.
@@ -113,6 +132,10 @@ struct Starter {
     services: Arc<Vec<ServiceSettings>>,
     /// The Prometheus that takes what is nobody's: the first.
     first: Arc<Mutex<Option<ClusterId>>>,
+    /// Whether objectives are shown as nobody's; held while what is shown for nobody changes.
+    nobody: Arc<tokio::sync::Mutex<bool>>,
+    /// Clusters in which nobody has looked for backends yet.
+    looking: Arc<watch::Sender<usize>>,
     known: Arc<[ClusterId]>,
     board: Arc<Board>,
     tx: mpsc::Sender<Observation>,
@@ -132,6 +155,8 @@ impl Sources {
             interval: plan.interval,
             slo_interval: plan.slo_interval,
             first: Arc::new(Mutex::new(names.first().map(|n| ClusterId::new(n)))),
+            nobody: Arc::default(),
+            looking: Arc::default(),
             objectives: Objectives {
                 complaints: Arc::new(budgets::complaints(&outcome)),
                 definitions: Arc::new(outcome.definitions),
@@ -144,7 +169,11 @@ impl Sources {
             clock,
             wake: Arc::clone(&sources.wake),
         };
+        #[cfg(feature = "kubernetes")]
+        let looks: Vec<(Look, Looking)> =
+            plan.looks.into_iter().map(|look| (look, Looking::begin(&starter.looking))).collect();
         if starter.objectives.names.is_empty() && !starter.objectives.definitions.is_empty() {
+            starter.wait_for_somebody();
             sources.tasks.spawn(starter.clone().unread());
         }
         for spec in specs {
@@ -153,12 +182,12 @@ impl Sources {
             }
         }
         #[cfg(feature = "kubernetes")]
-        for look in plan.looks {
+        for (look, looking) in looks {
             let (starter, tx) = (starter.clone(), starter.tx.clone());
             sources.tasks.spawn(async move {
                 tokio::select! {
                     () = tx.closed() => {}
-                    () = discover::run(look, starter) => {}
+                    () = discover::run(look, looking, starter) => {}
                 }
             });
         }
@@ -172,31 +201,47 @@ impl Sources {
 }
 
 impl Starter {
-    /// Shows the objectives that there is nobody to ask about.
+    /// Objectives for which nobody is set up are loading until it is known whom to ask.
+    fn wait_for_somebody(&self) {
+        let (source, at) = (SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets }, self.clock.now());
+        let loading = Body::Freshness(Freshness::Loading { since: at });
+        drop(self.tx.try_send(Observation { source, at, body: loading }));
+    }
+
+    /// Once the clusters were looked into: shows the objectives that there is nobody to ask about, as
+    /// long as that is so.
     async fn unread(self) {
-        let source = SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets };
-        let rows = budgets::unread(&source.cluster, &self.objectives.definitions);
+        // An error is the end of all who could look.
+        drop(self.looking.subscribe().wait_for(|n| *n == 0).await);
+        let mut shown = self.nobody.lock().await;
+        let is_taken = self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let definitions: &[Definition] = if is_taken { &[] } else { &self.objectives.definitions };
+        self.of_nobody(budgets::unread(&ClusterId::new(NOBODY), definitions)).await;
+        *shown = !is_taken;
         let notes = self.objectives.complaints.iter().cloned().map(Body::Note);
-        let bodies = [Body::Begin, Body::Upsert(rows), Body::Synced].into_iter().chain(notes);
-        for body in bodies {
-            let observation = Observation { source: source.clone(), at: self.clock.now(), body };
-            if self.tx.send(observation).await.is_err() {
-                return;
-            }
+        for body in notes {
+            self.as_nobody(body).await;
         }
-        // One that is found later takes them over.
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                break;
-            }
+    }
+
+    /// One was found that can be asked: what was shown for nobody is gone before it speaks.
+    #[cfg(feature = "kubernetes")]
+    async fn taken_over(&self) {
+        if std::mem::take(&mut *self.nobody.lock().await) {
+            self.of_nobody(Rows::Budgets(Vec::new())).await;
         }
-        for body in [Body::Begin, Body::Synced] {
-            let observation = Observation { source: source.clone(), at: self.clock.now(), body };
-            if self.tx.send(observation).await.is_err() {
-                return;
-            }
+    }
+
+    async fn of_nobody(&self, rows: Rows) {
+        for body in [Body::Begin, Body::Upsert(rows), Body::Synced] {
+            self.as_nobody(body).await;
         }
+    }
+
+    async fn as_nobody(&self, body: Body) {
+        let source = SourceId { cluster: ClusterId::new(NOBODY), feed: Feed::Budgets };
+        // When nobody listens, everything ends anyway.
+        drop(self.tx.send(Observation { source, at: self.clock.now(), body }).await);
     }
 
     /// The same for one that was found just now: it introduces itself before it says anything else.
@@ -204,6 +249,7 @@ impl Starter {
     async fn introduced(&self, spec: BackendSpec) -> Vec<Work> {
         if spec.kind == BackendKind::Prometheus {
             self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| spec.id.clone());
+            self.taken_over().await;
         }
         let introduction = crate::domain::Backend {
             id: spec.id.clone(),

@@ -174,10 +174,18 @@ impl Scenario {
         self.file.traffic.iter().filter_map(spec).collect()
     }
 
-    /// The objectives (`OpenSLO`) that go with its traffic: name and text of each file.
+    /// The objectives (`OpenSLO`) of the embedded scenarios: name and text of each file. They promise
+    /// something of services that this one may not have: see [`Scenario::has_service`].
     #[must_use]
     pub fn objectives(&self) -> &'static [(&'static str, &'static str)] {
-        if self.file.traffic.is_empty() { &[] } else { &OBJECTIVES }
+        &OBJECTIVES
+    }
+
+    /// Whether it has traffic of a service of this name, or such a service on ECS.
+    #[must_use]
+    pub fn has_service(&self, name: &str) -> bool {
+        self.traffic().iter().any(|t| t.service == name)
+            || self.ecs().iter().flat_map(|c| &c.services).any(|s| s.name == name)
     }
 
     /// What everything random in it begins with.

@@ -55,7 +55,7 @@ pub struct Tracked {
     /// Said about it whatever happens.
     pub remark: String,
     measures: BTreeMap<Slot, (Measure, Instant)>,
-    due: HashMap<Slot, Instant>,
+    asked: HashMap<Slot, Instant>,
     history: Arc<[(Timestamp, f64)]>,
     errors: BTreeMap<Slot, String>,
     refused: bool,
@@ -73,7 +73,7 @@ impl Tracked {
             origin,
             remark,
             measures: BTreeMap::new(),
-            due: HashMap::new(),
+            asked: HashMap::new(),
             history: Arc::from([]),
             errors: BTreeMap::new(),
             refused: false,
@@ -108,8 +108,8 @@ impl Tracked {
         Self::new(objective, What::Recorded(recorded), origin, remark)
     }
 
-    /// Questions of the slots that are due at `tick`, the short windows or the rest; each slot's
-    /// next turn is then set. `base` is the interval of the short ones.
+    /// Questions of the slots that are due at `tick`, the short windows or the rest, which counts as
+    /// asking them. `base` is the interval of the short ones.
     pub fn due(
         &mut self,
         owner: usize,
@@ -121,10 +121,10 @@ impl Tracked {
         let mut out = Vec::new();
         for slot in self.slots() {
             let is_short = matches!(slot, Slot::Window(w) if w <= EACH_TIME);
-            if is_short != short || slot == Slot::History || self.due.get(&slot).is_some_and(|at| *at > tick) {
+            if is_short != short || !self.is_due(slot, now, tick, base) {
                 continue;
             }
-            self.due.insert(slot, tick + self.interval(slot, now, base));
+            self.asked.insert(slot, tick);
             let window = match slot {
                 Slot::Window(w) => w,
                 _ => self.objective.period.elapsed(now),
@@ -145,6 +145,12 @@ impl Tracked {
         let mut slots: Vec<Slot> = self.objective.windows().into_iter().map(Slot::Window).collect();
         slots.push(Slot::Period);
         slots
+    }
+
+    /// By the interval of now, not of when it was asked for: one that begins to burn does not wait for
+    /// the turn it had while it was quiet.
+    fn is_due(&self, slot: Slot, now: Timestamp, tick: Instant, base: Duration) -> bool {
+        self.asked.get(&slot).is_none_or(|at| tick.duration_since(*at) >= self.interval(slot, now, base))
     }
 
     fn interval(&self, slot: Slot, now: Timestamp, base: Duration) -> Duration {
@@ -185,10 +191,10 @@ impl Tracked {
         tick: Instant,
         base: Duration,
     ) -> Option<(Timestamp, Timestamp, u64, Vec<Question<Key>>)> {
-        if matches!(self.what, What::Not(_)) || self.due.get(&Slot::History).is_some_and(|at| *at > tick) {
+        if matches!(self.what, What::Not(_)) || !self.is_due(Slot::History, now, tick, base) {
             return None;
         }
-        self.due.insert(Slot::History, tick + self.interval(Slot::History, now, base));
+        self.asked.insert(Slot::History, tick);
         let elapsed = self.objective.period.elapsed(now).secs();
         let part = self.objective.method.slicing().map_or(60, |s| s.slice.secs().max(60));
         let step = elapsed.div_ceil(POINTS).div_ceil(part).saturating_mul(part).max(part);
@@ -308,7 +314,7 @@ impl Tracked {
     /// These are due at once.
     pub fn again(&mut self, slots: &[Slot]) {
         for slot in slots {
-            self.due.remove(slot);
+            self.asked.remove(slot);
         }
     }
 
