@@ -127,6 +127,12 @@ pub enum Verb {
         #[command(subcommand)]
         what: SloVerb,
     },
+    /// Print what became of notices: interruptions of spot capacity, maintenance.
+    Spot {
+        /// What.
+        #[command(subcommand)]
+        what: SpotVerb,
+    },
     /// Serve the embedded fleet to kubectl and other programs.
     ///
     /// Runs until it is stopped, and prints how to reach it.
@@ -240,6 +246,31 @@ pub enum SloVerb {
         #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
         format: ReportFormat,
     },
+}
+
+/// What to do with notices.
+#[derive(Debug, Subcommand)]
+pub enum SpotVerb {
+    /// Print what consoles on this machine have kept of notices that are over.
+    History {
+        /// How.
+        #[arg(long, value_enum, default_value_t = HistoryFormat::Table)]
+        format: HistoryFormat,
+        /// Only those that were given within this time, such as 90m, 12h or 7d.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+}
+
+/// How `spot history` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HistoryFormat {
+    /// For people, the newest first.
+    Table,
+    /// For programs: versioned, see docs/spot.md.
+    Json,
+    /// For a spreadsheet.
+    Csv,
 }
 
 /// How `slo report` prints.

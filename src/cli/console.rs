@@ -11,6 +11,7 @@ use super::args::Cli;
 use super::{CliError, log, session};
 use crate::clock::Clock;
 use crate::config::Paths;
+use crate::run::journal::Journal;
 use crate::run::notify::Notifier;
 use crate::run::{Console, End};
 
@@ -60,9 +61,19 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         ascii: session::ascii(&config),
         clock,
         screens: screens(cli, &place.paths),
+        journal: Some(Journal::new(&place.paths.state_dir)),
         notifier: Notifier { how: config.notify_how, quiet: config.notify_quiet },
         draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
     };
+    if let Some(journal) = &console.journal {
+        match journal.open() {
+            Ok(history) => console.store.notices.remember(history.records),
+            Err(e) => {
+                let text = format!("the history of notices cannot be read in {}: {e}", journal.path().display());
+                console.app.complain(console.clock.now(), &text);
+            }
+        }
+    }
     for (id, _) in console.store.clusters() {
         tracing::info!(cluster = id.as_str(), "is read");
     }

@@ -18,6 +18,7 @@ mod session;
 mod sim;
 mod slo;
 mod snapshot;
+mod spot;
 mod status;
 
 use std::process::ExitCode;
@@ -72,6 +73,9 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
         Some(Verb::Config { what }) => admin::config(cli, what),
         Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
         Some(Verb::Slo { what: args::SloVerb::Check { files, format } }) => slo::check(files, *format),
+        Some(Verb::Spot { what: args::SpotVerb::History { format, since } }) => {
+            spot::history(cli, *format, since.as_deref())
+        }
         Some(Verb::Themes { lint, preview }) => admin::themes(cli, *lint, *preview),
         verb => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -19,7 +19,11 @@ pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observa
             return false;
         };
         match tokio::time::timeout(left, observations.recv()).await {
-            Ok(Some(observation)) => store.apply(observation),
+            Ok(Some(observation)) => {
+                let at = observation.at;
+                store.apply(observation);
+                store.settle(at);
+            }
             Ok(None) => return settled(store),
             // Once more around: the time is up.
             Err(_) => {}

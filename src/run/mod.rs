@@ -4,6 +4,7 @@
 pub mod backend;
 mod effects;
 pub mod gather;
+pub mod journal;
 pub mod notify;
 
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub struct Console {
     pub clock: Clock,
     /// Where screens are saved.
     pub screens: PathBuf,
+    /// Where what became of notices is kept; `None` where nothing is kept.
+    pub journal: Option<journal::Journal>,
     /// How to tell of new page-level alarms.
     pub notifier: notify::Notifier,
     /// Shortest time between two frames that nobody asked for by a key.
@@ -125,7 +128,7 @@ pub async fn run(
         let now = console.clock.now();
         if now.timestamp() != kept_up {
             kept_up = now.timestamp();
-            if effects::keep_up_logs(console, &mut backend) {
+            if effects::keep_up_logs(console, &mut backend) | console.settle(now) {
                 dirty = dirty.max(Dirty::Soon);
             }
         }
@@ -229,6 +232,19 @@ impl Console {
         let before = self.store.revision() + self.store.usage.revision();
         drain(first, more, APPLY_BUDGET, |o| self.store.apply(o));
         self.store.revision() + self.store.usage.revision() != before
+    }
+
+    /// Says what became of notices, and keeps it; true if that changed anything.
+    fn settle(&mut self, now: Timestamp) -> bool {
+        let before = self.store.revision();
+        self.store.settle(now);
+        let over = self.store.notices.take_unwritten();
+        if let Some(Err(error)) = self.journal.as_ref().map(|j| j.append(&over)) {
+            // It stays on screen; only the history of later lacks it.
+            tracing::error!(%error, "what became of notices cannot be kept");
+            self.app.complain(now, &format!("the history of notices cannot be written: {error}"));
+        }
+        self.store.revision() != before
     }
 
     fn frame(&mut self, screen: &mut Screen, now: Timestamp) -> std::io::Result<()> {
