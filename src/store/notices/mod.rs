@@ -3,6 +3,7 @@
 //! Rows tell by themselves (taints, events, tasks that are to stop), and so do feeds of
 //! their own ([`Told`]); all of it comes together here, by victim.
 
+mod board;
 mod case;
 mod pools;
 
@@ -17,8 +18,9 @@ use crate::domain::notice::{
 use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
+pub use board::{Board, Going, NoticeRow, Rush, countdown};
 pub use case::{AtRisk, Case, Left, Verdict};
-pub use pools::{Concentration, Pool};
+pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
 /// How many victims are kept; of those that are over the oldest go first.
 const VICTIMS: usize = 5_000;
@@ -197,7 +199,7 @@ impl Store {
         self.notices.make_room();
         let node = match &victim {
             Victim::Instance(id) => self.notices.machines.get(id).cloned(),
-            Victim::Node(_) => self.notices.machines.get(&Text::new(victim_key(&victim))).cloned(),
+            Victim::Node(_) => self.notices.machines.get(victim.key()).cloned(),
             Victim::Task(_) => None,
         };
         self.notices.open.retain(|v| *v != victim);
@@ -458,12 +460,6 @@ fn describe(case: &mut Case, row: &Node) {
     case.place = Place { account, region, zone: row.zone.clone(), instance_type: row.instance_type.clone() };
     case.capacity = row.capacity_type;
     case.born = row.created;
-}
-
-fn victim_key(victim: &Victim) -> &str {
-    match victim {
-        Victim::Instance(key) | Victim::Node(key) | Victim::Task(key) => key,
-    }
 }
 
 /// On its way out.
