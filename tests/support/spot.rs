@@ -117,8 +117,11 @@ pub fn taken_fleet() -> Store {
         id: id(Kind::DisruptionBudget, "shop", "report"),
         selector: [(Text::new("app"), Text::new("report"))].into_iter().collect(),
         allowed: 0,
+        min_available: Text::new("1"),
+        max_unavailable: Text::empty(),
         healthy: 1,
         expected: 1,
+        created: None,
     };
     observe(&mut store, Feed::DisruptionBudgets, Rows::DisruptionBudgets(vec![blocks]));
     // One went well, a moment ago.
