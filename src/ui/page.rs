@@ -82,7 +82,7 @@ fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         let used = gap + most;
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
-    if let Some(spot) = notices::overview(c).filter(|_| rest.height > 5) {
+    if let Some(spot) = notices::overview(c).filter(|_| rest.height > 8) {
         let gap = u16::from(hurt.is_empty() && rest.height > 10);
         line(buf, Rect { y: rest.y + gap, height: 1, ..rest }, &spot, painter);
         rest = Rect { y: rest.y + gap + 1, height: rest.height - gap - 1, ..rest };
@@ -203,6 +203,9 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
     if !table.filter.is_empty() {
         out.push("  filter ", Tone::Dim);
         out.push(table.filter.raw.clone(), Tone::Match);
+    }
+    if table.kind == ViewKind::Spot && table.history {
+        out.push("  with what is remembered", Tone::Strong);
     }
     if table.problems_only {
         out.push("  problems only", Tone::Warning);

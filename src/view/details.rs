@@ -11,7 +11,8 @@ use crate::domain::{
 /// Lines of `name  value` about an object, charts among them for a pane of this width.
 #[must_use]
 pub fn details(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
-    let mut out = vec![Line::new().with(id.name.as_str(), Tone::Title)];
+    let title = if id.kind == Kind::Notice { details_notice::title(c, id) } else { id.name.to_string() };
+    let mut out = vec![Line::new().with(title, Tone::Title)];
     let mut d = Lines { out: &mut out, c };
     let is_cluster = c.store.clusters().any(|(known, _)| *known == id.cluster);
     d.row(if is_cluster { "cluster" } else { "source" }, id.cluster.as_str(), Tone::Cluster);

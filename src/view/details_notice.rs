@@ -13,6 +13,13 @@ use crate::store::notices::{AtRisk, Case, NoticeRow, countdown};
 /// How many tasks are named.
 const NAMED: usize = 60;
 
+/// What people call it.
+pub(super) fn title(c: Context<'_>, id: &ObjectId) -> String {
+    let board = c.store.board(c.now);
+    let found = board.rows.iter().find(|r| r.id == *id).map(|r| r.name.to_string());
+    found.unwrap_or_else(|| Victim::of_key(&id.name).name().to_owned())
+}
+
 /// Everything that is known of a notice.
 pub(super) fn notice(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let victim = Victim::of_key(&id.name);
@@ -179,7 +186,7 @@ fn progress(c: Context<'_>, case: &Case, t: &AtRisk) -> (String, Health) {
         (Some(left), _) => (format!("gone {} ago", ago(left.at)), Health::Ok),
         (None, _) if gone.is_some() => ("was still there".to_owned(), Health::Critical),
         (None, Some(since)) => (format!("leaving {}", ago(since)), Health::Progressing),
-        (None, None) => ("stays".to_owned(), Health::Warning),
+        (None, None) => ("not leaving".to_owned(), Health::Warning),
     }
 }
 

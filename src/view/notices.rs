@@ -40,7 +40,7 @@ pub fn left(c: Context<'_>, row: &NoticeRow) -> String {
 pub fn left_tone(c: Context<'_>, row: &NoticeRow) -> Tone {
     match row.left(c.now) {
         None => Tone::Dim,
-        Some(_) if !row.urgent => Tone::Plain,
+        Some(_) if !row.urgent || !row.is_known() => Tone::Plain,
         Some(..30) => Tone::Health(Health::Critical),
         Some(..60) => Tone::Health(Health::Warning),
         Some(_) => Tone::Strong,
@@ -50,6 +50,9 @@ pub fn left_tone(c: Context<'_>, row: &NoticeRow) -> Tone {
 /// `▲ tight`, `✖ will be cut`; `✓ evacuated with 40 s left` once it is over.
 #[must_use]
 pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
+    if row.is_open() && !row.is_known() {
+        return Cell::new(format!("{} of no cluster here", shape(Health::Done, c.ascii)), Tone::Dim);
+    }
     let word = match (row.outcome, row.verdict) {
         (Some(outcome), _) => outcome.words(),
         (None, Some(verdict)) => verdict.word().to_owned(),
@@ -62,6 +65,15 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
     };
     let tone = if health == Health::Progressing { Tone::Plain } else { Tone::Health(health) };
     Cell::new(format!("{} {word}", shape(health, c.ascii)), tone)
+}
+
+/// A name without the domain that all names of its network share: `ip-10-0-1-7`.
+#[must_use]
+pub fn short(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((host, _)) if name.starts_with("ip-") || name.starts_with("i-") => host,
+        _ => name,
+    }
 }
 
 /// `EventBridge log +1.2s`.
@@ -167,7 +179,10 @@ pub fn banner(c: Context<'_>, key: Option<&str>, width: usize) -> Option<Line> {
     let tone = if health == Health::Progressing { Tone::Spot } else { Tone::Health(health) };
     let ours = rush.machines + rush.tasks;
     let verb = if ours == 1 || (ours == 0 && rush.strangers == 1) { "goes" } else { "go" };
-    let mut line = Line::new().with(format!(" {} spot ", shape(health, c.ascii)), tone);
+    let mut line = Line::new().with(format!(" {} ", shape(health, c.ascii)), tone);
+    if rush.taken > 0 {
+        line.push("spot ", tone);
+    }
     line.push(format!("{} {verb}", who(rush)), tone);
     if let Some(first) = rush.first {
         let ahead = first.at.timestamp() - c.now.timestamp();
@@ -189,9 +204,9 @@ pub fn banner(c: Context<'_>, key: Option<&str>, width: usize) -> Option<Line> {
     let room = width.saturating_sub(used(&line) + hint.width() + 3);
     if let Some(first) = board.urgent().find(|r| r.is_known()).filter(|_| room >= 12) {
         let text = if ours == 1 {
-            format!("{}, {} of {} gone", first.name, first.tasks.0, first.tasks.1)
+            format!("{}, {} of {} gone", short(&first.name), first.tasks.0, first.tasks.1)
         } else {
-            first.name.to_string()
+            short(&first.name).to_owned()
         };
         line.push(format!("  {}", cut(&text, room, true, c.ascii)), Tone::Plain);
     }

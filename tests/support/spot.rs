@@ -2,12 +2,13 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 use chrono::{DateTime, TimeDelta, Utc};
+use quarterdeck::domain::notice::Outcome;
 use quarterdeck::domain::notice::{
     Deadline, Departure, Fate, NoticeFeed, NoticeKind, Place, Record, Sighting, Told, Victim,
 };
-use quarterdeck::domain::notice::Outcome;
 use quarterdeck::domain::{
-    Backend, BackendKind, ClusterId, DisruptionBudget, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Workload,
+    Backend, BackendKind, ClusterId, DisruptionBudget, Health, Kind, Node, NodeCondition, ObjectId, Task, Text,
+    Workload,
 };
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 

@@ -45,6 +45,8 @@ pub struct NoticeRow {
     pub node: Option<ObjectId>,
     /// A task that goes by itself.
     pub task: Option<ObjectId>,
+    /// The workload of that task.
+    pub owner: Option<ObjectId>,
 }
 
 impl NoticeRow {
@@ -109,6 +111,7 @@ impl NoticeRow {
             issued: case.issued(),
             told_by: case.told_by(),
             node: case.node.clone(),
+            owner: case.tasks.first().filter(|_| task.is_some()).and_then(|t| t.owner.clone()),
             task,
         }
     }
@@ -137,6 +140,7 @@ impl NoticeRow {
             told_by: r.told_by.map(|feed| (feed, r.late_ms.map(TimeDelta::milliseconds))),
             node: None,
             task: None,
+            owner: None,
         }
     }
 }
@@ -163,6 +167,8 @@ pub struct Rush {
     pub tasks: u32,
     /// What is in no cluster that is read.
     pub strangers: u32,
+    /// Those whose capacity is taken back; the others are emptied for another reason.
+    pub taken: u32,
     /// Those that are tight.
     pub tight: u32,
     /// Those where something will be cut.
@@ -316,6 +322,7 @@ impl Rush {
         if !row.urgent {
             return;
         }
+        self.taken += u32::from(row.kind >= NoticeKind::Interruption);
         match (row.is_known(), &row.victim) {
             (false, _) => {
                 self.strangers += 1;
