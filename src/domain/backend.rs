@@ -19,6 +19,12 @@ pub enum BackendKind {
 }
 
 impl BackendKind {
+    /// True for what tells of machines that are taken away, and has no metrics.
+    #[must_use]
+    pub fn tells_notices(self) -> bool {
+        matches!(self, Self::EventLog | Self::EventQueue | Self::Ec2)
+    }
+
     /// Its name.
     #[must_use]
     pub fn word(self) -> &'static str {

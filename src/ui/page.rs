@@ -147,7 +147,13 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
     }
     if area.height > room + 1 {
         let row = Rect { y: area.bottom() - 1, height: 1, ..area };
-        line(buf, row, &counts(&model, table), painter);
+        let mut foot = counts(&model, table);
+        if table.kind == ViewKind::Spot && model.shown > 0 {
+            let unread = notices::unread(c);
+            let gap = if unread.is_empty() { "" } else { "  " };
+            foot.push(format!("{gap}{unread}"), Tone::Warning);
+        }
+        line(buf, row, &foot, painter);
     }
 }
 

@@ -98,7 +98,7 @@ fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
     };
     match row.left(d.c.now) {
         Some(left) if left < 0 => {
-            d.row("goes", &format!("{}, at {at}{sure}", countdown(left, Precision::Exact)), left_tone(d.c, row))
+            d.row("goes", &format!("{}, at {at}{sure}", countdown(left, Precision::Exact)), left_tone(d.c, row));
         }
         Some(left) => {
             d.row("goes", &format!("in {}, at {at}{sure}", countdown(left, Precision::Exact)), left_tone(d.c, row));

@@ -7,6 +7,7 @@ use super::columns::overview_mark as mark;
 use super::summary::{ClusterSummary, clusters};
 use super::words::{cause_in, cut};
 use crate::app::App;
+use crate::app::table::ViewKind;
 use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
 
 /// `1,234,567`.
@@ -31,7 +32,9 @@ pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     let first = first_line(app, c, width, &all);
     let troubles = troubles(&all, c, width);
     let key = app.keymap.keys_for(crate::key::Context::Global, crate::command::Command::ViewSpot).into_iter().next();
-    let banner = super::notices::banner(c, key.as_deref(), width);
+    // Where more is told there is nowhere to go for it.
+    let there = app.table().is_some_and(|t| t.kind == ViewKind::Spot);
+    let banner = super::notices::banner(c, key.as_deref().filter(|_| !there), width);
     if app.compact {
         // Why nothing can be seen is worth a row on the shortest screen.
         let blind = |s: &ClusterSummary| {
@@ -205,8 +208,7 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
 /// the worst of them is.
 fn backends(line: &mut Line, c: Context<'_>) {
     for (word, notices) in [("metrics", false), ("notices", true)] {
-        let of =
-            |known: Option<&crate::domain::Backend>| known.is_some_and(|b| super::notices::tells(b.kind)) == notices;
+        let of = |known: Option<&crate::domain::Backend>| known.is_some_and(|b| b.kind.tells_notices()) == notices;
         let feeds: Vec<_> =
             c.store.backends().filter(|(_, b)| of(*b)).filter_map(|(id, _)| worst_feed(c, id)).collect();
         read(line, c, word, &feeds);
@@ -233,10 +235,15 @@ fn worst_feed<'a>(c: Context<'a>, id: &crate::domain::ClusterId) -> Option<(crat
 
 /// Metric backends that are not read as they should be, with the reason.
 fn backend_troubles(c: Context<'_>) -> Vec<Line> {
-    let trouble = |id: &crate::domain::ClusterId| {
+    let trouble = |(id, known): (&crate::domain::ClusterId, Option<&crate::domain::Backend>)| {
         let (feed, f) = worst_feed(c, id)?;
-        let bad =
-            matches!(f, Freshness::Stale { .. } | Freshness::Down { .. } | Freshness::Absent { denied: true, .. });
+        // What nobody set up and may not be read is told under `!`, not all day long.
+        let denied = !known.is_some_and(|b| b.kind.tells_notices());
+        let bad = match f {
+            Freshness::Stale { .. } | Freshness::Down { .. } => true,
+            Freshness::Absent { denied: true, .. } => denied,
+            Freshness::Absent { .. } | Freshness::Loading { .. } | Freshness::Live { .. } => false,
+        };
         let (text, tone) = fresh(f, c);
         let mut line = Line::new().with(format!(" {id} "), Tone::Cluster).with(format!("{} {text}", feed.word()), tone);
         if let Some(why) = f.reason() {
@@ -245,7 +252,7 @@ fn backend_troubles(c: Context<'_>) -> Vec<Line> {
         line.push("  (! for all)", Tone::Dim);
         bad.then_some(line)
     };
-    c.store.backends().filter_map(|(id, _)| trouble(id)).collect()
+    c.store.backends().filter_map(trouble).collect()
 }
 
 /// A cluster's state in the header: the worst feed that matters; what is not

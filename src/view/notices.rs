@@ -9,7 +9,7 @@ use super::header::fresh;
 use super::words::cut;
 use crate::app::table::ViewKind;
 use crate::domain::notice::{Outcome, Precision};
-use crate::domain::{BackendKind, Freshness, Health, Line, ObjectId, Task, Tone, age::age};
+use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
 use crate::store::notices::{NoticeRow, Rush, countdown};
 use crate::store::{Feed, SourceState};
 
@@ -277,22 +277,30 @@ pub fn leaning(c: Context<'_>, most: usize) -> Vec<Line> {
 #[must_use]
 pub fn empty(c: Context<'_>, kind: ViewKind) -> String {
     let store = c.store;
-    let loading = |feed| {
-        store.clusters().any(|(id, _)| {
-            store.source(id, feed).is_none_or(|s| !s.complete && matches!(s.freshness, Freshness::Loading { .. }))
-        })
+    let unread = |feed, of: fn(&SourceState) -> bool| {
+        store.clusters().any(|(id, _)| store.source(id, feed).is_none_or(|s| !s.complete && of(s)))
     };
-    let unread = loading(Feed::Nodes);
+    let loading = |feed| unread(feed, |s| matches!(s.freshness, Freshness::Loading { .. }));
     if kind == ViewKind::Pools {
-        return if unread { "loading nodes…" } else { "no nodes here, so no pools" }.to_owned();
+        return match (loading(Feed::Nodes), unread(Feed::Nodes, |_| true)) {
+            (true, _) => "loading nodes…",
+            (false, true) => "no nodes are known: ! says what cannot be read",
+            (false, false) => "no nodes here, so no pools",
+        }
+        .to_owned();
     }
-    let mut out = vec![if unread || loading(Feed::Tasks) {
-        "loading: not every node and task has been read yet".to_owned()
-    } else if store.clusters().next().is_none() && notice_feeds(c).next().is_none() {
-        "nothing is read that could tell of notices".to_owned()
-    } else {
-        "nothing is going to go".to_owned()
-    }];
+    let none = store.clusters().next().is_none() && notice_feeds(c).next().is_none();
+    let mut out = vec![
+        match () {
+            () if loading(Feed::Nodes) || loading(Feed::Tasks) => "loading: not every node and task has been read yet",
+            () if none => "nothing is read that could tell of notices",
+            () if unread(Feed::Nodes, |_| true) || unread(Feed::Tasks, |_| true) => {
+                "nothing is known to go, but not all can be read"
+            }
+            () => "nothing is going to go",
+        }
+        .to_owned(),
+    ];
     let day = store.notices.past().iter().filter(|r| c.now - r.gone.unwrap_or(r.issued) <= TimeDelta::days(1));
     let cut = day.clone().filter(|r| matches!(r.outcome, Outcome::Cut { .. })).count();
     out.push(match (day.count(), cut) {
@@ -335,18 +343,26 @@ fn said(c: Context<'_>, s: &SourceState) -> String {
 }
 
 /// Backends that tell of notices: name, what they are, how their feed is.
-pub(super) fn notice_feeds<'a>(
-    c: Context<'a>,
-) -> impl Iterator<Item = (&'a crate::domain::ClusterId, &'static str, Option<&'a SourceState>)> {
+fn notice_feeds(
+    c: Context<'_>,
+) -> impl Iterator<Item = (&crate::domain::ClusterId, &'static str, Option<&SourceState>)> {
     c.store.backends().filter_map(move |(id, known)| {
-        let kind = known.map(|b| b.kind).filter(|k| tells(*k))?;
+        let kind = known.map(|b| b.kind).filter(|k| k.tells_notices())?;
         Some((id, kind.word(), c.store.source(id, Feed::Notices)))
     })
 }
 
-/// True for what tells of notices and of nothing else.
-pub(super) fn tells(kind: BackendKind) -> bool {
-    Feed::of_backend(Some(kind)) == [Feed::Notices]
+/// How many feeds of notices are not read as they should be, in words; empty if all are.
+#[must_use]
+pub fn unread(c: Context<'_>) -> String {
+    let bad = |s: Option<&SourceState>| {
+        s.is_some_and(|s| !matches!(s.freshness, Freshness::Live { .. } | Freshness::Loading { .. }))
+    };
+    let all: Vec<bool> = notice_feeds(c).map(|(_, _, s)| bad(s)).collect();
+    match all.iter().filter(|bad| **bad).count() {
+        0 => String::new(),
+        n => format!("{n} of {} feeds not read (!)", all.len()),
+    }
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
         }
         _ if table.kind == ViewKind::Overview => "nothing is wrong".to_owned(),
         _ if table.kind == ViewKind::Budgets
-            && c.store.backends().all(|(_, b)| b.is_some_and(|b| super::notices::tells(b.kind))) =>
+            && c.store.backends().all(|(_, b)| b.is_some_and(|b| b.kind.tells_notices())) =>
         {
             "no error budgets here; docs/slo.md says how to write objectives".to_owned()
         }

@@ -4,4 +4,4 @@
 pub mod budgets;
 pub mod fleet;
 pub mod mixed;
-pub mod spot;
+pub mod taken;

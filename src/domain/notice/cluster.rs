@@ -120,7 +120,7 @@ pub fn of_event(event: &Event, node: Option<&Node>, at: Timestamp) -> Option<Tol
     if event.reason == "StateChange" {
         let ended = ["shutting-down", "terminated", "stopping", "stopped"].iter().any(|s| event.message.contains(s));
         let at = sent_at(&event.message).or(issued).unwrap_or(at);
-        return ended.then(|| Told::Gone(Departure { victim, feed: NoticeFeed::NodeEvent, at, taken: false }));
+        return ended.then_some(Told::Gone(Departure { victim, feed: NoticeFeed::NodeEvent, at, taken: false }));
     }
     let (kind, fate) = reason(&event.reason)?;
     let sent = sent_at(&event.message);

@@ -29,7 +29,7 @@ pub struct NoticeRow {
     pub zone: Text,
     /// When it goes.
     pub deadline: Option<Deadline>,
-    /// Tasks that have left, and all that were at risk.
+    /// Tasks that have left, those that were cut not among them, and all that were at risk.
     pub tasks: (u32, u32),
     /// How it looks while it is open, where that can be said.
     pub verdict: Option<Verdict>,
@@ -90,7 +90,7 @@ impl NoticeRow {
             _ => None,
         };
         let known = case.node.as_ref().or(task.as_ref());
-        let gone = case.tasks.len() - case.remaining();
+        let gone = left_whole(case.outcome.map(|(o, _)| o), case.tasks.len() - case.remaining(), case.tasks.len());
         Self {
             id: ObjectId {
                 cluster: known.map_or_else(|| ClusterId::new(""), |id| id.cluster.clone()),
@@ -104,7 +104,7 @@ impl NoticeRow {
             instance_type: case.place.instance_type.clone(),
             zone: case.place.zone.clone(),
             deadline: case.deadline(),
-            tasks: (count(gone), count(case.tasks.len())),
+            tasks: (gone, count(case.tasks.len())),
             verdict: case.verdict(|t| blocks.hold(&t.id), now),
             outcome: case.outcome.map(|(outcome, _)| outcome),
             urgent: case.is_urgent(now),
@@ -132,7 +132,7 @@ impl NoticeRow {
             instance_type: r.instance_type.clone(),
             zone: r.zone.clone(),
             deadline: r.deadline.map(Deadline::exact),
-            tasks: (r.tasks, r.tasks),
+            tasks: (left_whole(Some(r.outcome), r.tasks as usize, r.tasks as usize), r.tasks),
             verdict: None,
             outcome: Some(r.outcome),
             urgent: false,
@@ -142,6 +142,14 @@ impl NoticeRow {
             task: None,
             owner: None,
         }
+    }
+}
+
+/// How many left, without those that were cut.
+fn left_whole(outcome: Option<Outcome>, gone: usize, all: usize) -> u32 {
+    match outcome {
+        Some(Outcome::Cut { tasks }) => count(all).saturating_sub(tasks),
+        _ => count(gone),
     }
 }
 
@@ -237,28 +245,36 @@ impl Board {
     }
 }
 
-/// Disruption budgets that allow nothing, by namespace: what blocks is looked up for
-/// thousands of tasks.
+/// Disruption budgets that allow nothing, by namespace and one of the labels they want:
+/// what blocks is looked up for thousands of tasks.
 struct Blocks<'a> {
     store: &'a Store,
-    by_namespace: HashMap<(&'a ClusterId, &'a Text), Vec<&'a DisruptionBudget>>,
+    by_label: HashMap<Wanted<'a>, Vec<&'a DisruptionBudget>>,
 }
+
+/// A label in a cluster's namespace.
+type Wanted<'a> = (&'a ClusterId, &'a Text, &'a (Text, Text));
 
 impl<'a> Blocks<'a> {
     fn of(store: &'a Store) -> Self {
-        let mut by_namespace: HashMap<_, Vec<&DisruptionBudget>> = HashMap::new();
-        for b in store.disruption_budgets.rows().filter(|b| b.allowed == 0 && !b.selector.is_empty()) {
-            by_namespace.entry((&b.id.cluster, &b.id.namespace)).or_default().push(b);
+        let mut by_label: HashMap<_, Vec<&DisruptionBudget>> = HashMap::new();
+        for b in store.disruption_budgets.rows().filter(|b| b.allowed == 0) {
+            if let Some(pair) = b.selector.iter().next() {
+                by_label.entry((&b.id.cluster, &b.id.namespace, pair)).or_default().push(b);
+            }
         }
-        Self { store, by_namespace }
+        Self { store, by_label }
     }
 
     fn hold(&self, task: &ObjectId) -> bool {
-        let Some(budgets) = self.by_namespace.get(&(&task.cluster, &task.namespace)) else { return false };
-        self.store
-            .tasks
-            .get(task)
-            .is_some_and(|row| budgets.iter().any(|b| b.selector.iter().all(|pair| row.labels.contains(pair))))
+        if self.by_label.is_empty() {
+            return false;
+        }
+        let Some(row) = self.store.tasks.get(task) else { return false };
+        let wants = |b: &&DisruptionBudget| b.selector.iter().all(|pair| row.labels.contains(pair));
+        row.labels.iter().any(|pair| {
+            self.by_label.get(&(&task.cluster, &task.namespace, pair)).is_some_and(|found| found.iter().any(wants))
+        })
     }
 }
 
@@ -266,7 +282,9 @@ impl Store {
     /// Every notice at this moment; worked out once for all who ask.
     #[must_use]
     pub fn board(&self, now: Timestamp) -> Arc<Board> {
-        self.board.at(self.moment(now), || Arc::new(Board::of(self, now)))
+        // Not the store's revision: in a fleet where thousands of rows change, most change no notice.
+        let moment = (self.notices.changes, self.disruption_budgets.revision(), now.timestamp());
+        self.board.at(moment, || Arc::new(Board::of(self, now)))
     }
 
     /// What is remembered and not among the lines of [`Store::board`], the last first.
@@ -297,6 +315,7 @@ impl Board {
         let blocks = Blocks::of(store);
         let mut board =
             Self { rows: cases.iter().map(|c| NoticeRow::of_case(c, &blocks, now)).collect(), ..Self::default() };
+        let mut owners: HashMap<&ObjectId, Going> = HashMap::new();
         for (at, case) in cases.iter().enumerate().take_while(|(_, c)| c.is_open()) {
             let Some(row) = board.rows.get(at) else { break };
             board.rush.add(row);
@@ -308,11 +327,12 @@ impl Board {
                 board.tasks.entry(task.clone()).or_insert(at);
             }
             for owner in case.tasks.iter().filter(|t| row.urgent && t.left.is_none()).filter_map(|t| t.owner.as_ref()) {
-                let going = board.owners.entry(owner.clone()).or_default();
+                let going = owners.entry(owner).or_default();
                 going.tasks += 1;
                 going.first = earlier(going.first, row.deadline);
             }
         }
+        board.owners = owners.into_iter().map(|(id, going)| (id.clone(), going)).collect();
         board
     }
 }

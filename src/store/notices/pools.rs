@@ -227,8 +227,8 @@ impl Store {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a week in seconds is far below 2^52")]
 fn days_of(span: TimeDelta) -> f64 {
-    // Windows are a week at most: no precision is lost.
     span.num_seconds().max(0) as f64 / 86_400.0
 }
 

@@ -56,16 +56,17 @@ fn line(id: &ObjectId, rows: &[&NoticeRow], what: String, tasks: u32) -> Problem
 fn put(out: &mut Vec<Problem>, known: Option<&usize>, line: Problem) {
     match known.and_then(|at| out.get_mut(*at)) {
         Some(problem) => {
-            problem.what += &format!(", {}", line.what);
+            // What has a deadline is read first.
+            problem.what = format!("{}, {}", line.what, problem.what);
             problem.health = problem.health.max(line.health);
         }
         None => out.push(line),
     }
 }
 
-/// `2 tasks go, first in 0:30?, 1 will be cut`.
+/// Of a workload's tasks: `2 go, first in 0:30?, 1 will be cut`.
 fn of_tasks(rows: &[&NoticeRow], now: Timestamp) -> String {
-    let (n, verb) = (rows.len(), if rows.len() == 1 { "task goes" } else { "tasks go" });
+    let (n, verb) = (rows.len(), if rows.len() == 1 { "goes" } else { "go" });
     let mut text = format!("{n} {verb}");
     if let Some((left, d)) = rows.iter().find_map(|r| Some((r.left(now)?, r.deadline?))) {
         let first = if n > 1 { ", first" } else { "" };

@@ -19,6 +19,16 @@ pub fn events() -> ClusterId {
     ClusterId::new("spot-events")
 }
 
+pub fn backend() -> Backend {
+    Backend {
+        id: events(),
+        kind: BackendKind::EventLog,
+        version: Text::empty(),
+        endpoint: Text::new("/aws/events/spot"),
+        cluster: None,
+    }
+}
+
 pub fn tell(store: &mut Store, told: Vec<Told>, at: DateTime<Utc>) {
     let source = SourceId { cluster: events(), feed: Feed::Notices };
     store.apply(Observation { source, at, body: Body::Upsert(Rows::Told(told)) });
@@ -72,15 +82,8 @@ fn stateful(name: &str) -> Workload {
 /// Says how a store came to be: rows first, then what is told, in the order of time.
 pub fn taken_fleet() -> Store {
     let mut store = small_fleet().and_backends([events()]);
-    let backend = Backend {
-        id: events(),
-        kind: BackendKind::EventLog,
-        version: Text::empty(),
-        endpoint: Text::new("/aws/events/spot"),
-        cluster: None,
-    };
     let source = SourceId { cluster: events(), feed: Feed::Notices };
-    for body in [Body::Backend(backend), Body::Begin, Body::Synced] {
+    for body in [Body::Backend(backend()), Body::Begin, Body::Synced] {
         store.apply(Observation { source: source.clone(), at: ago(300), body });
     }
     let nodes = vec![
