@@ -131,6 +131,8 @@ fn frames_with_ecs() {
         ("ecs-tasks-details", "3 v", "cluster=shop-ecs"),
         ("ecs-workloads", "4", "cluster=shop-ecs"),
         ("ecs-map", "6", ""),
+        ("ecs-spot", "0", ""),
+        ("ecs-spot-details", "0 j v", ""),
         ("ecs-workloads-details", "4 v", "name=web cluster=shop-ecs"),
     ] {
         for (width, height) in [(80, 24), (120, 40), (200, 50)] {

@@ -18,7 +18,7 @@ use quarterdeck::view::columns::Context;
 use quarterdeck::view::notices;
 use quarterdeck::view::status::status;
 use support::fleet::{Desk, cluster, id, now, observe, small_fleet, task, workload};
-use support::taken::{ago, interruption, sighting, spot_node, taken_fleet, tell};
+use support::taken::{ago, interruption, sighting, spot_node, storm, taken_fleet, tell};
 
 fn context(store: &Store, now: DateTime<Utc>, ascii: bool) -> Context<'_> {
     Context { store, now, absolute: false, ascii, thresholds: Thresholds::default() }
@@ -335,33 +335,6 @@ fn pools_count_and_name_who_leans_on_one() {
     let board = desk.store.pool_board(now());
     assert_eq!(board.pools, desk.store.pools(now()), "kept or not, it is the same");
     assert_eq!(board.concentrated, desk.store.concentrated());
-}
-
-/// 500 notices on 2,000 nodes with 50,000 tasks.
-fn storm() -> Store {
-    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
-    let nodes: Vec<_> =
-        (0..2_000).map(|n| spot_node(&format!("node-{n}"), &format!("i-{n}"), ["a", "b", "c"][n % 3])).collect();
-    let tasks = (0..50_000).map(|n| {
-        task(&format!("web-{n}"), &format!("web-{}", n % 500), &format!("node-{}", n % 2_000), "Running", Health::Ok)
-    });
-    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes));
-    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.collect()));
-    let owners = (0..500).map(|n| workload(&format!("web-{n}"), 100, 100)).collect();
-    observe(&mut store, Feed::Deployments, Rows::Workloads(owners));
-    let blocks = (0..200).map(|n| quarterdeck::domain::DisruptionBudget {
-        id: id(Kind::DisruptionBudget, "shop", &format!("web-{n}")),
-        min_available: Text::empty(),
-        max_unavailable: Text::empty(),
-        selector: [(Text::new("app"), Text::new(&format!("web-{n}")))].into_iter().collect(),
-        allowed: 0,
-        healthy: 100,
-        expected: 100,
-        created: None,
-    });
-    observe(&mut store, Feed::DisruptionBudgets, Rows::DisruptionBudgets(blocks.collect()));
-    tell(&mut store, (0..500).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
-    store
 }
 
 /// Bounds for a build without optimization on a busy machine: what grew with the square of

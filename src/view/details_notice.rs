@@ -54,9 +54,9 @@ pub(super) fn notice(d: &mut Lines<'_, '_>, id: &ObjectId) {
         d.time("went", Some(gone.at));
         d.row("", &format!("as the {} says", gone.feed.word()), Tone::Dim);
     }
-    machine(d, case);
     at_risk(d, case);
     owners(d, case);
+    machine(d, case);
     told(d, case);
 }
 
@@ -85,7 +85,13 @@ fn record(d: &mut Lines<'_, '_>, r: &Record) {
 
 fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
     let cell = verdict(d.c, row);
-    d.row(if row.is_open() { "verdict" } else { "outcome" }, &cell.text, cell.tone);
+    match row.outcome {
+        None => d.row("verdict", &cell.text, cell.tone),
+        Some(outcome) => {
+            let sign = super::notices::shape(row.health(), d.c.ascii);
+            d.row("outcome", &format!("{sign} {}", outcome.words()), cell.tone);
+        }
+    }
     let Some(deadline) = deadline else {
         d.row("goes", "nobody says when", Tone::Dim);
         return;
@@ -109,9 +115,9 @@ fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
 
 fn machine(d: &mut Lines<'_, '_>, case: &Case) {
     let store = d.c.store;
+    d.heading(if matches!(case.victim, Victim::Task(_)) { "where" } else { "machine" });
     match (&case.node, &case.victim) {
         (Some(node), _) => {
-            d.row("node", &node.name, Tone::Strong);
             let there = store.nodes.get(node);
             d.row("status", there.map_or("gone", |n| n.status.as_str()), Tone::Plain);
         }

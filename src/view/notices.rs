@@ -54,6 +54,8 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
         return Cell::new(format!("{} of no cluster here", shape(Health::Done, c.ascii)), Tone::Dim);
     }
     let word = match (row.outcome, row.verdict) {
+        // The same as its words, in less room.
+        (Some(Outcome::Evacuated { left: Some(left) }), _) => format!("evacuated, {left}s left"),
         (Some(outcome), _) => outcome.words(),
         (None, Some(verdict)) => verdict.word().to_owned(),
         (None, None) if row.urgent => "no deadline".to_owned(),
@@ -67,9 +69,16 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
     Cell::new(format!("{} {word}", shape(health, c.ascii)), tone)
 }
 
-/// A name without the domain that all names of its network share: `ip-10-0-1-7`.
+/// A name without the domain that all names of its network share: `ip-10-0-1-7`; an ECS
+/// task by the first digits of its id: `web/1b22f2c3`.
 #[must_use]
 pub fn short(name: &str) -> &str {
+    if let Some((service, id)) = name.split_once('/')
+        && id.len() == 32
+        && id.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        return name.get(..service.len() + 9).unwrap_or(name);
+    }
     match name.split_once('.') {
         Some((host, _)) if name.starts_with("ip-") || name.starts_with("i-") => host,
         _ => name,
@@ -367,8 +376,22 @@ pub fn unread(c: Context<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::lateness;
+    use super::{lateness, short};
     use chrono::TimeDelta;
+
+    #[test]
+    fn names_are_as_short_as_they_tell_apart() {
+        for (name, want) in [
+            ("ip-10-0-1-7.eu-west-1.compute.internal", "ip-10-0-1-7"),
+            ("i-0a1b2c3d4e5f60718.eu-west-1.compute.internal", "i-0a1b2c3d4e5f60718"),
+            ("node.example.com", "node.example.com"),
+            ("web/1b22f2c3d4e5f60718293a4b5c6d7e8f", "web/1b22f2c3"),
+            ("web/short", "web/short"),
+            ("", ""),
+        ] {
+            assert_eq!(short(name), want);
+        }
+    }
 
     #[test]
     fn lateness_is_short() {

@@ -213,3 +213,30 @@ fn forget(store: &mut Store, feed: Feed, id: &ObjectId, at: DateTime<Utc>) {
     let source = SourceId { cluster: cluster(), feed };
     store.apply(Observation { source, at, body: Body::Remove(vec![id.clone()]) });
 }
+
+/// 500 notices on 2,000 nodes with 50,000 tasks.
+pub fn storm() -> Store {
+    let mut store = Store::expecting([cluster()]).and_backends([events()]);
+    let nodes: Vec<_> =
+        (0..2_000).map(|n| spot_node(&format!("node-{n}"), &format!("i-{n}"), ["a", "b", "c"][n % 3])).collect();
+    let tasks = (0..50_000).map(|n| {
+        task(&format!("web-{n}"), &format!("web-{}", n % 500), &format!("node-{}", n % 2_000), "Running", Health::Ok)
+    });
+    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.collect()));
+    let owners = (0..500).map(|n| workload(&format!("web-{n}"), 100, 100)).collect();
+    observe(&mut store, Feed::Deployments, Rows::Workloads(owners));
+    let blocks = (0..200).map(|n| DisruptionBudget {
+        id: id(Kind::DisruptionBudget, "shop", &format!("web-{n}")),
+        min_available: Text::empty(),
+        max_unavailable: Text::empty(),
+        selector: [(Text::new("app"), Text::new(&format!("web-{n}")))].into_iter().collect(),
+        allowed: 0,
+        healthy: 100,
+        expected: 100,
+        created: None,
+    });
+    observe(&mut store, Feed::DisruptionBudgets, Rows::DisruptionBudgets(blocks.collect()));
+    tell(&mut store, (0..500).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
+    store
+}
