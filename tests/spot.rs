@@ -62,6 +62,10 @@ fn open_ones_come_first_by_deadline_then_what_is_over() {
     assert_eq!(desk.names().len(), 6);
     desk.press("S");
     assert_eq!(desk.names().len(), 6, "the list can be sorted otherwise");
+    desk.press("g space space");
+    let frame = desk.frame(120, 20);
+    assert!(frame.contains("2 marked") && !frame.contains("them hidden"), "{frame}");
+    desk.press("ctrl-\\");
     desk.type_filter("kind=rebalance");
     assert_eq!(desk.names(), ["i-0a1b2c3d4e5f60003"]);
     desk.type_filter("left<1m");

@@ -246,8 +246,9 @@ pub fn overview(c: Context<'_>) -> Option<Line> {
     };
     say(rush.cut, "will be cut", Health::Critical);
     say(rush.tight, "tight", Health::Warning);
-    let calm = (rush.machines + rush.tasks).saturating_sub(rush.cut + rush.tight);
-    say(calm, "on the way out", Health::Ok);
+    let unsure = (rush.machines + rush.tasks).saturating_sub(rush.cut + rush.tight + rush.safe);
+    say(unsure, "without a deadline", Health::Warning);
+    say(rush.safe, "safe", Health::Ok);
     say(rush.strangers, "of no cluster here", Health::Done);
     say(board.advised, "advised", Health::Progressing);
     let (cut, over) = (u32::try_from(cut).unwrap_or(u32::MAX), u32::try_from(over).unwrap_or(u32::MAX));

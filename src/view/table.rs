@@ -123,15 +123,17 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
         ViewKind::Spot => {
             let notices = std::mem::take(&mut table.notices);
             let rows: Vec<_> = visible.iter().map(|s| notices.get(*s as usize)).collect();
-            let model = build(table, SPOT, &rows, c, width, wide);
+            let mut model = build(table, SPOT, &rows, c, width, wide);
             table.notices = notices;
+            model.marked = marked(table, c);
             model
         }
         ViewKind::Pools => {
             let pools = std::mem::take(&mut table.pools);
             let rows: Vec<_> = visible.iter().map(|s| pools.get(*s as usize)).collect();
-            let model = build(table, POOLS, &rows, c, width, wide);
+            let mut model = build(table, POOLS, &rows, c, width, wide);
             table.pools = pools;
+            model.marked = marked(table, c);
             model
         }
         ViewKind::Services => {

@@ -177,6 +177,8 @@ pub struct Rush {
     pub strangers: u32,
     /// Those whose capacity is taken back; the others are emptied for another reason.
     pub taken: u32,
+    /// Those for which there is time.
+    pub safe: u32,
     /// Those that are tight.
     pub tight: u32,
     /// Those where something will be cut.
@@ -355,6 +357,7 @@ impl Rush {
             (true, _) => self.machines += 1,
         }
         self.first = if self.machines + self.tasks == 1 { row.deadline } else { earlier(self.first, row.deadline) };
+        self.safe += u32::from(row.verdict == Some(Verdict::Safe));
         self.tight += u32::from(row.verdict == Some(Verdict::Tight));
         self.cut += u32::from(row.verdict == Some(Verdict::Cut));
     }
