@@ -70,6 +70,25 @@ fn what_is_wrong_is_said_in_words_and_shapes() {
 }
 
 #[test]
+fn marks_are_counted_in_every_list() {
+    for (store, keys) in [
+        (small_fleet as fn() -> Store, "1"),
+        (small_fleet, "2"),
+        (fleet_with_budgets, "8"),
+        (fleet_with_budgets, "9"),
+        (mixed_fleet, "7"),
+        (taken_fleet, "0"),
+        (taken_fleet, "P"),
+    ] {
+        let mut desk = Desk::new(store());
+        desk.press(keys);
+        desk.press("space");
+        let frame = desk.frame(120, 30);
+        assert!(frame.contains("1 marked") && !frame.contains("them hidden"), "{keys}: {frame}");
+    }
+}
+
+#[test]
 fn empty_is_not_loading() {
     let mut desk = Desk::new(Store::expecting([ClusterId::new("slow")]));
     assert!(desk.frame(100, 20).contains("loading"));

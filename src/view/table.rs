@@ -123,30 +123,27 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
         ViewKind::Spot => {
             let notices = std::mem::take(&mut table.notices);
             let rows: Vec<_> = visible.iter().map(|s| notices.get(*s as usize)).collect();
-            let mut model = build(table, SPOT, &rows, c, width, wide);
+            let model = build(table, SPOT, &rows, c, width, wide);
             table.notices = notices;
-            model.marked = marked(table, c);
             model
         }
         ViewKind::Pools => {
             let pools = std::mem::take(&mut table.pools);
             let rows: Vec<_> = visible.iter().map(|s| pools.get(*s as usize)).collect();
-            let mut model = build(table, POOLS, &rows, c, width, wide);
+            let model = build(table, POOLS, &rows, c, width, wide);
             table.pools = pools;
-            model.marked = marked(table, c);
             model
         }
         ViewKind::Services => {
             let services = std::mem::take(&mut table.services);
             let rows: Vec<_> = visible.iter().map(|s| services.get(*s as usize)).collect();
-            let mut model = build(table, SERVICES, &rows, c, width, wide);
-            let marked = (0..table.order.len()).filter_map(|i| services.get(*table.order.get(i)? as usize));
-            let visible = marked.filter(|s| table.marks.contains(&s.id)).count();
-            model.marked = (table.marks.len(), table.marks.len().saturating_sub(visible));
+            let model = build(table, SERVICES, &rows, c, width, wide);
             table.services = services;
             model
         }
     };
+    // Once the rows are where they belong again.
+    model.marked = marked(table, c);
     if table.order.is_empty() {
         model.empty = Some(emptiness(table, c));
     }
@@ -265,7 +262,7 @@ fn build<T: super::arrange::Listed>(
         rows,
         shown: table.order.len(),
         total: table.total,
-        marked: marked(table, c),
+        marked: (0, 0),
         offset: table.offset,
         empty: None,
     }
