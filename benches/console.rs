@@ -3,6 +3,9 @@
 #[path = "../tests/support/fleet.rs"]
 #[expect(dead_code, reason = "the tests' fleet; benches use a part")]
 mod fleet;
+#[path = "../tests/support/taken.rs"]
+#[expect(dead_code, reason = "the tests' fleets; benches use one of them")]
+mod taken;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fleet::{Desk, cluster, now, observe, task, workload};
@@ -114,5 +117,24 @@ fn key_to_frame(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, apply, frames, key_to_frame);
+/// 500 notices on 2,000 nodes with 50,000 tasks, and between two frames something changes
+/// on a machine that goes.
+fn storm(c: &mut Criterion) {
+    let mut group = c.benchmark_group("500 notices");
+    for (view, keys) in [("spot", "0"), ("overview", "1"), ("nodes", "2"), ("tasks", "3")] {
+        group.bench_function(view, |b| {
+            let mut desk = Desk::new(taken::storm());
+            desk.press(keys);
+            let mut round = 0;
+            b.iter(|| {
+                round += 1;
+                desk.put_task(Task { restarts: round, ..task("web-1", "web-1", "node-1", "Running", Health::Ok) });
+                desk.buffer(160, 48)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, apply, frames, key_to_frame, storm);
 criterion_main!(benches);

@@ -79,6 +79,8 @@ commands! {
     ViewAlarms, "view-alarms", Global, Safe, "alarms", "Show the alarms, worst first.";
     ViewBudgets, "view-budgets", Global, Safe, "budgets", "Show the error budgets, the first to be gone first if traffic stays as it is; docs/slo.md says how to write objectives.";
     ViewServices, "view-services", Global, Safe, "services", "Show the services with their golden signals.";
+    ViewSpot, "view-spot", Global, Safe, "spot", "Show the notices: what is going to go, with the time that is left.";
+    ViewPools, "view-pools", Global, Safe, "pools", "Show the pools, instance type by zone: how often they are taken back, and who leans on one.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";
@@ -116,6 +118,7 @@ commands! {
     PreviousLogs, "previous-logs", Task, Safe, "prev. logs", "Show the logs of the container's run before its last restart.";
     GoToSubject, "go-to-subject", Alarm, Safe, "its subject", "Go to what the alarm is about.";
     Runbook, "runbook", Alarm, Safe, "runbook", "Show where the alarm's runbook is, and copy the link to the clipboard.";
+    NoticeHistory, "notice-history", Notice, Safe, "history", "Show what is remembered of earlier as well, or only what is open and was just now.";
     // Text: describe, YAML, help.
     SearchNext, "search-next", Text, Safe, "next match", "Go to the next match.";
     SearchPrevious, "search-previous", Text, Safe, "prev. match", "Go to the previous match.";

@@ -156,6 +156,7 @@ fn place(context: Context) -> &'static str {
         Context::Task => "Tasks (`task`)",
         Context::Workload => "Workloads (`workload`)",
         Context::Alarm => "Alarms (`alarm`)",
+        Context::Notice => "Notices (`notice`)",
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
     }

@@ -18,6 +18,8 @@ pub enum Context {
     Workload,
     /// A list whose selected row is an alarm.
     Alarm,
+    /// The list of notices.
+    Notice,
     /// Read-only text: describe, YAML, help, errors.
     Text,
     /// The log view.
@@ -26,8 +28,17 @@ pub enum Context {
 
 impl Context {
     /// Every context, in the order help shows them.
-    pub const ALL: [Self; 8] =
-        [Self::Global, Self::Table, Self::Node, Self::Task, Self::Workload, Self::Alarm, Self::Text, Self::Logs];
+    pub const ALL: [Self; 9] = [
+        Self::Global,
+        Self::Table,
+        Self::Node,
+        Self::Task,
+        Self::Workload,
+        Self::Alarm,
+        Self::Notice,
+        Self::Text,
+        Self::Logs,
+    ];
 
     /// Its name: the table in keymap files.
     #[must_use]
@@ -39,6 +50,7 @@ impl Context {
             Self::Task => "task",
             Self::Workload => "workload",
             Self::Alarm => "alarm",
+            Self::Notice => "notice",
             Self::Text => "text",
             Self::Logs => "logs",
         }
@@ -49,7 +61,7 @@ impl Context {
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::Global => None,
-            Self::Node | Self::Task | Self::Workload | Self::Alarm => Some(Self::Table),
+            Self::Node | Self::Task | Self::Workload | Self::Alarm | Self::Notice => Some(Self::Table),
             Self::Table | Self::Text | Self::Logs => Some(Self::Global),
         }
     }

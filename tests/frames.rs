@@ -9,6 +9,7 @@ use quarterdeck::theme::Theme;
 use support::budgets::fleet_with_budgets;
 use support::fleet::{Desk, now, small_fleet};
 use support::mixed::mixed_fleet;
+use support::taken::taken_fleet;
 
 #[test]
 fn every_view_draws_at_every_size() {
@@ -41,6 +42,22 @@ fn budgets_and_services_draw_at_every_size() {
 }
 
 #[test]
+fn notices_and_pools_draw_at_every_size() {
+    let mut desk = Desk::new(taken_fleet());
+    for keys in ["1", "2", "3", "4", "6", "0", "v", "H", "d", "esc", "p", "enter", "esc", "0 p d"] {
+        desk.press(keys);
+        for ascii in [false, true] {
+            desk.ascii = ascii;
+            for (width, height) in [(1, 1), (10, 3), (40, 8), (40, 12), (80, 24), (120, 40), (400, 120)] {
+                let frame = desk.frame(width, height);
+                assert_eq!(frame.lines().count(), usize::from(height), "{keys} at {width}x{height}");
+                assert!(!ascii || frame.is_ascii(), "{keys} at {width}x{height}: {frame}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_words_and_shapes() {
     let mut desk = Desk::new(small_fleet());
     let frame = desk.frame(120, 24);
@@ -50,6 +67,25 @@ fn what_is_wrong_is_said_in_words_and_shapes() {
     let frame = desk.frame(120, 24);
     assert!(frame.is_ascii(), "{frame}");
     assert!(frame.contains("X crit"), "{frame}");
+}
+
+#[test]
+fn marks_are_counted_in_every_list() {
+    for (store, keys) in [
+        (small_fleet as fn() -> Store, "1"),
+        (small_fleet, "2"),
+        (fleet_with_budgets, "8"),
+        (fleet_with_budgets, "9"),
+        (mixed_fleet, "7"),
+        (taken_fleet, "0"),
+        (taken_fleet, "P"),
+    ] {
+        let mut desk = Desk::new(store());
+        desk.press(keys);
+        desk.press("space");
+        let frame = desk.frame(120, 30);
+        assert!(frame.contains("1 marked") && !frame.contains("them hidden"), "{keys}: {frame}");
+    }
 }
 
 #[test]
@@ -109,6 +145,10 @@ fn what_cannot_be_read_is_not_loading() {
         let frame = desk.frame(100, 24);
         assert!(!frame.contains("loading") && frame.contains("gone cannot be read: cannot reach"), "{keys}: {frame}");
     }
+    desk.press("0");
+    let frame = desk.frame(100, 24);
+    assert!(!frame.contains("loading") && frame.contains("not all can be read"), "{frame}");
+    assert!(frame.contains("nodes down 10s (cannot reach"), "{frame}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use quarterdeck::theme::Theme;
 use support::budgets::fleet_with_budgets;
 use support::fleet::{Desk, now, small_fleet};
 use support::mixed::{alarmed_fleet, mixed_fleet};
+use support::taken::taken_fleet;
 
 /// A screen by the keys that open it.
 const SCREENS: [(&str, &str); 10] = [
@@ -80,6 +81,45 @@ fn frames_with_budgets() {
     }
 }
 
+/// Machines that are taken away, on every screen.
+#[test]
+fn frames_of_notices() {
+    for (name, keys) in [
+        ("spot", "0"),
+        ("spot-history", "0 H"),
+        ("spot-details", "0 v"),
+        ("notice", "0 d"),
+        ("spot-overview", "1"),
+        ("spot-nodes", "2"),
+        ("spot-tasks", "3"),
+        ("spot-workloads", "4"),
+        ("spot-map", "6"),
+        ("pools", "0 p"),
+        ("pool", "0 p d"),
+    ] {
+        for (width, height) in [(80, 24), (120, 40), (200, 50), (40, 12)] {
+            let mut desk = Desk::new(taken_fleet());
+            desk.press(keys);
+            let frame: String =
+                desk.frame(width, height).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), frame);
+        }
+    }
+    let mut desk = Desk::new(small_fleet());
+    desk.press("0");
+    insta::assert_snapshot!(
+        "spot-empty-80x24",
+        desk.frame(80, 24).lines().map(|l| l.trim_end().to_owned() + "\n").collect::<String>()
+    );
+    let mut desk = Desk::new(taken_fleet());
+    desk.press("0");
+    desk.ascii = true;
+    insta::assert_snapshot!(
+        "spot-ascii-80x24",
+        desk.frame(80, 24).lines().map(|l| l.trim_end().to_owned() + "\n").collect::<String>()
+    );
+}
+
 /// Both orchestrators side by side, and ECS alone in each list.
 #[test]
 fn frames_with_ecs() {
@@ -91,6 +131,8 @@ fn frames_with_ecs() {
         ("ecs-tasks-details", "3 v", "cluster=shop-ecs"),
         ("ecs-workloads", "4", "cluster=shop-ecs"),
         ("ecs-map", "6", ""),
+        ("ecs-spot", "0", ""),
+        ("ecs-spot-details", "0 j v", ""),
         ("ecs-workloads-details", "4 v", "name=web cluster=shop-ecs"),
     ] {
         for (width, height) in [(80, 24), (120, 40), (200, 50)] {
@@ -114,6 +156,10 @@ fn themes() {
         desk.theme = Theme::load(name, None).unwrap_or_else(|e| panic!("{name}: {e}"));
         desk.press("3 j");
         insta::assert_snapshot!(format!("theme-{name}"), format!("{:?}", desk.buffer(80, 12)));
+        let mut desk = Desk::new(taken_fleet());
+        desk.theme = Theme::load(name, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+        desk.press("0");
+        insta::assert_snapshot!(format!("theme-spot-{name}"), format!("{:?}", desk.buffer(80, 12)));
     }
 }
 

@@ -6,13 +6,16 @@ mod support;
 use std::collections::BTreeSet;
 
 use jsonschema::Validator;
+use quarterdeck::domain::notice::{NoticeKind, Precision};
 use quarterdeck::domain::{AlarmSource, Freshness, Health, Kind, Severity, Text};
+use quarterdeck::store::notices::Verdict;
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::view::status::{VERSION, status};
 use serde_json::{Value, json};
 use support::budgets::fleet_with_budgets;
 use support::fleet::{cluster, now, small_fleet};
 use support::mixed::mixed_fleet;
+use support::taken::taken_fleet;
 
 const SCHEMA: &str = include_str!("../docs/schema/status-v2.json");
 const PAGE: &str = include_str!("../docs/status.md");
@@ -55,16 +58,22 @@ fn troubled() -> Store {
     store
 }
 
+/// Makes a fleet.
+type Fleet = fn() -> Store;
+
 #[test]
 fn what_status_says_is_as_the_schema_has_it() {
-    for (what, store) in [
-        ("a fleet with problems", small_fleet()),
-        ("a fleet with an alarm", mixed_fleet()),
-        ("feeds that are not live", troubled()),
-        ("a cluster not heard of yet", Store::expecting([cluster()])),
-        ("nothing at all", Store::expecting([])),
-        ("budgets in every state", fleet_with_budgets()),
-    ] {
+    let fleets: [(&str, Fleet); 7] = [
+        ("a fleet with problems", small_fleet),
+        ("a fleet with an alarm", mixed_fleet),
+        ("feeds that are not live", troubled),
+        ("a cluster not heard of yet", || Store::expecting([cluster()])),
+        ("nothing at all", || Store::expecting([])),
+        ("budgets in every state", fleet_with_budgets),
+        ("machines that go", taken_fleet),
+    ];
+    for (what, store) in fleets {
+        let store = store();
         let said = taken(&store);
         assert_eq!(faults(&said), Vec::<String>::new(), "{what}: {said:#}");
     }
@@ -160,8 +169,8 @@ fn every_object_is_closed_and_whole() {
     objects("", &schema, &mut found);
     assert_eq!(
         found.len(),
-        10,
-        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject, a budget: {found:?}"
+        11,
+        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject, a budget, a notice: {found:?}"
     );
     for (at, object) in found {
         assert_eq!(object["additionalProperties"], false, "{at}");
@@ -199,6 +208,14 @@ fn the_words_are_those_of_the_program() {
     ]
     .map(|s| word(serde_json::to_value(s).expect("it serializes")));
     assert_eq!(words("/$defs/alarm/properties/source/enum"), BTreeSet::from(sources));
+    let kinds = NoticeKind::ALL.map(NoticeKind::word);
+    assert_eq!(words("/$defs/notice/properties/kind/enum"), own(&kinds));
+    let verdicts =
+        [Verdict::Safe, Verdict::Tight, Verdict::Cut].map(|v| word(serde_json::to_value(v).expect("it serializes")));
+    assert_eq!(words("/$defs/notice/properties/verdict/enum"), BTreeSet::from(verdicts));
+    let precisions = [Precision::Exact, Precision::AtLatest, Precision::Usual]
+        .map(|p| word(serde_json::to_value(p).expect("it serializes")));
+    assert_eq!(words("/$defs/notice/properties/precision/enum"), BTreeSet::from(precisions));
 }
 
 /// A deployment that fits on no node: none of its replicas runs, ever.

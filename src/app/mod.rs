@@ -7,6 +7,7 @@ mod alarms;
 pub mod filter;
 mod follow;
 pub mod logs;
+mod notices;
 pub mod overlay;
 pub mod table;
 pub mod text;
@@ -230,7 +231,13 @@ impl App {
                 .flat_map(|s| s.workloads.iter().cloned())
                 .filter(service)
                 .collect(),
-            ViewKind::Nodes | ViewKind::Map | ViewKind::Events | ViewKind::Alarms | ViewKind::Budgets => Vec::new(),
+            ViewKind::Nodes
+            | ViewKind::Map
+            | ViewKind::Events
+            | ViewKind::Alarms
+            | ViewKind::Budgets
+            | ViewKind::Spot
+            | ViewKind::Pools => Vec::new(),
         };
         ids.extend(self.detailed_alarm(store));
         ids.sort();
@@ -283,6 +290,8 @@ impl App {
                 Page::Text(t) => {
                     let what = match (t.id.kind, t.kind) {
                         (Kind::Alarm, _) => "alarm",
+                        (Kind::Notice, _) => "notice",
+                        (Kind::Pool, _) => "pool",
                         (_, TextKind::Describe) => "describe",
                         (_, TextKind::Yaml) => "yaml",
                     };
@@ -423,6 +432,8 @@ pub fn default_sort(kind: ViewKind) -> Sort {
     match kind {
         ViewKind::Overview | ViewKind::Alarms => Sort { column: "health", descending: true },
         ViewKind::Events => Sort { column: "age", descending: false },
+        ViewKind::Spot => Sort { column: "left", descending: false },
+        ViewKind::Pools => Sort { column: "open", descending: true },
         ViewKind::Budgets => Sort { column: "gone", descending: false },
         ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map | ViewKind::Services => {
             Sort { column: "name", descending: false }

@@ -105,6 +105,8 @@ fn aliases(command: Command) -> &'static str {
         Command::ViewEvents => "ev",
         Command::ViewAlarms => "alerts alert alarm",
         Command::ViewBudgets => "slo slos burn",
+        Command::ViewSpot => "notices notice interruptions",
+        Command::ViewPools => "capacity pool",
         Command::ViewServices => "svc golden red",
         Command::ViewOverview => "pulse home problems",
         Command::Quit => "q exit",

@@ -7,6 +7,7 @@ use super::filter::Filter;
 use crate::domain::{ClusterId, Kind, ObjectId, Service, Text};
 use crate::key::Context;
 use crate::store::alarm_groups::AlarmLine;
+use crate::store::notices::{NoticeRow, PoolRow};
 use crate::store::{Slot, Store, problems::Problem};
 
 /// The views that are lists of rows.
@@ -30,11 +31,15 @@ pub enum ViewKind {
     Budgets,
     /// Services with their golden signals.
     Services,
+    /// What is going to go, the one with the least time first.
+    Spot,
+    /// Instance type by zone.
+    Pools,
 }
 
 impl ViewKind {
     /// Every view, in the order of their digits.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Overview,
         Self::Nodes,
         Self::Tasks,
@@ -44,6 +49,8 @@ impl ViewKind {
         Self::Alarms,
         Self::Budgets,
         Self::Services,
+        Self::Spot,
+        Self::Pools,
     ];
 
     /// Its name on the command line and on screen.
@@ -59,6 +66,8 @@ impl ViewKind {
             Self::Alarms => "alarms",
             Self::Budgets => "budgets",
             Self::Services => "services",
+            Self::Spot => "spot",
+            Self::Pools => "pools",
         }
     }
 
@@ -75,6 +84,8 @@ impl ViewKind {
             "alarms" | "alarm" | "alerts" | "alert" => Self::Alarms,
             "budgets" | "budget" | "slo" | "slos" => Self::Budgets,
             "services" | "service" | "svc" | "golden" | "red" => Self::Services,
+            "spot" | "notices" | "notice" | "interruptions" => Self::Spot,
+            "pools" | "pool" => Self::Pools,
             _ => return None,
         })
     }
@@ -155,7 +166,7 @@ pub struct TableState {
     /// Where the last mark was set.
     pub last_mark: Option<ObjectId>,
     /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
-    /// into `alarms` and `services` in their views).
+    /// into `alarms`, `services`, `notices` and `pools` in their views).
     pub order: Vec<Slot>,
     /// The overview's rows.
     pub problems: Vec<Problem>,
@@ -165,6 +176,12 @@ pub struct TableState {
     pub open: HashSet<ObjectId>,
     /// The rows of the services view.
     pub services: Vec<Service>,
+    /// The rows of the list of notices.
+    pub notices: Vec<NoticeRow>,
+    /// What is remembered is among them.
+    pub history: bool,
+    /// The rows of the list of pools.
+    pub pools: Vec<PoolRow>,
     /// How many rows there were before filtering.
     pub total: usize,
     /// What `order` was computed from.
@@ -202,6 +219,9 @@ impl TableState {
             alarms: Vec::new(),
             open: HashSet::new(),
             services: Vec::new(),
+            notices: Vec::new(),
+            history: false,
+            pools: Vec::new(),
             total: 0,
             stamp: None,
             settings: 0,
@@ -225,6 +245,8 @@ impl TableState {
             ViewKind::Events => store.events.at(slot).map(|e| &e.id),
             ViewKind::Budgets => store.budgets.at(slot).map(|b| &b.id),
             ViewKind::Services => self.services.get(slot as usize).map(|s| &s.id),
+            ViewKind::Spot => self.notices.get(slot as usize).map(|n| &n.id),
+            ViewKind::Pools => self.pools.get(slot as usize).map(|p| &p.id),
         }
     }
 
@@ -247,12 +269,14 @@ impl TableState {
             ViewKind::Tasks => Some(Kind::Task),
             ViewKind::Workloads => Some(Kind::Deployment),
             ViewKind::Alarms => Some(Kind::Alarm),
-            ViewKind::Budgets | ViewKind::Services => None,
+            ViewKind::Spot => Some(Kind::Notice),
+            ViewKind::Budgets | ViewKind::Services | ViewKind::Pools => None,
         };
         match kind {
             Some(Kind::Node) => Context::Node,
             Some(Kind::Task) => Context::Task,
             Some(Kind::Alarm) => Context::Alarm,
+            Some(Kind::Notice) => Context::Notice,
             Some(kind) if kind.is_workload() => Context::Workload,
             _ => Context::Table,
         }

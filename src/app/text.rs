@@ -15,7 +15,7 @@ pub enum TextKind {
 /// system has an object of this kind that could be read.
 #[must_use]
 pub fn is_known(id: &ObjectId) -> bool {
-    matches!(id.kind, Kind::Budget | Kind::Service)
+    matches!(id.kind, Kind::Budget | Kind::Service | Kind::Notice | Kind::Pool)
 }
 
 /// Where the text is.

@@ -110,6 +110,8 @@ impl App {
             Command::ViewAlarms => return self.view(ViewKind::Alarms),
             Command::ViewBudgets => return self.view(ViewKind::Budgets),
             Command::ViewServices => return self.view(ViewKind::Services),
+            Command::ViewSpot => return self.view(ViewKind::Spot),
+            Command::ViewPools => return self.view(ViewKind::Pools),
             Command::Down => self.scroll(store, 1),
             Command::Up => self.scroll(store, -1),
             Command::PageDown => self.scroll_page(store, 1),
@@ -166,7 +168,7 @@ impl App {
                     table.touch();
                 }
             }
-            Command::SortName => sort_by(table, columns, &["name", "object"]),
+            Command::SortName => sort_by(table, columns, &["name", "object", "victim"]),
             Command::SortAge => sort_by(table, columns, &["age"]),
             Command::SortStatus => sort_by(table, columns, &["status", "health", "type"]),
             Command::SortCpu => sort_by(table, columns, &["cpu"]),
@@ -191,6 +193,10 @@ impl App {
 
     /// Commands about the selected row.
     fn run_row(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
+        if command == Command::NoticeHistory {
+            self.toggle_history();
+            return Vec::new();
+        }
         let Some(id) = self.table().and_then(|t| t.selected(store)) else {
             self.complain(now, "no row is selected");
             return Vec::new();
@@ -198,6 +204,10 @@ impl App {
         match command {
             Command::Describe if id.kind == Kind::Alarm => {
                 self.open_alarm(id);
+                Vec::new()
+            }
+            Command::GoToNode | Command::GoToOwner | Command::Events if id.kind == Kind::Notice => {
+                self.run_notice(command, &id, store, now);
                 Vec::new()
             }
             Command::GoToSubject | Command::Runbook => self.run_alarm(command, &id, store, now),
@@ -510,6 +520,8 @@ impl App {
             }
             Kind::Alarm => self.unfold_or_open_alarm(id, store),
             Kind::Service => return self.open_service(id, store),
+            Kind::Notice => return self.open_notice(id, store, now),
+            Kind::Pool => self.open_pool(&id, now),
             Kind::Other => self.complain(now, "objects of this kind cannot be opened here"),
             _ => return self.open_text(id, TextKind::Describe),
         }

@@ -70,7 +70,7 @@ pub struct Common {
     /// Change nothing anywhere: no writing client is built.
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// The view that opens first: overview, nodes, tasks, workloads, events, map, alarms, budgets or services.
+    /// The view that opens first: overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools.
     #[arg(long, global = true, value_name = "VIEW")]
     pub view: Option<String>,
     /// Show the wide columns from the start.
@@ -169,7 +169,7 @@ pub enum Picture {
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
 pub struct Snapshot {
-    /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets or services.
+    /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools.
     #[arg(value_name = "VIEW")]
     pub what: String,
     /// Columns and rows.

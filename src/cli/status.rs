@@ -105,7 +105,23 @@ fn table(c: Context<'_>, namespace: Option<&str>) -> String {
         }
         out.push('\n');
     }
-    out + &alarms(c)
+    out + &notices(c) + &alarms(c)
+}
+
+/// What is going to go, the one with the least time first.
+fn notices(c: Context<'_>) -> String {
+    use crate::view::notices::{left, told_by, verdict};
+    let board = c.store.board(c.now);
+    let mut out = String::new();
+    for r in board.rows.iter().filter(|r| r.is_open()) {
+        let cluster = if r.id.cluster.as_str().is_empty() { "-" } else { r.id.cluster.as_str() };
+        let gone = if r.tasks.1 > 0 { format!("  {} of {} gone", r.tasks.0, r.tasks.1) } else { String::new() };
+        let told = told_by(r);
+        let told = if told.is_empty() { told } else { format!("  {told}") };
+        let verdict = verdict(c, r).text;
+        out += &format!("{}  {}  {cluster}  {}{gone}  {verdict}{told}\n", left(c, r), r.kind.word(), r.name);
+    }
+    if out.is_empty() { out } else { format!("\nnotices\n{out}") }
 }
 
 /// The alarms that fire, a line for all that are about the same.

@@ -267,7 +267,7 @@ impl Kind for PathList {
 
 /// The views that a console can open with.
 pub const VIEWS: &[&str] =
-    &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms", "budgets", "services"];
+    &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms", "budgets", "services", "spot", "pools"];
 
 /// The name of a view, one of [`VIEWS`].
 #[derive(Debug)]
@@ -275,7 +275,8 @@ pub struct View;
 
 impl Kind for View {
     type Value = String;
-    const ALLOWED: &'static str = "overview, nodes, tasks, workloads, events, map, alarms, budgets or services";
+    const ALLOWED: &'static str =
+        "overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools";
 
     fn from_text(text: &str) -> Option<String> {
         VIEWS.contains(&text).then(|| text.to_owned())

@@ -39,13 +39,17 @@ pub enum Kind {
     Budget,
     /// What a user calls, with golden signals.
     Service,
+    /// Something that is going to go, as a line of the list of notices.
+    Notice,
+    /// Machines of one type in one zone.
+    Pool,
     /// Any other kind (an event may be about a Service or a `PersistentVolumeClaim`).
     Other,
 }
 
 impl Kind {
     /// Every kind, in the order above.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Node,
         Self::Task,
         Self::Deployment,
@@ -62,6 +66,8 @@ impl Kind {
         Self::Alarm,
         Self::Budget,
         Self::Service,
+        Self::Notice,
+        Self::Pool,
         Self::Other,
     ];
 
@@ -80,7 +86,14 @@ impl Kind {
             Self::Autoscaler => "HorizontalPodAutoscaler",
             Self::DisruptionBudget => "PodDisruptionBudget",
             Self::Namespace => "Namespace",
-            Self::EcsService | Self::Zone | Self::Alarm | Self::Budget | Self::Service | Self::Other => "",
+            Self::EcsService
+            | Self::Zone
+            | Self::Alarm
+            | Self::Budget
+            | Self::Service
+            | Self::Notice
+            | Self::Pool
+            | Self::Other => "",
         }
     }
 
@@ -129,6 +142,8 @@ impl Kind {
             Self::Alarm => "alarm",
             Self::Budget => "slo",
             Self::Service => "svc",
+            Self::Notice => "notice",
+            Self::Pool => "pool",
             Self::Other => "object",
         }
     }

@@ -134,6 +134,10 @@ pub struct Store {
     streaks: HashMap<ObjectId, health::Streak>,
     /// What is wrong, as last asked.
     wrong: memo::Memo<problems::Found>,
+    /// The notices, as last asked.
+    board: memo::Memo<Arc<notices::Board>>,
+    /// The pools, as last asked.
+    pool_board: memo::Memo<Arc<notices::PoolBoard>>,
     /// Nodes and workloads that are unwell, and since when that was seen.
     unwell: HashMap<ObjectId, health::Unwell>,
     /// Machines of which nothing is heard.

@@ -1,6 +1,7 @@
 //! What is wrong right now, as a list one can open: one line per cause, not per
 //! symptom.
 
+mod going;
 mod lost;
 
 use std::collections::HashMap;
@@ -89,6 +90,7 @@ fn find(store: &Store, now: Timestamp) -> Found {
             out.push(problem);
         }
     }
+    let silent = lost.machines();
     out.extend(lost.problems(store));
     out.extend(trouble.into_iter().map(|(id, t)| Problem {
         id,
@@ -98,6 +100,7 @@ fn find(store: &Store, now: Timestamp) -> Found {
         since: t.since,
         tasks: t.count,
     }));
+    going::add(store, &silent, &mut out, now);
     out.extend(store.autoscalers.rows().filter(|a| a.limited && a.max > 0 && a.current >= a.max).map(|a| Problem {
         id: ObjectId { kind: a.target_kind, name: a.target.clone(), ..a.id.clone() },
         health: Health::Warning,

@@ -14,7 +14,7 @@ use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{alarms, clusters, details, header, logs, users};
+use crate::view::{alarms, clusters, details, header, logs, notices, users};
 
 /// Draws the page on top of the stack.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
@@ -26,6 +26,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
             match table.kind {
                 ViewKind::Overview => overview(buf, left, table, c, painter, wide),
                 ViewKind::Map => super::map::draw(buf, left, table, c, painter),
+                ViewKind::Pools => pools(buf, left, table, c, painter, wide),
                 _ => list(buf, left, table, c, painter, wide),
             }
             if let Some(right) = right {
@@ -81,6 +82,11 @@ fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         let used = gap + most;
         rest = Rect { y: rest.y + used, height: rest.height - used, ..rest };
     }
+    if let Some(spot) = notices::overview(c).filter(|_| rest.height > 8) {
+        let gap = u16::from(hurt.is_empty() && rest.height > 10);
+        line(buf, Rect { y: rest.y + gap, height: 1, ..rest }, &spot, painter);
+        rest = Rect { y: rest.y + gap + 1, height: rest.height - gap - 1, ..rest };
+    }
     if rest.height > 3 {
         let n = table.order.len();
         let title = if n == 0 { " WRONG NOW".to_owned() } else { format!(" WRONG NOW: {n}") };
@@ -88,6 +94,15 @@ fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
         line(buf, row, &Line::new().with(title, Tone::Title), painter);
         rest = Rect { y: rest.y + 2, height: rest.height - 2, ..rest };
     }
+    list(buf, rest, table, c, painter, wide);
+}
+
+/// Who leans on one pool, then the pools.
+fn pools(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
+    let text = crate::view::notices::leaning(c, usize::from((area.height / 4).clamp(1, 5)));
+    let height = u16::try_from(text.len()).unwrap_or(0).min(area.height / 2);
+    lines(buf, Rect { height, ..area }, &text, painter);
+    let rest = Rect { y: area.y + height, height: area.height - height, ..area };
     list(buf, rest, table, c, painter, wide);
 }
 
@@ -132,14 +147,22 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
     }
     if area.height > room + 1 {
         let row = Rect { y: area.bottom() - 1, height: 1, ..area };
-        line(buf, row, &counts(&model, table), painter);
+        let mut foot = counts(&model, table);
+        if table.kind == ViewKind::Spot && model.shown > 0 {
+            let unread = notices::unread(c);
+            let gap = if unread.is_empty() { "" } else { "  " };
+            foot.push(format!("{gap}{unread}"), Tone::Warning);
+        }
+        line(buf, row, &foot, painter);
     }
 }
 
 /// What is said instead of rows, on as many lines as it takes.
 pub(super) fn said(buf: &mut Buffer, body: Rect, text: &str, painter: &Painter<'_>) {
     let at = Rect { x: body.x + 2, width: body.width.saturating_sub(3), ..body };
-    lines(buf, at, &fold(&Line::new().with(text, Tone::Dim), usize::from(at.width)), painter);
+    let all: Vec<Line> =
+        text.split('\n').flat_map(|l| fold(&Line::new().with(l, Tone::Dim), usize::from(at.width))).collect();
+    lines(buf, at, &all, painter);
 }
 
 fn heads(buf: &mut Buffer, row: Rect, heads: &[Head], painter: &Painter<'_>) {
@@ -186,6 +209,9 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
     if !table.filter.is_empty() {
         out.push("  filter ", Tone::Dim);
         out.push(table.filter.raw.clone(), Tone::Match);
+    }
+    if table.kind == ViewKind::Spot && table.history {
+        out.push("  with what is remembered", Tone::Strong);
     }
     if table.problems_only {
         out.push("  problems only", Tone::Warning);

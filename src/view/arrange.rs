@@ -1,6 +1,7 @@
 //! Which rows a list shows, in which order.
 
 mod alarms;
+mod notices;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -31,9 +32,14 @@ impl Listed for Node {
     fn labels(&self) -> Option<&Labels> {
         Some(&self.labels)
     }
-    fn health(&self, _: Context<'_>) -> Health {
+    fn health(&self, c: Context<'_>) -> Health {
+        let own = self.health();
+        let board = c.store.board(c.now);
+        if let Some(row) = board.of_node(&self.id).filter(|r| r.urgent) {
+            return own.max(row.health());
+        }
         // Somebody's work in progress is worth a look, too.
-        if self.unschedulable { self.health().max(Health::Unknown) } else { self.health() }
+        if self.unschedulable { own.max(Health::Unknown) } else { own }
     }
 }
 
@@ -115,6 +121,9 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     // How a thing is depends on for how long it has been so.
     let timed = matches!(table.sort.column, "age" | "status")
         || table.problems_only
+        // What is left of a notice's time, and what a pool lived.
+        || matches!(table.kind, ViewKind::Spot | ViewKind::Pools)
+        || (table.kind == ViewKind::Overview && store_is_rushed(c))
         || table.filter.terms.iter().any(|t| matches!(t, Term::Column { .. }));
     let stamp = Stamp {
         revision: revision(table.kind, c.store),
@@ -174,6 +183,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             let (total, order) = select(table, BUDGETS, rows, |b| in_scope(&b.id, &table.scope), c);
             (table.total, table.order) = (total, order);
         }
+        ViewKind::Spot => notices::arrange(table, c),
+        ViewKind::Pools => notices::pools(table, c),
         ViewKind::Services => {
             table.services = store.all_services();
             let rows: Vec<(Slot, &Service)> = (0..).zip(&table.services).collect();
@@ -185,10 +196,16 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     table.settle_cursor(store);
 }
 
+/// True while the lines of what is wrong count down.
+fn store_is_rushed(c: Context<'_>) -> bool {
+    c.store.board(c.now).rush.all() > 0
+}
+
 /// What a view's order depends on.
 fn revision(kind: ViewKind, store: &Store) -> u64 {
     match kind {
-        ViewKind::Overview | ViewKind::Services => store.revision(),
+        ViewKind::Overview | ViewKind::Services | ViewKind::Spot => store.revision(),
+        ViewKind::Pools => store.nodes.revision(),
         ViewKind::Budgets => store.budgets.revision(),
         ViewKind::Nodes | ViewKind::Map => store.nodes.revision() + store.usage.revision() + store.tasks.revision(),
         ViewKind::Tasks => store.tasks.revision() + store.usage.revision(),
@@ -257,6 +274,10 @@ fn select<T: Listed>(
     let order = match columns.iter().find(|col| col.key == table.sort.column) {
         // The overview's own order weighs more than its level.
         Some(col) if col.key == "health" && table.sort.descending => rows.into_iter().map(|(s, _)| s).collect(),
+        // So does that of the notices: what is over comes last, the latest first.
+        Some(col) if table.kind == ViewKind::Spot && col.key == "left" && !table.sort.descending => {
+            rows.into_iter().map(|(s, _)| s).collect()
+        }
         Some(col) => sorted(rows, col, table.sort.descending, c),
         None => rows.into_iter().map(|(s, _)| s).collect(),
     };

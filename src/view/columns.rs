@@ -5,7 +5,9 @@ pub(in crate::view) mod budgets;
 mod events;
 mod nodes;
 mod overview;
+mod pools;
 pub(in crate::view) mod services;
+mod spot;
 mod tasks;
 mod workloads;
 
@@ -124,18 +126,20 @@ pub use budgets::{BUDGETS, mark as budget_mark};
 pub use events::EVENTS;
 pub use nodes::NODES;
 pub use overview::{OVERVIEW, mark as overview_mark};
+pub use pools::POOLS;
 pub use services::SERVICES;
+pub use spot::SPOT;
 pub use tasks::TASKS;
 pub use workloads::WORKLOADS;
 
 /// What the app knows of a view's columns.
 #[must_use]
 pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
-    static INFOS: OnceLock<[Vec<ColumnInfo>; 8]> = OnceLock::new();
+    static INFOS: OnceLock<[Vec<ColumnInfo>; 10]> = OnceLock::new();
     fn infos<T>(columns: &[Column<T>]) -> Vec<ColumnInfo> {
         columns.iter().map(|c| ColumnInfo { key: c.key, descending: c.descending, wide: c.wide }).collect()
     }
-    let [overview, nodes, tasks, workloads, events, alarms, budgets, services] = INFOS.get_or_init(|| {
+    let [overview, nodes, tasks, workloads, events, alarms, budgets, services, spot, pools] = INFOS.get_or_init(|| {
         [
             infos(OVERVIEW),
             infos(NODES),
@@ -145,6 +149,8 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
             infos(ALARMS),
             infos(BUDGETS),
             infos(SERVICES),
+            infos(SPOT),
+            infos(POOLS),
         ]
     });
     match kind {
@@ -156,6 +162,8 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
         ViewKind::Alarms => alarms,
         ViewKind::Budgets => budgets,
         ViewKind::Services => services,
+        ViewKind::Spot => spot,
+        ViewKind::Pools => pools,
     }
 }
 

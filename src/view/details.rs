@@ -2,7 +2,7 @@
 
 use super::alarms;
 use super::columns::{Context, clock_time};
-use super::details_ecs as ecs;
+use super::{details_ecs as ecs, details_notice};
 use crate::domain::{
     ContainerRole, ContainerState, Health, Kind, Line, Node, ObjectId, Task, Timestamp, Tone, age::age,
     quantity::percent,
@@ -11,17 +11,20 @@ use crate::domain::{
 /// Lines of `name  value` about an object, charts among them for a pane of this width.
 #[must_use]
 pub fn details(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
-    let mut out = vec![Line::new().with(id.name.as_str(), Tone::Title)];
+    let title = if id.kind == Kind::Notice { details_notice::title(c, id) } else { id.name.to_string() };
+    let mut out = vec![Line::new().with(title, Tone::Title)];
     let mut d = Lines { out: &mut out, c };
     let is_cluster = c.store.clusters().any(|(known, _)| *known == id.cluster);
     d.row(if is_cluster { "cluster" } else { "source" }, id.cluster.as_str(), Tone::Cluster);
     // Of a budget, the namespace is its service.
-    if !id.namespace.is_empty() && id.kind != Kind::Budget {
+    if !id.namespace.is_empty() && !matches!(id.kind, Kind::Budget | Kind::Notice | Kind::Pool) {
         d.row("namespace", &id.namespace, Tone::Plain);
     }
     match id.kind {
         Kind::Node => node(&mut d, id),
         Kind::Task => task(&mut d, id),
+        Kind::Notice => details_notice::notice(&mut d, id),
+        Kind::Pool => details_notice::pool(&mut d, id),
         Kind::Budget => super::details_budget::budget(&mut d, id, width),
         Kind::Service => super::details_service::service(&mut d, id, width),
         kind if kind.is_workload() => workload(&mut d, id),
@@ -67,6 +70,7 @@ impl Lines<'_, '_> {
 fn node(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let Some(n) = d.c.store.nodes.get(id) else { return };
     d.row("status", &n.status, Tone::Health(n.health()));
+    details_notice::of_row(d, d.c.store.board(d.c.now).of_node(id));
     d.time("since", n.condition_since);
     d.row("pressure", &n.pressure, Tone::Health(Health::Warning));
     d.message(&n.message);
@@ -130,6 +134,7 @@ fn task(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let Some(t) = d.c.store.tasks.get(id) else { return };
     let health = d.c.store.health(t, d.c.now);
     d.row("status", &t.status, Tone::Health(health));
+    details_notice::of_row(d, d.c.store.board(d.c.now).of_task(t));
     if d.c.store.is_lost(t) {
         d.row("", "its machine is silent: nobody knows", Tone::Health(Health::Unknown));
     }

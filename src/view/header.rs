@@ -7,6 +7,7 @@ use super::columns::overview_mark as mark;
 use super::summary::{ClusterSummary, clusters};
 use super::words::{cause_in, cut};
 use crate::app::App;
+use crate::app::table::ViewKind;
 use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
 
 /// `1,234,567`.
@@ -30,18 +31,26 @@ pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     let all = clusters(c.store, c.now);
     let first = first_line(app, c, width, &all);
     let troubles = troubles(&all, c, width);
+    let key = app.keymap.keys_for(crate::key::Context::Global, crate::command::Command::ViewSpot).into_iter().next();
+    // Where more is told there is nowhere to go for it.
+    let there = app.table().is_some_and(|t| t.kind == ViewKind::Spot);
+    let banner = super::notices::banner(c, key.as_deref().filter(|_| !there), width);
     if app.compact {
         // Why nothing can be seen is worth a row on the shortest screen.
         let blind = |s: &ClusterSummary| {
             s.troubled.iter().any(|(_, f)| matches!(f, Freshness::Down { .. } | Freshness::Stale { .. }))
         };
         let worth = all.iter().any(blind);
-        return std::iter::once(first).chain(troubles.into_iter().take(usize::from(worth))).collect();
+        // One row: what goes is gone first, and what cannot be seen stays so.
+        let second = banner.or(troubles.into_iter().next().filter(|_| worth));
+        return std::iter::once(first).chain(second).collect();
     }
     let mut numbers = numbers(&all, c);
     backends(&mut numbers, c);
     let mut out = vec![first, numbers];
-    out.extend(troubles.into_iter().chain(backend_troubles(c)).take(2));
+    let room = 2 - usize::from(banner.is_some());
+    out.extend(banner);
+    out.extend(troubles.into_iter().chain(backend_troubles(c)).take(room));
     out
 }
 
@@ -195,12 +204,21 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     line
 }
 
-/// How many metric backends are read, and how fresh the worst of them is.
+/// How many metric backends are read, and how many that tell of notices, with how fresh
+/// the worst of them is.
 fn backends(line: &mut Line, c: Context<'_>) {
-    let feeds: Vec<_> = c.store.backends().filter_map(|(id, _)| worst_feed(c, id)).collect();
+    for (word, notices) in [("metrics", false), ("notices", true)] {
+        let of = |known: Option<&crate::domain::Backend>| known.is_some_and(|b| b.kind.tells_notices()) == notices;
+        let feeds: Vec<_> =
+            c.store.backends().filter(|(_, b)| of(*b)).filter_map(|(id, _)| worst_feed(c, id)).collect();
+        read(line, c, word, &feeds);
+    }
+}
+
+fn read(line: &mut Line, c: Context<'_>, word: &str, feeds: &[(crate::store::Feed, &Freshness)]) {
     let Some(worst) = feeds.iter().map(|(_, f)| *f).max_by_key(|f| f.rank()) else { return };
     let live = feeds.iter().filter(|(_, f)| f.rank() <= 2).count();
-    line.push("  metrics ", Tone::Dim);
+    line.push(format!("  {word} "), Tone::Dim);
     let (text, tone) = fresh(worst, c);
     if live == feeds.len() {
         line.push(format!("{live}/{live}"), Tone::Plain);

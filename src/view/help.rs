@@ -90,6 +90,18 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Palette,
             C::Help,
         ],
+        Context::Notice => &[
+            C::Open,
+            C::Describe,
+            C::ViewPools,
+            C::NoticeHistory,
+            C::GoToNode,
+            C::GoToOwner,
+            C::Filter,
+            C::Details,
+            C::Palette,
+            C::Help,
+        ],
         Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
         Context::Logs => &[

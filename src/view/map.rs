@@ -157,10 +157,14 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
     let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
     let mut lines = vec![Line::new().with(name, tone)];
     let spot = if node.capacity_type == CapacityType::Spot { " spot" } else { "" };
-    let state = if node.health() == Health::Ok { &node.zone } else { &node.status };
-    let state = shorten(&format!("{state}{spot}"), width, c.ascii);
-    let state =
-        Line::new().with(state, if node.health() == Health::Ok { Tone::Dim } else { Tone::Health(node.health()) });
+    let going = super::notices::on_map(c, &node.id).filter(|_| !node.health().is_problem());
+    let calm = node.health() == Health::Ok && going.is_none();
+    let (state, tone) = match &going {
+        Some((text, tone)) => (text.as_str(), *tone),
+        None if calm => (node.zone.as_str(), Tone::Dim),
+        None => (node.status.as_str(), Tone::Health(node.health())),
+    };
+    let state = Line::new().with(shorten(&format!("{state}{spot}"), width, c.ascii), tone);
     let task_rows = match detail {
         Detail::Full(rows) => {
             lines.push(state);
@@ -169,7 +173,7 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
             rows
         }
         Detail::Compact => {
-            lines.push(if node.health() == Health::Ok { figures(node, c) } else { state });
+            lines.push(if calm { figures(node, c) } else { state });
             1
         }
     };

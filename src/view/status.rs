@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::summary::{ClusterSummary, Known, clusters};
+use crate::domain::notice::{NoticeFeed, NoticeKind, Precision};
 use crate::domain::{Alarm, AlarmSource, Freshness, Health, Orchestrator, Severity, Timestamp};
 use crate::store::alarm_groups::{Group, groups, subject};
+use crate::store::notices::{NoticeRow, Verdict};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store};
 
@@ -28,6 +30,45 @@ pub struct Status {
     pub alarms: Vec<AlarmStatus>,
     /// Error budgets, the first to be gone first; none where none are configured.
     pub budgets: Vec<super::report::BudgetStatus>,
+    /// Notices that are open, the one with the least time first.
+    pub notices: Vec<NoticeStatus>,
+}
+
+/// Something that is going to go.
+#[derive(Debug, Serialize)]
+pub struct NoticeStatus {
+    /// Why.
+    pub kind: NoticeKind,
+    /// The instance's id, `cluster/name` of a node whose instance nobody knows, or a task's ARN.
+    pub victim: String,
+    /// The cluster that it is part of, or null if it is in none that is read.
+    pub cluster: Option<String>,
+    /// What it is called there: the node's or the task's name; else the victim again.
+    pub name: String,
+    /// Instance type, or null.
+    pub instance_type: Option<String>,
+    /// Availability zone, or null.
+    pub zone: Option<String>,
+    /// When it was given, RFC 3339.
+    pub issued: String,
+    /// When it goes, RFC 3339, or null.
+    pub deadline: Option<String>,
+    /// How well the deadline is known, or null without one.
+    pub precision: Option<Precision>,
+    /// Seconds until then, negative once it has passed, or null without one.
+    pub remaining_secs: Option<i64>,
+    /// It takes away what runs, now.
+    pub urgent: bool,
+    /// How it looks; null without a deadline, and for what is in no cluster that is read.
+    pub verdict: Option<Verdict>,
+    /// Tasks at risk.
+    pub tasks: u32,
+    /// Those of them that have left.
+    pub tasks_gone: u32,
+    /// Who told first, or null.
+    pub told_by: Option<NoticeFeed>,
+    /// How long after it was given, in milliseconds, or null if nobody says when that was.
+    pub late_ms: Option<i64>,
 }
 
 /// One alarm that fires.
@@ -224,6 +265,29 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         problems,
         alarms: alarms(store),
         budgets: super::report::budgets(store, now),
+        notices: store.board(now).rows.iter().filter(|r| r.is_open()).map(|r| notice(r, now)).collect(),
+    }
+}
+
+fn notice(r: &NoticeRow, now: Timestamp) -> NoticeStatus {
+    let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    NoticeStatus {
+        kind: r.kind,
+        victim: r.victim.key().to_string(),
+        cluster: said(r.id.cluster.as_str()),
+        name: r.name.to_string(),
+        instance_type: said(&r.instance_type),
+        zone: said(&r.zone),
+        issued: time(r.issued),
+        deadline: r.deadline.map(|d| time(d.at)),
+        precision: r.deadline.map(|d| d.precision),
+        remaining_secs: r.left(now),
+        urgent: r.urgent,
+        verdict: r.verdict.filter(|_| r.is_known()),
+        tasks: r.tasks.1,
+        tasks_gone: r.tasks.0,
+        told_by: r.told_by.map(|(feed, _)| feed),
+        late_ms: r.told_by.and_then(|(_, late)| late).map(|l| l.num_milliseconds()),
     }
 }
 

@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{
-    ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, WORKLOADS,
+    ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
 };
 use crate::app::table::{TableState, ViewKind};
 use crate::domain::{Freshness, Orchestrator};
@@ -61,7 +61,8 @@ pub struct TableModel {
 pub fn feeds(kind: ViewKind) -> &'static [Feed] {
     match kind {
         ViewKind::Overview => &[Feed::Tasks, Feed::Nodes, Feed::Deployments, Feed::ReplicaSets, Feed::Services],
-        ViewKind::Nodes | ViewKind::Map => &[Feed::Nodes],
+        ViewKind::Nodes | ViewKind::Map | ViewKind::Pools => &[Feed::Nodes],
+        ViewKind::Spot => &[Feed::Nodes, Feed::Tasks, Feed::Notices],
         ViewKind::Tasks => &[Feed::Tasks],
         ViewKind::Workloads => &[
             Feed::Deployments,
@@ -119,17 +120,30 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
             let rows: Vec<_> = visible.iter().map(|s| store.budgets.at(*s)).collect();
             build(table, BUDGETS, &rows, c, width, wide)
         }
+        ViewKind::Spot => {
+            let notices = std::mem::take(&mut table.notices);
+            let rows: Vec<_> = visible.iter().map(|s| notices.get(*s as usize)).collect();
+            let model = build(table, SPOT, &rows, c, width, wide);
+            table.notices = notices;
+            model
+        }
+        ViewKind::Pools => {
+            let pools = std::mem::take(&mut table.pools);
+            let rows: Vec<_> = visible.iter().map(|s| pools.get(*s as usize)).collect();
+            let model = build(table, POOLS, &rows, c, width, wide);
+            table.pools = pools;
+            model
+        }
         ViewKind::Services => {
             let services = std::mem::take(&mut table.services);
             let rows: Vec<_> = visible.iter().map(|s| services.get(*s as usize)).collect();
-            let mut model = build(table, SERVICES, &rows, c, width, wide);
-            let marked = (0..table.order.len()).filter_map(|i| services.get(*table.order.get(i)? as usize));
-            let visible = marked.filter(|s| table.marks.contains(&s.id)).count();
-            model.marked = (table.marks.len(), table.marks.len().saturating_sub(visible));
+            let model = build(table, SERVICES, &rows, c, width, wide);
             table.services = services;
             model
         }
     };
+    // Once the rows are where they belong again.
+    model.marked = marked(table, c);
     if table.order.is_empty() {
         model.empty = Some(emptiness(table, c));
     }
@@ -138,6 +152,9 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
 
 /// Empty is never shown for not loaded.
 pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
+    if matches!(table.kind, ViewKind::Spot | ViewKind::Pools) && table.total == 0 {
+        return super::notices::empty(c, table.kind);
+    }
     let what = if table.kind == ViewKind::Map { "nodes" } else { table.kind.name() };
     let complete = c.store.is_complete(feeds(table.kind));
     // What cannot be read is not empty, and not about to come.
@@ -161,7 +178,9 @@ pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
             format!("{by} all {n}; esc clears the filter, ctrl-z shows the healthy ones")
         }
         _ if table.kind == ViewKind::Overview => "nothing is wrong".to_owned(),
-        _ if table.kind == ViewKind::Budgets && c.store.backends().next().is_none() => {
+        _ if table.kind == ViewKind::Budgets
+            && c.store.backends().all(|(_, b)| b.is_some_and(|b| b.kind.tells_notices())) =>
+        {
             "no error budgets here; docs/slo.md says how to write objectives".to_owned()
         }
         _ => format!("no {what} here"),
@@ -243,7 +262,7 @@ fn build<T: super::arrange::Listed>(
         rows,
         shown: table.order.len(),
         total: table.total,
-        marked: marked(table, c),
+        marked: (0, 0),
         offset: table.offset,
         empty: None,
     }

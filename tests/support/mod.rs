@@ -4,3 +4,4 @@
 pub mod budgets;
 pub mod fleet;
 pub mod mixed;
+pub mod taken;

@@ -119,6 +119,24 @@ impl Victim {
         }
     }
 
+    /// What tells it from all others: the instance id, `cluster/name`, the ARN.
+    #[must_use]
+    pub fn key(&self) -> &Text {
+        match self {
+            Self::Instance(key) | Self::Node(key) | Self::Task(key) => key,
+        }
+    }
+
+    /// The victim with this [`Victim::key`].
+    #[must_use]
+    pub fn of_key(key: &Text) -> Self {
+        match key.as_str() {
+            k if k.starts_with("arn:") => Self::Task(key.clone()),
+            k if k.contains('/') => Self::Node(key.clone()),
+            _ => Self::Instance(key.clone()),
+        }
+    }
+
     /// Its name by itself: the instance id, the node's name, the task's id.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -46,7 +46,14 @@ fn of_kind(kind: Kind) -> Option<Place> {
         Kind::Autoscaler => of_feed(Feed::Autoscalers),
         Kind::DisruptionBudget => of_feed(Feed::DisruptionBudgets),
         Kind::Namespace => ("/api/v1", "namespaces", false),
-        Kind::EcsService | Kind::Zone | Kind::Alarm | Kind::Budget | Kind::Service | Kind::Other => return None,
+        Kind::EcsService
+        | Kind::Zone
+        | Kind::Alarm
+        | Kind::Budget
+        | Kind::Service
+        | Kind::Notice
+        | Kind::Pool
+        | Kind::Other => return None,
     })
 }
 

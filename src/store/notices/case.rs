@@ -329,10 +329,12 @@ impl Case {
                     Some(_) => Verdict::Tight,
                     // Nobody has told it yet.
                     None if left < TimeDelta::seconds(5) => Verdict::Cut,
-                    None if blocked(t) && left < TimeDelta::seconds(30) => Verdict::Cut,
-                    None if blocked(t) || need + TimeDelta::seconds(15) > left => Verdict::Tight,
-                    None if left < TimeDelta::seconds(60) => Verdict::Tight,
-                    None => Verdict::Safe,
+                    None => match (blocked(t), need + TimeDelta::seconds(15) > left) {
+                        (true, _) if left < TimeDelta::seconds(30) => Verdict::Cut,
+                        (true, _) | (_, true) => Verdict::Tight,
+                        _ if left < TimeDelta::seconds(60) => Verdict::Tight,
+                        _ => Verdict::Safe,
+                    },
                 }
             })
             .max();

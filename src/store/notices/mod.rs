@@ -3,6 +3,7 @@
 //! Rows tell by themselves (taints, events, tasks that are to stop), and so do feeds of
 //! their own ([`Told`]); all of it comes together here, by victim.
 
+mod board;
 mod case;
 mod pools;
 
@@ -17,8 +18,9 @@ use crate::domain::notice::{
 use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
+pub use board::{Board, Going, NoticeRow, Rush, countdown};
 pub use case::{AtRisk, Case, Left, Verdict};
-pub use pools::{Concentration, Pool};
+pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
 /// How many victims are kept; of those that are over the oldest go first.
 const VICTIMS: usize = 5_000;
@@ -43,6 +45,8 @@ pub struct Notices {
     past: Vec<Record>,
     /// What is over and has not been written down.
     unwritten: Vec<Record>,
+    /// Grows when a case may have changed.
+    changes: u64,
 }
 
 impl Notices {
@@ -112,6 +116,7 @@ impl Notices {
 impl Store {
     /// Takes in what a feed tells.
     pub(super) fn hear(&mut self, told: Vec<Told>, at: Timestamp) {
+        self.notices.changes += 1;
         let mut fresh = Vec::new();
         for one in told {
             match one {
@@ -141,6 +146,7 @@ impl Store {
             if ended.is_none() || (told_at - case.issued()).abs() <= ANOTHER {
                 if case.hear(s) {
                     self.revision += 1;
+                    self.notices.changes += 1;
                 }
                 return None;
             }
@@ -158,12 +164,12 @@ impl Store {
     }
 
     fn hear_departure(&mut self, d: Departure, at: Timestamp, fresh: &mut Vec<Victim>) {
-        if let Some(case) = self.notices.cases.get_mut(&d.victim) {
-            if case.is_open() || (d.at - case.issued()).abs() <= ANOTHER {
-                case.depart(d);
-                self.revision += 1;
-                return;
-            }
+        if let Some(case) = self.notices.cases.get_mut(&d.victim)
+            && (case.is_open() || (d.at - case.issued()).abs() <= ANOTHER)
+        {
+            case.depart(d);
+            self.revision += 1;
+            return;
         }
         if d.taken
             && !self.notices.past.iter().rev().any(|r| r.victim == d.victim && (d.at - r.issued).abs() <= ANOTHER)
@@ -193,11 +199,12 @@ impl Store {
 
     /// Begins a victim's story.
     fn begin(&mut self, victim: Victim, at: Timestamp) -> &mut Case {
+        self.notices.changes += 1;
         self.revision += 1;
         self.notices.make_room();
         let node = match &victim {
             Victim::Instance(id) => self.notices.machines.get(id).cloned(),
-            Victim::Node(_) => self.notices.machines.get(&Text::new(victim_key(&victim))).cloned(),
+            Victim::Node(_) => self.notices.machines.get(victim.key()).cloned(),
             Victim::Task(_) => None,
         };
         self.notices.open.retain(|v| *v != victim);
@@ -217,15 +224,14 @@ impl Store {
         if fresh.is_empty() {
             return;
         }
+        self.notices.changes += 1;
+        let victims = Fresh::of(fresh, &self.notices.cases);
         let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::new();
         for task in self.tasks.rows() {
-            let own = task.ecs.as_ref().map(|e| Victim::Task(e.arn.clone())).filter(|v| fresh.contains(v));
-            let of = own.or_else(|| {
-                let machine = self.notices.on.get(&(task.id.cluster.clone(), task.node.clone()))?;
-                fresh.contains(machine).then(|| machine.clone())
-            });
-            if let (Some(victim), Some(risk)) = (of, self.at_risk(task, at)) {
-                found.entry(victim).or_default().push(risk);
+            if let Some(victim) = victims.of_task(task)
+                && let Some(risk) = self.at_risk(task, at)
+            {
+                found.entry(victim.clone()).or_default().push(risk);
             }
         }
         for (victim, mut tasks) in found {
@@ -265,6 +271,7 @@ impl Store {
         let mut fresh = Vec::new();
         let unhealthy = matches!(row.condition, NodeCondition::NotReady | NodeCondition::Silent);
         if let Some(case) = self.notices.cases.get_mut(&victim) {
+            self.notices.changes += 1;
             if case.node.is_none() && case.is_open() {
                 describe(case, row);
                 self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
@@ -286,6 +293,7 @@ impl Store {
         for one in told {
             let Told::Notice(s) = one else { continue };
             let Some(victim) = self.hear_notice(s, at) else { continue };
+            self.notices.changes += 1;
             if let Some(case) = self.notices.cases.get_mut(&victim) {
                 describe(case, row);
             }
@@ -303,6 +311,7 @@ impl Store {
         let victim = Victim::of_node(&row.id, &row.instance);
         let departure = Departure { victim: victim.clone(), feed: NoticeFeed::Node, at, taken: false };
         if let Some(case) = self.notices.cases.get_mut(&victim) {
+            self.notices.changes += 1;
             if case.is_open() {
                 case.depart(departure);
                 self.settle(at);
@@ -316,6 +325,7 @@ impl Store {
         let case = self.begin(victim.clone(), at);
         describe(case, row);
         case.depart(departure);
+        self.notices.changes += 1;
         self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
         self.find_tasks(std::slice::from_ref(&victim), at);
         if self.notices.cases.get(&victim).is_some_and(|c| c.tasks.is_empty()) {
@@ -343,6 +353,7 @@ impl Store {
         }
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         let risk = self.at_risk(row, at);
+        self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
         match (case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
@@ -371,6 +382,7 @@ impl Store {
             return;
         }
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
+        self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim) else { return };
         if let Some(known) = case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
             known.left = known.left.or(Some(Left { at, killed: false }));
@@ -389,6 +401,7 @@ impl Store {
 
     /// Says what became of what is over. To be called once a second; costs what is open.
     pub fn settle(&mut self, now: Timestamp) {
+        self.notices.changes += 1;
         let open = std::mem::take(&mut self.notices.open);
         let mut still = Vec::with_capacity(open.len());
         for victim in open {
@@ -451,6 +464,44 @@ impl Store {
     }
 }
 
+/// Victims whose tasks are looked for: one is soon compared, and of hundreds each task is
+/// looked up once.
+struct Fresh<'a> {
+    one: Option<(&'a ObjectId, &'a Victim)>,
+    machines: HashMap<(&'a ClusterId, &'a Text), &'a Victim>,
+    tasks: HashMap<&'a Text, &'a Victim>,
+}
+
+impl<'a> Fresh<'a> {
+    fn of(fresh: &'a [Victim], cases: &'a BTreeMap<Victim, Case>) -> Self {
+        let of_task = |v: &'a Victim| if let Victim::Task(arn) = v { Some((arn, v)) } else { None };
+        let of_machine = |v: &'a Victim| Some((cases.get(v)?.node.as_ref()?, v));
+        let mut machines: Vec<(&ObjectId, &Victim)> = fresh.iter().filter_map(of_machine).collect();
+        let one = if machines.len() == 1 { machines.pop() } else { None };
+        Self {
+            one,
+            machines: machines.into_iter().map(|(node, v)| ((&node.cluster, &node.name), v)).collect(),
+            tasks: fresh.iter().filter_map(of_task).collect(),
+        }
+    }
+
+    fn of_task(&self, task: &Task) -> Option<&'a Victim> {
+        if !self.tasks.is_empty()
+            && let Some(own) = task.ecs.as_ref().and_then(|e| self.tasks.get(&e.arn))
+        {
+            return Some(own);
+        }
+        if task.node.is_empty() {
+            return None;
+        }
+        match self.one {
+            Some((node, victim)) => (node.name == task.node && node.cluster == task.id.cluster).then_some(victim),
+            None if self.machines.is_empty() => None,
+            None => self.machines.get(&(&task.id.cluster, &task.node)).copied(),
+        }
+    }
+}
+
 /// What a victim's row says of it.
 fn describe(case: &mut Case, row: &Node) {
     case.node = Some(row.id.clone());
@@ -458,12 +509,6 @@ fn describe(case: &mut Case, row: &Node) {
     case.place = Place { account, region, zone: row.zone.clone(), instance_type: row.instance_type.clone() };
     case.capacity = row.capacity_type;
     case.born = row.created;
-}
-
-fn victim_key(victim: &Victim) -> &str {
-    match victim {
-        Victim::Instance(key) | Victim::Node(key) | Victim::Task(key) => key,
-    }
 }
 
 /// On its way out.

@@ -1,12 +1,13 @@
 //! Pools: instance type by zone. How many machines, how often they are taken back, and
 //! who depends on one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
 use crate::domain::notice::Record;
-use crate::domain::{CapacityType, ClusterId, ObjectId, Text, Timestamp};
+use crate::domain::{CapacityType, ClusterId, ObjectId, Task, Text, Timestamp};
 use crate::store::Store;
 
 /// The windows that interruptions are counted over.
@@ -61,6 +62,48 @@ pub struct Concentration {
     pub tasks: u32,
 }
 
+/// A pool as a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolRow {
+    /// [`crate::domain::Kind::Pool`]; the zone is the namespace, the type the name.
+    pub id: ObjectId,
+    /// Its figures.
+    pub pool: Pool,
+    /// How many workloads have most of their tasks on it.
+    pub leaning: u32,
+}
+
+/// Pools, and who leans on one of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PoolBoard {
+    /// As [`Store::pools`] has them.
+    pub pools: Vec<Pool>,
+    /// As [`Store::concentrated`] has them.
+    pub concentrated: Vec<Concentration>,
+}
+
+impl PoolBoard {
+    /// The pools as lines.
+    #[must_use]
+    pub fn rows(&self) -> Vec<PoolRow> {
+        let mut leaning: HashMap<&Key, u32> = HashMap::new();
+        for l in &self.concentrated {
+            *leaning.entry(&l.pool).or_default() += 1;
+        }
+        let row = |pool: &Pool| PoolRow {
+            id: ObjectId {
+                cluster: ClusterId::new(""),
+                kind: crate::domain::Kind::Pool,
+                namespace: pool.zone.clone(),
+                name: pool.instance_type.clone(),
+            },
+            pool: pool.clone(),
+            leaning: leaning.get(&(pool.instance_type.clone(), pool.zone.clone())).copied().unwrap_or_default(),
+        };
+        self.pools.iter().map(row).collect()
+    }
+}
+
 type Key = (Text, Text);
 
 impl Store {
@@ -68,6 +111,10 @@ impl Store {
     /// first, then by name.
     #[must_use]
     pub fn pools(&self, now: Timestamp) -> Vec<Pool> {
+        self.pools_with(&self.tasks_on_spot(), now)
+    }
+
+    fn pools_with(&self, on_spot: &HashMap<(Option<ObjectId>, Key), u32>, now: Timestamp) -> Vec<Pool> {
         let mut pools: BTreeMap<Key, Pool> = BTreeMap::new();
         let fresh = |key: &Key| Pool {
             instance_type: key.0.clone(),
@@ -91,8 +138,8 @@ impl Store {
                 *days += node.created.map_or(0.0, |made| days_of((now - made).min(window)));
             }
         }
-        for ((_, pool), tasks) in self.tasks_on_spot() {
-            if let Some(p) = pools.get_mut(&pool) {
+        for ((_, pool), tasks) in on_spot {
+            if let Some(p) = pools.get_mut(pool) {
                 p.tasks += tasks;
             }
         }
@@ -115,21 +162,27 @@ impl Store {
     }
 
     /// Tasks on spot machines by workload and pool.
-    fn tasks_on_spot(&self) -> BTreeMap<(Option<ObjectId>, Key), u32> {
-        let spot: std::collections::HashMap<(&ClusterId, &str), &crate::domain::Node> = self
+    fn tasks_on_spot(&self) -> HashMap<(Option<ObjectId>, Key), u32> {
+        let spot: HashMap<(&ClusterId, &str), &crate::domain::Node> = self
             .nodes
             .rows()
             .filter(|n| n.capacity_type == CapacityType::Spot)
             .map(|n| ((&n.id.cluster, n.id.name.as_str()), n))
             .collect();
-        let mut out = BTreeMap::new();
+        let mut out = HashMap::new();
         if spot.is_empty() {
             return out;
         }
+        // By the owner that the row names first: whose they are in the end is looked up
+        // once for all of one owner.
+        let mut by_owner: HashMap<_, (&Task, u32)> = HashMap::new();
         for task in self.tasks.rows().filter(|t| t.is_active()) {
             let Some(node) = spot.get(&(&task.id.cluster, task.node.as_str())) else { continue };
-            let key = (self.workload_id_of(task), (node.instance_type.clone(), node.zone.clone()));
-            *out.entry(key).or_insert(0) += 1;
+            let owner = (&task.id.cluster, &task.id.namespace, task.owner_kind, &task.owner);
+            by_owner.entry((owner, &node.instance_type, &node.zone)).or_insert((task, 0)).1 += 1;
+        }
+        for ((_, instance_type, zone), (task, tasks)) in by_owner {
+            *out.entry((self.workload_id_of(task), (instance_type.clone(), zone.clone()))).or_insert(0) += tasks;
         }
         out
     }
@@ -138,8 +191,11 @@ impl Store {
     /// that run on every machine are none.
     #[must_use]
     pub fn concentrated(&self) -> Vec<Concentration> {
-        let mut out: Vec<Concentration> = self
-            .tasks_on_spot()
+        self.concentrated_in(self.tasks_on_spot())
+    }
+
+    fn concentrated_in(&self, on_spot: HashMap<(Option<ObjectId>, Key), u32>) -> Vec<Concentration> {
+        let mut out: Vec<Concentration> = on_spot
             .into_iter()
             .filter_map(|((workload, pool), there)| {
                 let workload = workload?;
@@ -157,10 +213,22 @@ impl Store {
         });
         out
     }
+
+    /// Pools and who leans on one of them, worked out once for a second, as long as
+    /// machines and notices stay as they are: everybody's tasks are counted for it.
+    #[must_use]
+    pub fn pool_board(&self, now: Timestamp) -> Arc<PoolBoard> {
+        let told = self.notices.cases.len() + self.notices.past.len() + self.notices.open.len();
+        let moment = (self.nodes.revision(), told as u64, now.timestamp());
+        self.pool_board.at(moment, || {
+            let on_spot = self.tasks_on_spot();
+            Arc::new(PoolBoard { pools: self.pools_with(&on_spot, now), concentrated: self.concentrated_in(on_spot) })
+        })
+    }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a week in seconds is far below 2^52")]
 fn days_of(span: TimeDelta) -> f64 {
-    // Windows are a week at most: no precision is lost.
     span.num_seconds().max(0) as f64 / 86_400.0
 }
 

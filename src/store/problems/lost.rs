@@ -107,6 +107,12 @@ impl<'a> Lost<'a> {
         true
     }
 
+    /// The machines, each with whether its zone is lost as a whole.
+    pub(super) fn machines(&self) -> HashMap<ObjectId, bool> {
+        let of = |c: &Cause<'_>| c.nodes.iter().map(|n| (n.id.clone(), c.zone.is_some())).collect::<Vec<_>>();
+        self.causes.iter().flat_map(of).collect()
+    }
+
     /// One line for each cause.
     pub(super) fn problems(self, store: &Store) -> Vec<Problem> {
         self.causes.into_iter().filter_map(|c| c.problem(store)).collect()

@@ -3,6 +3,7 @@
 use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, percent_cell, time_cell};
 use crate::domain::{CapacityType, Node, Tone, Usage, quantity};
 use crate::store::TaskTotals;
+use crate::view::notices;
 use crate::view::spark::sparkline;
 
 fn usage(c: Context<'_>, r: &Node) -> Option<Usage> {
@@ -72,7 +73,7 @@ pub static NODES: &[Column<Node>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |_, r| Cell::new(r.status.as_str(), Tone::Health(r.health())),
+        cell: |c, r| notices::node_status(c, &r.id, &r.status, Tone::Health(r.health())),
         value: |_, r| Value::Text(r.status.clone()),
         percent: None,
     },

@@ -2,6 +2,7 @@
 
 use super::{Align, Cell, Column, Context, Unit, Value, age_value, number, optional_percent, time_cell};
 use crate::domain::{CapacityType, Task, Text, Tone, Usage, quantity};
+use crate::view::notices;
 use crate::view::spark::sparkline;
 
 fn usage(c: Context<'_>, t: &Task) -> Option<Usage> {
@@ -102,7 +103,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |c, t| Cell::new(t.status.as_str(), Tone::Health(c.store.health(t, c.now))),
+        cell: |c, t| notices::task_status(c, t, Tone::Health(c.store.health(t, c.now))),
         value: |_, t| Value::Text(t.status.clone()),
         percent: None,
     },

@@ -178,7 +178,10 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         wide: false,
         descending: true,
         unit: Unit::Text,
-        cell: |c, r| Cell::new(r.status.as_str(), Tone::Health(c.store.workload_health(r, c.now))),
+        cell: |c, r| {
+            let tone = Tone::Health(c.store.workload_health(r, c.now));
+            crate::view::notices::workload_status(c, &r.id, &r.status, tone)
+        },
         value: |_, r| Value::Text(r.status.clone()),
         percent: None,
     },
