@@ -8,13 +8,13 @@ mod support;
 use chrono::TimeDelta;
 use quarterdeck::app::Page;
 use quarterdeck::app::table::{Scope, ViewKind};
-use quarterdeck::domain::{Freshness, Health, Kind, Text, Traffic};
+use quarterdeck::domain::{Backend, BackendKind, ClusterId, Freshness, Health, Kind, Text, Traffic};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId};
 use quarterdeck::view::report::{Report, markdown, table};
 use quarterdeck::view::status::status;
 use support::budgets::{backend, budget, fleet_with_budgets, lettered, observe_backend};
-use support::fleet::{Desk, now, small_fleet};
+use support::fleet::{Desk, cluster, now, small_fleet};
 use support::mixed::mixed_fleet;
 
 /// The row of `name`, its blanks made one.
@@ -119,7 +119,7 @@ fn the_details_say_the_whole_assessment_in_words() {
         "over 6: does not fire",
         "6h burns 3.24, not over",
         "in 9.9 h at the rate of the last 1h",
-        "20000 bad of 25920000",
+        "20,000 bad of 25,920,000",
         "22.8 %: 5,920 events",
         "https://runbooks.example.com/checkout",
         "burn-down",
@@ -165,6 +165,34 @@ fn few_events_and_overspending_are_said() {
     desk.type_filter("slo-none");
     desk.press("enter");
     assert!(desk.frame(120, 100).contains("nothing is known about the last minutes"));
+}
+
+#[test]
+fn a_namesake_in_another_cluster_is_somebody_else() {
+    let mut store = fleet_with_budgets();
+    let mut elsewhere = store.alarms.rows().next().expect("an alarm").clone();
+    elsewhere.id.cluster = ClusterId::new("other");
+    elsewhere.id.name = Text::new("OtherClusterErrors");
+    elsewhere.uid = Text::new("other");
+    let source = SourceId { cluster: ClusterId::new("other"), feed: Feed::Alarms };
+    store.apply(Observation { source, at: now(), body: Body::Upsert(Rows::Alarms(vec![elsewhere])) });
+    let mut desk = Desk::new(store);
+    desk.press("8 j enter");
+    // A backend that is about no cluster in particular is about all.
+    let all = desk.frame(120, 100);
+    assert!(all.contains("CheckoutErrors") && all.contains("OtherClusterErrors"), "{all}");
+    let of = Backend {
+        id: backend(),
+        kind: BackendKind::Prometheus,
+        version: Text::new("3.5.0"),
+        endpoint: Text::new("prom.example:9090"),
+        cluster: Some(cluster()),
+    };
+    let source = SourceId { cluster: backend(), feed: Feed::Budgets };
+    desk.store.apply(Observation { source, at: now(), body: Body::Backend(of) });
+    let one = desk.frame(120, 100);
+    assert!(one.contains("CheckoutErrors") && one.contains("deploy web revision 3"), "{one}");
+    assert!(!one.contains("OtherClusterErrors"), "{one}");
 }
 
 #[test]

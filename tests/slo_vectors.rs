@@ -422,6 +422,44 @@ fn targets() -> impl Strategy<Value = Target> {
     (1_u32..1_000_000_000).prop_map(|n| Target::parse(&format!("0.{n:09}")).unwrap())
 }
 
+/// A minute of a history: events of which some are bad, or silence.
+fn slices() -> impl Strategy<Value = Vec<Measure>> {
+    let slice = prop_oneof![
+        6 => (0_u64..20, 1_u64..1000).prop_map(|(bad, more)| Measure::whole(bad, bad + more).unwrap()),
+        3 => (1_u64..1000).prop_map(|total| Measure::whole(0, total).unwrap()),
+        1 => (1_u64..1000).prop_map(|total| Measure::whole(total, total).unwrap()),
+        1 => Just(Measure::NoTraffic),
+        1 => Just(Measure::NoData),
+    ];
+    prop::collection::vec(slice, 1..60)
+}
+
+/// Every way to count, in minutes.
+fn methods() -> Vec<Method> {
+    let mut all = vec![Method::Occurrences];
+    for empty in [EmptySlices::LeftOut, EmptySlices::Good, EmptySlices::Bad] {
+        let good = GoodWhen::Share(Target::parse("0.99").unwrap());
+        let slicing = Slicing { slice: Lookback::minutes(1), good, empty };
+        all.extend([Method::Timeslices(slicing), Method::RatioTimeslices(slicing)]);
+    }
+    all
+}
+
+/// Whether anything in this minute is against the promise.
+fn is_error(method: Method, slice: &Measure) -> bool {
+    let is_silent = slice.counts().is_none();
+    match method {
+        Method::Occurrences => slice.counts().is_some_and(|c| c.bad() > 0.0),
+        Method::Timeslices(by) | Method::RatioTimeslices(by) if is_silent => by.empty == EmptySlices::Bad,
+        Method::Timeslices(_) => slice.counts().is_some_and(|c| c.bad() * 100.0 > c.total()),
+        Method::RatioTimeslices(_) => slice.counts().is_some_and(|c| c.bad() > 0.0),
+    }
+}
+
+fn left(o: &Objective, period: Measure, at: Timestamp) -> Option<Fraction> {
+    assess(o, &Readings { period, ..Readings::default() }, at).left
+}
+
 fn counts() -> impl Strategy<Value = (u64, u64)> {
     (1_u64..1_000_000_000_000).prop_flat_map(|total| (0..=total, Just(total)))
 }
@@ -462,6 +500,103 @@ proptest! {
         let one = Measure::whole(a.0, a.1).unwrap().plus(&Measure::whole(b.0, b.1).unwrap());
         prop_assert_eq!(one, Measure::whole(a.0 + b.0, a.1 + b.1).unwrap());
         prop_assert_eq!(one, one.plus(&Measure::NoData).plus(&Measure::NoTraffic));
+    }
+
+    /// Burn over a window is the mix of the burns over its parts, each by its traffic; by slices,
+    /// each by its slices. And what is counted in parts is what is counted at once.
+    #[test]
+    fn burn_over_a_window_is_the_mix_of_its_parts(target in targets(), all in slices(), cuts in prop::collection::vec(0_usize..60, 0..4)) {
+        for method in methods() {
+            let mut cuts: Vec<usize> = cuts.iter().map(|c| c % (all.len() + 1)).chain([0, all.len()]).collect();
+            cuts.sort_unstable();
+            let parts: Vec<Measure> =
+                cuts.windows(2).map(|w| method.count(all[w[0]..w[1]].iter().copied())).collect();
+            let whole = method.count(all.iter().copied());
+            let sum = parts.iter().fold(Measure::NoData, |sum, part| sum.plus(part));
+            let exact = !matches!(method, Method::RatioTimeslices(_));
+            prop_assert!(!exact || sum == whole, "{method}: {sum:?} {whole:?}");
+            let Some(burn) = whole.burn(target) else {
+                prop_assert!(parts.iter().all(|p| p.burn(target).is_none()) && sum == whole, "{method}: {parts:?} {whole:?}");
+                continue;
+            };
+            let known: Vec<(Fraction, f64)> =
+                parts.iter().filter_map(|p| Some((p.burn(target)?, p.counts()?.total()))).collect();
+            let traffic: f64 = known.iter().map(|(_, n)| n).sum();
+            let mix = known.iter().map(|(burn, n)| burn.value() * n).sum::<f64>() / traffic;
+            // Means of ratios are kept to a millionth of a slice.
+            let slack = if exact { 1e-9 * mix.max(1.0) } else { 1e-5 / target.budget().value() };
+            prop_assert!((burn.value() - mix).abs() <= slack, "{method}: {burn:?} {mix}");
+            prop_assert!((whole.counts().unwrap().total() - traffic).abs() < 1e-3);
+            if exact {
+                let burns = || known.iter().map(|(burn, _)| *burn);
+                prop_assert!(burns().min().unwrap() <= burn && burn <= burns().max().unwrap(), "{method}: {known:?} {burn:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn burn_grows_with_bad_events_and_bad_slices_alike(target in targets(), bad in 1_u64..1000, more in 0_u64..1000, k in 1_u64..50) {
+        let total = (bad + more) * 50;
+        let burn = |bad: u64| Measure::whole(bad, total).unwrap().burn(target).unwrap();
+        prop_assert_eq!(burn(bad * k), burn(bad).times(k, 1));
+        prop_assert!(burn(0).is_zero());
+        prop_assert!((burn(bad).value() + burn(more).value() - burn(bad + more).value()).abs() <= 1e-9 * burn(bad + more).value());
+        for method in methods() {
+            // Bad slices among good ones, however they lie.
+            let by = |bad: u64, n: u64| {
+                let slices = (0..n).map(|i| Measure::whole(u64::from((i * 7) % n < bad) * 100, 100).unwrap());
+                method.count(slices).burn(target).unwrap()
+            };
+            let n = 60 * (1 + k % 2);
+            let (one, some) = (by(1, n), by(k % 40 + 1, n));
+            prop_assert_eq!(some, one.times(k % 40 + 1, 1), "{}", method);
+        }
+    }
+
+    /// Event by event and slice by slice: what is left falls where something went wrong, and nowhere else.
+    #[test]
+    fn left_falls_only_with_errors_along_a_history(target in targets(), all in slices()) {
+        for method in methods() {
+            let o = Objective { target, method, ..objective("0.5", rolling(30)) };
+            let mut before: Option<Fraction> = None;
+            for end in 1..=all.len() {
+                let after = left(&o, method.count(all[..end].iter().copied()), now());
+                let newest = &all[end - 1];
+                if let (Some(before), Some(after)) = (before, after) {
+                    // A millionth of a slice is lost where ratios are added up.
+                    let fell = after < before && (before.value() - after.value()) * target.budget().value() > 2e-6;
+                    prop_assert!(!fell || is_error(method, newest), "{method}: {before:?} {after:?} {newest:?}");
+                    let worst = newest.counts().is_some_and(|c| c.good() <= 0.0);
+                    prop_assert!(!worst || after <= before, "{method}: all bad, and {before:?} became {after:?}");
+                }
+                before = after.or(before);
+            }
+        }
+    }
+
+    /// A window that rolls over even traffic loses old errors and gains new ones; one that is measured
+    /// against its whole period loses nothing by the mere passing of time.
+    #[test]
+    fn left_falls_only_with_errors_as_time_passes(target in targets(), bad in prop::collection::vec(prop_oneof![3 => Just(0_u64), 1 => 1_u64..100], 2..60), width in 1_usize..20) {
+        let hour = |bad: &u64| Measure::whole(*bad, 100).unwrap();
+        let o = Objective { target, ..objective("0.5", rolling(30)) };
+        let over = |end: usize| Method::Occurrences.count(bad[end.saturating_sub(width)..end].iter().map(hour));
+        for end in width.max(1)..bad.len() {
+            let (before, after) = (left(&o, over(end), now()).unwrap(), left(&o, over(end + 1), now()).unwrap());
+            prop_assert!(after >= before || bad[end] > 0, "{:?} {:?}", before, after);
+        }
+        let anchor = NaiveDateTime::parse_from_str("2026-11-01 00:00:00", "%Y-%m-%d %H:%M:%S").unwrap();
+        let period = Period::Calendar { unit: Unit::Month, count: 1, anchor, zone: "UTC".parse().unwrap() };
+        let o = Objective { target, basis: Basis::WholePeriod, ..objective("0.5", period) };
+        let start: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let at = |end: usize| {
+            let so_far = Method::Occurrences.count(bad[..end].iter().map(hour));
+            left(&o, so_far, start + chrono::TimeDelta::hours(i64::try_from(end).unwrap())).unwrap()
+        };
+        for end in 1..bad.len() {
+            let (before, after) = (at(end), at(end + 1));
+            prop_assert_eq!(after.cmp(&before), 0.cmp(&bad[end]), "{:?} {:?}", before, after);
+        }
     }
 
     #[test]

@@ -177,7 +177,7 @@ pub fn span_text(secs: f64) -> String {
 }
 
 /// `25,920`, `-400`; below ten with one decimal, for a burn of few events.
-fn grouped(n: f64) -> String {
+pub(crate) fn grouped(n: f64) -> String {
     if n.abs() < 9.95 {
         return format!("{n:.1}").trim_end_matches(".0").to_owned();
     }

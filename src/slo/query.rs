@@ -95,6 +95,14 @@ pub fn read(text: &str, counter: bool) -> Result<Query, Mistake> {
     Ok(Query::Counter(selector))
 }
 
+/// A query that gives the same over every window: an expression with a range of its own. `None` when
+/// there is none in it, or brackets do not fit.
+#[must_use]
+pub fn fixed(text: &str) -> Option<Template> {
+    let has_range = text.contains('[') && hole(text).is_none();
+    has_range.then(|| template(text).ok()).flatten()
+}
+
 /// A query with holes; brackets are only counted, for Prometheus knows its language best.
 fn template(text: &str) -> Result<Template, Mistake> {
     let mut open = Vec::new();

@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 
 use super::Store;
 use crate::domain::slo::Objective;
-use crate::domain::{Alarm, Budget, Covers, Kind, ObjectId, Service, Signals, Text, Timestamp, Traffic, Workload};
+use crate::domain::{
+    Alarm, Budget, ClusterId, Covers, Kind, ObjectId, Service, Signals, Text, Timestamp, Traffic, Workload,
+};
 
 /// How many minutes of a service's traffic are remembered.
 const MINUTES: usize = 60;
@@ -120,18 +122,30 @@ impl Store {
         found
     }
 
-    /// The workloads behind the service of this name: those that a source says, else
-    /// those that are called so.
+    /// The cluster that a row is about: its own, or that of the metric backend it comes from. `None`
+    /// where the backend is about none in particular.
     #[must_use]
-    pub fn workloads_of(&self, service: &str) -> Vec<ObjectId> {
+    pub fn about<'a>(&'a self, id: &'a ObjectId) -> Option<&'a ClusterId> {
+        match self.backends.get(&id.cluster) {
+            Some(backend) => backend.as_ref()?.cluster.as_ref(),
+            None => Some(&id.cluster),
+        }
+    }
+
+    /// The workloads behind the service of this name, in one cluster or all: those that a source
+    /// says, else those that are called so.
+    #[must_use]
+    pub fn workloads_of(&self, service: &str, within: Option<&ClusterId>) -> Vec<ObjectId> {
+        let is_there = |id: &ObjectId| within.is_none_or(|c| id.cluster == *c);
         let called = |name: &Text, namespace: &Text| {
             name.as_str() == service || service.split_once('/') == Some((namespace.as_str(), name.as_str()))
         };
         let said = self.services.rows().filter(|s| called(&s.id.name, &s.id.namespace));
-        let mut ids: Vec<ObjectId> = said.flat_map(|s| s.workloads.iter().cloned()).collect();
+        let mut ids: Vec<ObjectId> = said.flat_map(|s| s.workloads.iter().filter(|w| is_there(w)).cloned()).collect();
         if ids.is_empty() {
             let own = self.workloads.rows().filter(|w| !w.owner_kind.is_workload());
-            ids = own.filter(|w| called(&w.id.name, &w.id.namespace)).map(|w| w.id.clone()).collect();
+            ids =
+                own.filter(|w| called(&w.id.name, &w.id.namespace) && is_there(&w.id)).map(|w| w.id.clone()).collect();
         }
         ids.sort();
         ids.dedup();
@@ -139,9 +153,16 @@ impl Store {
     }
 
     /// The alarms about a service, or about one objective of it: by what they are
-    /// about, or by their labels; the worst first.
+    /// about, or by their labels; the worst first. One cluster's alarms say nothing of a namesake in
+    /// another: with `within`, only that one's are taken, and those that are about no cluster.
     #[must_use]
-    pub fn alarms_of(&self, service: &str, slo: Option<&Objective>, workloads: &[ObjectId]) -> Vec<&Alarm> {
+    pub fn alarms_of(
+        &self,
+        service: &str,
+        slo: Option<&Objective>,
+        workloads: &[ObjectId],
+        within: Option<&ClusterId>,
+    ) -> Vec<&Alarm> {
         let short = service.rsplit('/').next().unwrap_or(service);
         let about = |a: &Alarm| {
             a.about.as_ref().is_some_and(|about| {
@@ -155,7 +176,11 @@ impl Store {
                     || (SLO_LABELS.contains(&k) && slo.is_some_and(|o| o.slo.as_str() == v))
             })
         };
-        let mut found: Vec<&Alarm> = self.alarms.rows().filter(|a| about(a) || says(a)).collect();
+        let is_there = |a: &Alarm| {
+            let of = a.about.as_ref().map_or_else(|| self.about(&a.id), |about| Some(&about.cluster));
+            within.is_none_or(|within| of.is_none_or(|of| of == within))
+        };
+        let mut found: Vec<&Alarm> = self.alarms.rows().filter(|a| is_there(a) && (about(a) || says(a))).collect();
         found.sort_by(|a, b| (b.state, b.severity).cmp(&(a.state, a.severity)).then_with(|| a.id.cmp(&b.id)));
         found
     }

@@ -7,7 +7,7 @@ use super::columns::{budget_mark, clock_time};
 use super::details::Lines;
 use super::spark::bar;
 use crate::domain::age::age;
-use crate::domain::budget::burn_text;
+use crate::domain::budget::{burn_text, grouped};
 use crate::domain::slo::{Exhaustion, Lookback, Objective, Row, RowState, Severity};
 use crate::domain::{Alarm, AlarmState, Budget, Health, Line, ObjectId, Timestamp, Tone};
 use crate::store::services::Change;
@@ -28,8 +28,9 @@ pub(super) fn budget(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
     }
     d.time("read", b.at);
     d.row("trust", &caveat(c, b), Tone::Warning);
-    let workloads = c.store.workloads_of(&o.service);
-    let alarms = c.store.alarms_of(&o.service, Some(o), &workloads);
+    let scope = c.store.about(&b.id);
+    let workloads = c.store.workloads_of(&o.service, scope);
+    let alarms = c.store.alarms_of(&o.service, Some(o), &workloads, scope);
     let changes = c.store.changes_of(&workloads);
     burn_down(d, b, &alarms, &changes, width);
     events(d, &alarms, &changes);
@@ -68,7 +69,7 @@ fn figures(d: &mut Lines<'_, '_>, b: &Budget) {
     let now = d.c.now;
     d.row("indicator", &b.indicator_text(), Tone::Plain);
     if let Some(counts) = a.counts {
-        let text = format!("{:.0} bad of {:.0}", counts.bad(), counts.total());
+        let text = format!("{} bad of {}", grouped(counts.bad()), grouped(counts.total()));
         d.row("events", &text, Tone::Plain);
     }
     let left = match b.remaining_text(now) {
@@ -77,7 +78,7 @@ fn figures(d: &mut Lines<'_, '_>, b: &Budget) {
     };
     d.row("left", &left, b.left().map_or(Tone::Dim, super::columns::budgets::left_tone));
     if let Some(allowed) = a.allowed_bad {
-        d.row("allowed", &format!("{allowed:.0} bad at the traffic of this window"), Tone::Plain);
+        d.row("allowed", &format!("{} bad at the traffic of this window", grouped(allowed)), Tone::Plain);
     }
     let gone = match a.exhaustion {
         Exhaustion::In(_) => {

@@ -62,7 +62,7 @@ pub(super) fn service(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
         d.out.push(line);
     }
     let changes = c.store.changes_of(&s.workloads);
-    let alarms = c.store.alarms_of(&s.id.name, None, &s.workloads);
+    let alarms = c.store.alarms_of(&s.id.name, None, &s.workloads, c.store.about(&s.id));
     super::details_budget::events(d, &alarms, &changes);
 }
 

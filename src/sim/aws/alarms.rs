@@ -9,6 +9,7 @@ use super::model::{Cluster, Ms, Service};
 use super::schema::Insights;
 use super::wire::{Refusal, time};
 use super::{Caller, World, strings};
+use crate::sim::model::hash;
 
 /// Alarms are looked at so often.
 const EVERY: Ms = 10_000;
@@ -16,6 +17,8 @@ const EVERY: Ms = 10_000;
 const CPU: f64 = 90.0;
 /// So many minutes in a row make an alarm.
 const PERIODS: Ms = 3;
+/// What is fine when the fleet begins has been so for this long at least, and at most.
+const QUIET: (Ms, Ms) = (86_400_000, 30 * 86_400_000);
 /// What somebody set by hand is looked at again after so long.
 const FORCED: Ms = 60_000;
 
@@ -65,6 +68,23 @@ fn stamp(at: Ms) -> String {
         .map_or_else(String::new, |t| t.format("%Y-%m-%dT%H:%M:%S.000+0000").to_string())
 }
 
+/// How long before the fleet began an alarm went back to OK: for each name its own.
+fn quiet_for(name: &str) -> Ms {
+    let span = u64::try_from(QUIET.1 - QUIET.0).unwrap_or(1);
+    QUIET.0 + i64::try_from(hash(name) % span).unwrap_or(0)
+}
+
+/// What the first look at a fleet that has long been there says: the same, long ago where it is fine.
+fn judge_first(name: &str, points: &[(Ms, Option<f64>)], threshold: f64) -> Verdict {
+    let verdict = judge(points, threshold);
+    if verdict.state != "OK" {
+        return verdict;
+    }
+    let before: Vec<_> =
+        points.iter().map(|(at, v)| ((at - quiet_for(name)).div_euclid(60_000) * 60_000, *v)).collect();
+    judge(&before, threshold)
+}
+
 /// CloudWatch's words for a threshold that all points have crossed, or not.
 fn judge(points: &[(Ms, Option<f64>)], threshold: f64) -> Verdict {
     let known: Vec<(Ms, f64)> = points.iter().filter_map(|(at, v)| Some((*at, (*v)?))).collect();
@@ -95,12 +115,17 @@ fn judge(points: &[(Ms, Option<f64>)], threshold: f64) -> Verdict {
 impl Cluster {
     /// Looks at every alarm whose time has come.
     pub fn watch(&mut self, now: Ms) {
+        let is_first = self.alarms.is_empty();
         let mut verdicts: Vec<(String, Verdict)> = Vec::new();
+        let look = |name: String, points: &[(Ms, Option<f64>)], threshold: f64| {
+            let verdict = if is_first { judge_first(&name, points, threshold) } else { judge(points, threshold) };
+            (name, verdict)
+        };
         let due = |c: &Self, name: &str| c.alarms.get(name).is_none_or(|s| now >= s.not_before);
         for s in self.services.values() {
             let cpu = cpu_name(self, &s.name);
             if due(self, &cpu) {
-                verdicts.push((cpu, judge(&minutes(self, s, "CPUUtilization", now), CPU)));
+                verdicts.push(look(cpu, &minutes(self, s, "CPUUtilization", now), CPU));
             }
             let tasks = tasks_name(self, &s.name);
             if self.insights > Insights::Disabled && due(self, &tasks) {
@@ -111,11 +136,11 @@ impl Cluster {
                     .zip(&desired)
                     .map(|((at, r), (_, d))| (*at, r.zip(*d).map(|(r, d)| d - r)))
                     .collect();
-                verdicts.push((tasks, judge(&missing, 0.0)));
+                verdicts.push(look(tasks, &missing, 0.0));
             }
         }
         for (name, verdict) in verdicts {
-            self.stand(name, verdict, now);
+            self.stand(name, verdict, now, is_first);
         }
         let name = composite_name(self);
         if let (Some(children), true) = (self.children(), due(self, &name)) {
@@ -137,17 +162,20 @@ impl Cluster {
                     data: json!({"triggeringAlarms": []}).to_string(),
                 },
             };
-            self.stand(name, verdict, now);
+            self.stand(name, verdict, now, is_first);
         }
     }
 
-    fn stand(&mut self, name: String, verdict: Verdict, now: Ms) {
+    fn stand(&mut self, name: String, verdict: Verdict, now: Ms, is_first: bool) {
         let Verdict { state, reason, data } = verdict;
         let old = self.alarms.get(&name);
         // The reason is that of the transition; it does not follow every minute.
         let standing = match old {
             Some(old) if old.state == state => Standing { not_before: now + EVERY, ..old.clone() },
-            _ => Standing { state, reason, data, since: now, updated: now, not_before: now + EVERY },
+            _ => {
+                let since = if is_first && state == "OK" { now - quiet_for(&name) } else { now };
+                Standing { state, reason, data, since, updated: since, not_before: now + EVERY }
+            }
         };
         self.alarms.insert(name, standing);
     }
@@ -353,11 +381,13 @@ mod tests {
             "launch = 'asg'\n[[instances]]\nprovider = 'asg'\ncount = 1\ninstance = 'm7i.large'\ncpu = 2\nmemory = 8\n",
         );
         live(&mut c, 1, 10);
-        assert_eq!(state(&c, "shop-web-tasks-low").0, "OK");
+        let first = state(&c, "shop-web-tasks-low");
+        assert!(first.0 == "OK" && (-30 * 86_400..=-86_400).contains(&first.1), "fine for days: {first:?}");
+        assert_ne!(state(&c, "shop-web-cpu-high").1, first.1, "each since its own time");
         let one = c.tasks.keys().next().unwrap().clone();
         c.stop(&one, super::super::model::stop("UserInitiated", "practice"), START + 10_000, 0);
         live(&mut c, 11, 300);
-        assert_eq!(state(&c, "shop-web-tasks-low"), ("OK", 1), "replaced within a minute");
+        assert_eq!(state(&c, "shop-web-tasks-low"), first, "replaced within a minute");
         // Nothing has room for what is stopped now.
         c.instances[0].draining = true;
         let ids: Vec<String> = c.tasks.keys().cloned().collect();

@@ -70,11 +70,12 @@ pub fn rules(t: &Telemetry) -> Vec<Rule> {
                     "sum(rate(http_requests_total{{job=\"{name}\",code=~\"5..\"}}[{w}])) / sum(rate(http_requests_total{{job=\"{name}\"}}[{w}]))"
                 )
             };
-            let over = |w: &str| format!("{} > ({factor} * {budget})", ratio(w));
+            // The value is the burn, and the limit stands at the end: both can be shown.
+            let over = |w: &str| format!("{} / {budget} > {factor}", ratio(w));
             out.push(Rule {
                 group: "error-budgets",
                 name: "ErrorBudgetBurn",
-                expr: format!("({}) and ({})", over(long), over(short)),
+                expr: format!("{} and {}", over(long), over(short)),
                 lasting: 0,
                 labels: vec![
                     ("severity", severity.to_owned()),
@@ -86,7 +87,7 @@ pub fn rules(t: &Telemetry) -> Vec<Rule> {
                     ("short", short.to_owned()),
                 ],
                 annotations: vec![
-                    ("summary", format!("{name} burns its error budget more than {factor} times too fast")),
+                    ("summary", format!("{name} burns its error budget at more than {factor} times the even rate")),
                     ("description", format!("Over the last {long} and {short}, too many requests to {name} failed.")),
                     ("runbook_url", format!("https://runbooks.example.com/{name}")),
                 ],

@@ -92,6 +92,12 @@ impl<'n> Fields<'n> {
         r.note(d.allowed(allowed).hint(format!("add `{key}: {example}`")));
     }
 
+    /// Notes that a key is known, and does nothing here.
+    pub fn unread(&self, r: &Reading<'_>, key: &str, instead: &str) {
+        let d = r.at(&self.key_at(key), format!("`{key}` is not read")).warning();
+        r.note(d.hint(instead));
+    }
+
     /// The single value of a key. `None` when it is missing; with a note, when it is a list or map.
     pub fn text(&self, r: &Reading<'_>, key: &str) -> Option<(&'n str, &'n Node)> {
         let node = self.get(key)?;

@@ -47,6 +47,13 @@ pub enum Threshold {
 /// The type of a data source. What connects to it is not read: credentials do not belong here.
 pub fn data_source(d: &Document<'_>) -> Option<String> {
     let spec = d.spec(&["type", "description", "connectionDetails"])?;
+    if spec.get("connectionDetails").is_some() {
+        spec.unread(
+            d.r,
+            "connectionDetails",
+            "say in the settings how it is reached; take credentials out of this file",
+        );
+    }
     spec.need(d.r, "type", TYPES, "Prometheus").map(|(t, _)| t.to_owned())
 }
 
@@ -151,6 +158,10 @@ fn ratio(r: &Reading<'_>, spec: &Fields<'_>, names: &Names) -> Option<Indicator>
     if f.get("raw").is_some() {
         return raw(r, &f, names);
     }
+    if f.get("rawType").is_some() {
+        let d = r.at(&f.key_at("rawType"), "`rawType` says nothing without `raw`").warning();
+        r.note(d.hint("take it out: good or bad says which it is"));
+    }
     let part = match (f.get("good"), f.get("bad")) {
         (Some(_), None) => Part::Good,
         (None, Some(_)) => Part::Bad,
@@ -231,7 +242,7 @@ fn raw(r: &Reading<'_>, f: &Fields<'_>, names: &Names) -> Option<Indicator> {
 fn threshold(r: &Reading<'_>, spec: &Fields<'_>, names: &Names) -> Option<Indicator> {
     let m = metric(r, spec, "thresholdMetric", names)?;
     let kind = match &m.kind {
-        System::Prometheus => match prometheus_raw(r, &m)? {
+        System::Prometheus => match threshold_query(r, &m)? {
             Query::Template(query) => Threshold::Value(query),
             Query::Counter(selector) => {
                 let node = query_node(r, &m)?.1;
@@ -282,6 +293,20 @@ fn prometheus(r: &Reading<'_>, m: &Metric<'_>, counter: bool) -> Option<Query> {
 /// A query that need not be a counter.
 fn prometheus_raw(r: &Reading<'_>, m: &Metric<'_>) -> Option<Query> {
     prometheus(r, m, true)
+}
+
+/// A query whose value is held against a threshold. One with ranges of its own can be asked in each
+/// slice as it stands.
+fn threshold_query(r: &Reading<'_>, m: &Metric<'_>) -> Option<Query> {
+    let (text, node) = query_node(r, m)?;
+    match (query::read(text, true), query::fixed(text)) {
+        (Err(_), Some(fixed)) => {
+            let message = "the query has no `{{.window}}`: it is asked in each slice of time as it stands";
+            r.note(r.bad(node, message).warning().hint("write `{{.window}}` where the length of a slice belongs"));
+            Some(Query::Template(fixed))
+        }
+        (read, _) => read.map_err(|e| mistake(r, node, text, &e)).ok(),
+    }
 }
 
 /// Notes what is wrong with a query, at the place in the file where it stands as it is

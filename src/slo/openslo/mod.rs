@@ -1,7 +1,7 @@
 //! OpenSLO v1 files.
 //!
-//! Any number of documents in any number of files; what refers to something finds
-//! it wherever it stands. What is wrong is an error with its place, what is
+//! Any number of documents in any number of files, one after the other or in a list; what
+//! refers to something finds it wherever it stands. What is wrong is an error with its place, what is
 //! right but cannot be done here a warning, and neither keeps the rest from being read.
 
 mod fields;
@@ -64,7 +64,7 @@ pub fn read(sources: &[Source]) -> Outcome {
     let documents: Vec<Document<'_>> = parsed
         .iter()
         .zip(&readings)
-        .flat_map(|(all, r)| all.iter().filter_map(|node| Document::open(r, node)))
+        .flat_map(|(all, r)| all.iter().flat_map(listed).filter_map(|node| Document::open(r, node)))
         .collect();
     let mut names = Names::default();
     // What is referred to comes first, in whatever order the files have it.
@@ -85,6 +85,14 @@ pub fn read(sources: &[Source]) -> Outcome {
     let order = |d: &Diagnostic| sources.iter().position(|s| s.name == d.file);
     found.sort_by_key(|d| (order(d), d.line, d.column));
     Outcome { definitions, policies, found }
+}
+
+/// The documents of a list, which is how OpenSLO's own tools write several; or the one.
+fn listed(node: &Node) -> &[Node] {
+    match &node.value {
+        yaml::Value::List(items) => items,
+        _ => std::slice::from_ref(node),
+    }
 }
 
 /// One document of a known kind.

@@ -117,9 +117,18 @@ fn method(shared: &Shared<'_>, f: &Fields<'_>, method: &str) -> Option<Method> {
         return Some(Method::Occurrences);
     }
     let slice = f.need(r, "timeSliceWindow", "a duration, such as 1m", "1m");
-    let slice = slice.and_then(|(text, node)| policy::duration(r, node, text));
+    let slice = slice.and_then(|(text, node)| {
+        // A bare number is in minutes.
+        let minutes = text.parse::<u64>().is_ok().then(|| format!("{text}m"));
+        policy::duration(r, node, minutes.as_deref().unwrap_or(text))
+    });
     let empty = shared.notes.empty;
     if method == "RatioTimeslices" {
+        if f.get("timeSliceTarget").is_some() {
+            let message = "`timeSliceTarget` says nothing with budgetingMethod RatioTimeslices";
+            let d = r.at(&f.key_at("timeSliceTarget"), message).warning();
+            r.note(d.hint("take it out, or write `budgetingMethod: Timeslices`"));
+        }
         return Some(Method::RatioTimeslices(Slicing { slice: slice?, good: GoodWhen::Said, empty }));
     }
     let said = matches!(shared.indicator, Some(Indicator { kind: Kind::Threshold(Threshold::Value(_)), .. }));

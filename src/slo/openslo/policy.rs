@@ -31,6 +31,7 @@ pub fn policy(d: &Document<'_>, names: &Names) -> Option<Vec<Condition>> {
         "notificationTargets",
     ];
     let spec = d.spec(&known)?;
+    unread(r, &spec);
     let items = spec.list(r, "conditions");
     if items.is_empty() {
         if spec.get("conditions").is_none_or(|n| matches!(n.value, Value::List(_))) {
@@ -41,6 +42,26 @@ pub fn policy(d: &Document<'_>, names: &Names) -> Option<Vec<Condition>> {
     // All are read before one that is wrong spoils the policy.
     let read: Vec<Option<Condition>> = items.iter().map(|item| item_condition(r, item, names)).collect();
     read.into_iter().collect()
+}
+
+/// What a policy may say that changes nothing here.
+fn unread(r: &Reading<'_>, spec: &Fields<'_>) {
+    if spec.boolean(r, "alertWhenNoData") == Some(true) {
+        spec.unread(r, "alertWhenNoData", "an objective without data is shown as such, and calls nobody");
+    }
+    if spec.boolean(r, "alertWhenResolved") == Some(true) {
+        spec.unread(r, "alertWhenResolved", "what has recovered is shown as fine, and calls nobody");
+    }
+    if spec.boolean(r, "alertWhenBreaching") == Some(false) {
+        spec.unread(r, "alertWhenBreaching", "conditions always count; take the policy out of the SLO instead");
+    }
+    if spec.get("notificationTargets").is_some() {
+        spec.unread(
+            r,
+            "notificationTargets",
+            "whoever looks sees the page; the settings' `notify.how` can ring a bell",
+        );
+    }
 }
 
 fn item_condition<'n>(r: &'n Reading<'n>, item: &'n Node, names: &Names) -> Option<Condition> {
@@ -60,7 +81,8 @@ pub fn condition(d: &Document<'_>) -> Option<Condition> {
         spec.missing(r, "condition", "a map", "{kind: burnrate, op: gt, threshold: 14.4, lookbackWindow: 1h}");
     }
     let f = spec.map(r, "condition", &["kind", "op", "threshold", "lookbackWindow", "alertAfter"])?;
-    let kind = f.need(r, "kind", "burnrate", "burnrate");
+    // Without one it is the only one there is.
+    let kind = f.text(r, "kind");
     if let Some((kind, node)) = kind
         && !kind.eq_ignore_ascii_case("burnrate")
     {
@@ -95,7 +117,9 @@ pub fn condition(d: &Document<'_>) -> Option<Condition> {
     });
     let long = f.need(r, "lookbackWindow", "a duration", "1h").and_then(|(text, node)| duration(r, node, text));
     if let Some((text, node)) = f.text(r, "alertAfter") {
-        duration_or_none(r, node, text);
+        if duration_or_none(r, node, text) {
+            f.unread(r, "alertAfter", "a row fires once both its windows are over; write `0m`");
+        }
     }
     let (severity, factor, long) = (severity?, factor?, long?);
     // A twelfth, as in the usual rows, in whole minutes.
@@ -126,9 +150,8 @@ pub fn duration(r: &Reading<'_>, node: &Node, text: &str) -> Option<Lookback> {
         .ok()
 }
 
-/// Like [`duration`], and `0m` is fine.
-fn duration_or_none(r: &Reading<'_>, node: &Node, text: &str) {
-    if text.trim_end_matches(char::is_alphabetic).bytes().any(|b| b != b'0') {
-        duration(r, node, text);
-    }
+/// Like [`duration`], and `0m` is fine. Whether it is a duration, and more than none.
+fn duration_or_none(r: &Reading<'_>, node: &Node, text: &str) -> bool {
+    let is_some = text.trim_end_matches(char::is_alphabetic).bytes().any(|b| b != b'0');
+    is_some && duration(r, node, text).is_some()
 }
