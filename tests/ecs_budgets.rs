@@ -1,0 +1,181 @@
+//! Error budgets over CloudWatch, of the embedded fleet's load balancers: what the demo promises.
+
+#![cfg(feature = "aws")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
+)]
+
+#[path = "support/ecs.rs"]
+mod ecs;
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types as cw;
+use chrono::TimeDelta;
+use quarterdeck::clock::{Clock, instant};
+use quarterdeck::config::diagnostic::Source;
+use quarterdeck::domain::slo::Lookback;
+use quarterdeck::domain::{Budget, ClusterId, Freshness};
+use quarterdeck::sim::model::{Model, Scenario};
+use quarterdeck::sim::server::{ServerOptions, SimServer};
+use quarterdeck::source::aws::budgets::{CLOUDWATCH, Objectives};
+use quarterdeck::source::aws::{Account, EcsSpec};
+use quarterdeck::source::ecs::Sources;
+use quarterdeck::store::{Feed, Observation, Store};
+use tokio::sync::mpsc;
+
+const SLO: &str = include_str!("../scenarios/slo/ecs.yaml");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The fleet of `budget-burn` with its own clock, the errors in `minutes` of the past.
+struct Fleet {
+    sim: SimServer,
+    clock: Clock,
+    specs: Vec<EcsSpec>,
+    store: Store,
+    rx: mpsc::Receiver<Observation>,
+    _sources: Sources,
+}
+
+impl Fleet {
+    async fn new(slo: &str, change: impl Fn(&mut EcsSpec)) -> Self {
+        let shop = "[[ecs]]\nname = 'shop-ecs'\nregion = 'eu-west-1'\n\
+             [[ecs.services]]\nname = 'checkout'\ndesired = 4\nimage = 'r/checkout:1'\nbalanced = true\nload = 48\n\
+             [[ecs.at]]\nt = '30s'\naction = 'errors'\nservice = 'checkout'\nratio = 0.3\nfor = '2m'\n";
+        let scenario = Scenario::parse(&format!("{}{shop}", ecs::BASE), "test.toml").expect("a scenario");
+        // Signatures are of the real time: the fleet's may be a few minutes off.
+        let clock = Clock::manual(Clock::system().now() - TimeDelta::seconds(240));
+        let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: 7, ..ServerOptions::default() };
+        let sim = SimServer::start(Box::new(Model::new(scenario)), clock.clone(), options).await.expect("a server");
+        clock.advance(TimeDelta::seconds(470));
+        let mut specs = ecs::specs(&sim, Duration::from_secs(5));
+        specs.iter_mut().for_each(change);
+        let (tx, rx) = mpsc::channel(1024);
+        let outcome = quarterdeck::slo::read(&[Source::new("ecs.yaml", slo)]);
+        assert!(!outcome.definitions.is_empty(), "{:?}", outcome.found);
+        let objectives = Objectives { definitions: outcome.definitions, interval: Duration::from_secs(60) };
+        let store =
+            Store::expecting([]).and_ecs(specs.iter().map(|s| s.id.clone())).and_backends([ClusterId::new(CLOUDWATCH)]);
+        let sources = Sources::following(specs.clone(), None, objectives, tx, clock.clone());
+        Self { sim, clock, specs, store, rx, _sources: sources }
+    }
+
+    async fn until(&mut self, what: &str, done: impl Fn(&Store) -> bool) {
+        let start = instant();
+        while !done(&self.store) {
+            let Some(left) = PATIENCE.checked_sub(start.elapsed()) else {
+                let log: Vec<_> = self.store.log().map(|l| l.text.to_string()).collect();
+                panic!("waited in vain for {what}: {log:#?} {:#?}", self.store.budgets.rows().collect::<Vec<_>>());
+            };
+            if let Ok(Some(observation)) = tokio::time::timeout(left, self.rx.recv()).await {
+                self.store.apply(observation);
+            }
+        }
+    }
+
+    fn budget(&self) -> &Budget {
+        self.store.budgets.rows().next().expect("a budget")
+    }
+
+    /// Bad and all requests of the last minutes that are whole, minute by minute, as the fleet has them.
+    async fn own(&self, minutes: i64) -> (f64, f64) {
+        let account = Account::new(self.specs[0].account.clone(), self.clock.clone());
+        let clients = account.clients().await.expect("clients");
+        let end = (self.clock.now().timestamp() - 120).div_euclid(60) * 60;
+        let dimension = |n: &str, v: &str| cw::Dimension::builder().name(n).value(v).build();
+        let query = |(id, name): (&str, &str)| {
+            let metric = cw::Metric::builder()
+                .namespace("AWS/ApplicationELB")
+                .metric_name(name)
+                .dimensions(dimension("TargetGroup", "targetgroup/checkout/0728c506b4e6f024"));
+            let metric = metric.dimensions(dimension("LoadBalancer", "app/shop-ecs/50dc6c495c0c9188")).build();
+            let stat = cw::MetricStat::builder().metric(metric).period(60).stat("Sum").build();
+            cw::MetricDataQuery::builder().id(id).metric_stat(stat).build()
+        };
+        let answer = clients
+            .cloudwatch
+            .get_metric_data()
+            .start_time(aws_smithy_types::DateTime::from_secs(end - minutes * 60))
+            .end_time(aws_smithy_types::DateTime::from_secs(end))
+            .set_metric_data_queries(Some(
+                [("bad", "HTTPCode_Target_5XX_Count"), ("all", "RequestCount")].map(query).to_vec(),
+            ))
+            .send()
+            .await
+            .expect("an answer");
+        let sum = |id: &str| {
+            let result = answer.metric_data_results().iter().find(|r| r.id() == Some(id)).expect("a result");
+            result.values().iter().sum::<f64>()
+        };
+        (sum("bad"), sum("all"))
+    }
+}
+
+fn is_read(store: &Store) -> bool {
+    store.budgets.rows().any(|b| b.assessment.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn burns_are_the_fleets_own_and_paid_for_in_sight() {
+    // The account's other metrics are those of its quotas: two each round.
+    let mut fleet = Fleet::new(SLO, |_| {}).await;
+    fleet.until("figures and their price", |s| is_read(s) && s.spend.values().any(|m| m.metrics >= 6)).await;
+    let budget = fleet.budget().clone();
+    assert_eq!((budget.id.cluster.as_str(), budget.id.name.as_str()), (CLOUDWATCH, "checkout-availability"));
+    assert_eq!((budget.note.as_str(), fleet.store.budgets.len()), ("", 1));
+    let a = budget.assessment.as_ref().expect("figures");
+    for minutes in [5_u64, 30, 60, 360, 1440, 4320] {
+        let (bad, all) = fleet.own(i64::try_from(minutes).expect("few")).await;
+        let own = bad / all / 0.001;
+        let (_, burn) = a.burns.iter().find(|(w, _)| *w == Lookback::minutes(minutes)).expect("a window");
+        let burn = burn.expect("traffic").value();
+        assert!((burn / own - 1.0).abs() < 0.01, "{minutes} min: {burn}, the fleet's {own}");
+    }
+    let (bad, all) = fleet.own(30 * 1440).await;
+    let left = a.left.expect("traffic").value();
+    assert!((left - (1.0 - bad / all / 0.001)).abs() < 0.01, "{left} of {bad} in {all}");
+    let counts = a.counts.expect("events");
+    assert!((counts.total() / all - 1.0).abs() < 0.01, "{} {all}", counts.total());
+    // The two minutes of errors are to be seen, and the chart goes down to what is left.
+    let burns: Vec<f64> = a.burns.iter().filter_map(|(_, b)| b.map(|b| b.value())).collect();
+    assert!(burns[0] > 60.0 && burns[1] > 14.4, "{burns:?}");
+    assert!(budget.history.len() > 100, "{}", budget.history.len());
+    assert!((budget.history.last().expect("points").1 - left).abs() < 1e-9);
+    assert!(matches!(
+        fleet.store.source(&ClusterId::new(CLOUDWATCH), Feed::Budgets).map(|s| &s.freshness),
+        Some(Freshness::Live { .. })
+    ));
+    // Two metrics of three periods; the meter counts all that the fleet does. The test's own were 14.
+    let quota = fleet.store.limits.rows().count();
+    let asked = fleet.sim.aws_report()["metrics_requested"].as_u64().expect("a count") - 14;
+    fleet.until("the meter", |s| s.spend.values().map(|m| m.metrics).max() >= Some(asked)).await;
+    let metered = fleet.store.spend.values().map(|m| m.metrics).max().expect("a meter");
+    let asked = fleet.sim.aws_report()["metrics_requested"].as_u64().expect("a count") - 14;
+    assert_eq!(metered, asked, "{quota} limits");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_can_be_asked_the_row_says_why() {
+    let elsewhere = SLO.replace("eu-west-1", "us-east-1");
+    let mut fleet = Fleet::new(&elsewhere, |_| {}).await;
+    fleet.until("a row", |s| s.is_complete(&[Feed::Budgets]) && s.budgets.len() == 1).await;
+    let note = fleet.budget().note.to_string();
+    assert!(note.contains("no AWS account in us-east-1 is read"), "{note}");
+    let mut fleet = Fleet::new(SLO, |s| s.account.ceiling = Some(0)).await;
+    fleet.until("a row", |s| s.budgets.len() == 1).await;
+    assert!(fleet.budget().note.contains("aws.ceiling is 0"), "{}", fleet.budget().note);
+    assert!(fleet.budget().assessment.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_known_by_its_number() {
+    let mine = SLO.replace("region: eu-west-1", "region: eu-west-1\n              accountId: \"123456789012\"");
+    let mut fleet = Fleet::new(&mine, |_| {}).await;
+    fleet.until("figures", is_read).await;
+    let other = mine.replace("123456789012", "999999999999");
+    let mut fleet = Fleet::new(&other, |_| {}).await;
+    fleet.until("a row", |s| s.budgets.len() == 1).await;
+    assert!(fleet.budget().note.contains("no AWS account 999999999999 in eu-west-1"), "{}", fleet.budget().note);
+}
