@@ -19,8 +19,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
+use quarterdeck::config::diagnostic::Source;
+use quarterdeck::domain::slo::Lookback;
 use quarterdeck::domain::{AlarmState, ClusterId, Health, Kind, ObjectId, Severity, Text};
 use quarterdeck::source::LogStream;
+use quarterdeck::source::aws::budgets::{CLOUDWATCH, Objectives};
 use quarterdeck::source::aws::{AccountSpec, EcsSpec, Keys};
 use quarterdeck::source::ecs::{Sources, Wanted};
 use quarterdeck::store::problems::problems;
@@ -106,6 +109,22 @@ fn alarms(store: &Store) {
     assert_eq!((told[0].health, told[0].what.as_str()), (Health::Critical, "alarm on service svc-000"));
 }
 
+/// Two errors in every tenth minute of a hundred requests, which is twice the budget: the minutes between,
+/// which have no point of errors, count as good ones.
+fn budget(store: &Store) {
+    let budgets: Vec<_> = store.budgets.rows().collect();
+    let [b] = budgets.as_slice() else { panic!("one: {budgets:?}") };
+    assert_eq!(b.note, "");
+    let a = b.assessment.as_ref().expect("figures");
+    for (window, burn) in a.burns.iter().filter(|(w, _)| *w >= Lookback::minutes(30)) {
+        let burn = burn.expect("traffic").value();
+        // The oldest and the newest period may hold a part of ten minutes only.
+        assert!((1.5..2.7).contains(&burn), "{window}: {burn}");
+    }
+    let total = a.counts.expect("events").total();
+    assert!((11_000.0..=12_000.0).contains(&total), "two hours of a hundred a minute: {total}");
+}
+
 async fn read(endpoint: String, first_task: &str) {
     let id = ClusterId::new("shop");
     let account = AccountSpec {
@@ -124,8 +143,11 @@ async fn read(endpoint: String, first_task: &str) {
         interval: Duration::from_secs(2),
     };
     let (tx, mut rx) = mpsc::channel(256);
-    let sources = Sources::spawn(vec![spec], None, tx, Clock::system());
-    let mut store = Store::expecting([]).and_ecs([id.clone()]);
+    let slo = Source::new("ecs.yaml", include_str!("../scenarios/slo/ecs.yaml"));
+    let objectives =
+        Objectives { definitions: quarterdeck::slo::read(&[slo]).definitions, interval: Duration::from_secs(60) };
+    let sources = Sources::following(vec![spec], None, objectives, tx, Clock::system());
+    let mut store = Store::expecting([]).and_ecs([id.clone()]).and_backends([ClusterId::new(CLOUDWATCH)]);
     until("a whole picture", &mut store, &mut rx, |s| {
         s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers, Feed::Alarms])
     })
@@ -137,6 +159,8 @@ async fn read(endpoint: String, first_task: &str) {
     assert_eq!(of_first, 10, "a task's group is its service");
 
     alarms(&store);
+    until("a budget", &mut store, &mut rx, |s| s.budgets.rows().any(|b| b.assessment.is_some())).await;
+    budget(&store);
 
     let service =
         ObjectId { cluster: id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: Text::new("svc-000") };
