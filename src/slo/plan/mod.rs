@@ -6,6 +6,7 @@
 
 pub mod cloudwatch;
 pub mod prometheus;
+pub mod search;
 
 use crate::domain::Timestamp;
 use crate::domain::slo::{Basis, CountError, Indicator, Measure, Objective};

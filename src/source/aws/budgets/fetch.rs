@@ -1,18 +1,26 @@
 //! Asking `GetMetricData` for what objectives need, many in few requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_cloudwatch::types as cw;
+use tokio::time::Instant;
 
 use super::super::{Account, Bucket, Tokens};
 use crate::domain::Text;
 use crate::slo::CloudWatchMetric;
 use crate::slo::plan::cloudwatch::{ALL, DataQuery, Points, SOME, What};
+use crate::slo::plan::search::alone;
 use crate::source::SourceError;
 
 /// `GetMetricData` takes 500 queries; each objective has two.
 const MOST: usize = 250;
-const WHAT: &str = "cloudwatch:GetMetricData";
+/// The operation that all of it needs.
+pub const WHAT: &str = "cloudwatch:GetMetricData";
+/// What a search finds is counted again after so long.
+const RECOUNT: Duration = Duration::from_hours(24);
+/// A search looks for metrics that had points in the last two weeks, in seconds.
+const SEARCHED: i64 = 14 * 86_400;
 
 /// What is asked for one objective.
 #[derive(Debug, Clone)]
@@ -30,11 +38,43 @@ pub struct Ask {
 /// The points that came for one objective, or why there are none.
 pub type Got = Result<(Points, Points), Text>;
 
+/// How many metrics each search finds: all of them are paid for, whenever an expression with it is asked.
+#[derive(Debug, Default)]
+pub struct Found(BTreeMap<String, (u64, Instant)>);
+
+impl Found {
+    /// How many metrics a query asks for. What nothing is known of counts as one.
+    pub fn metrics(&self, what: &What) -> u64 {
+        let What::Expression(text) = what else { return 1 };
+        let found = alone(text).iter().map(|s| self.0.get(s).map_or(1, |(n, _)| *n)).sum::<u64>();
+        found.max(1)
+    }
+
+    /// The searches in a batch that were not counted lately.
+    fn uncounted(&self, batch: &[Ask], now: Instant) -> BTreeSet<String> {
+        let expressions = batch.iter().flat_map(|a| &a.queries).filter_map(|q| match &q.what {
+            What::Expression(text) => Some(alone(text)),
+            What::Stat { .. } => None,
+        });
+        let lately = |s: &String| self.0.get(s).is_some_and(|(_, at)| now.duration_since(*at) < RECOUNT);
+        expressions.flatten().filter(|s| !lately(s)).collect()
+    }
+}
+
 /// Asks for all of it, up to the second `until`. A query that is refused takes none with it.
 ///
 /// # Errors
 /// When CloudWatch does not answer, or the account may not ask.
-pub async fn ask(account: &Account, asks: Vec<Ask>, until: i64) -> Result<Vec<(usize, u32, Got)>, SourceError> {
+pub async fn ask(
+    account: &Account,
+    found: &mut Found,
+    asks: Vec<Ask>,
+    until: i64,
+) -> Result<Vec<(usize, u32, Got)>, SourceError> {
+    for search in found.uncounted(&asks, Instant::now()) {
+        let metrics = count(account, &search, until).await?;
+        found.0.insert(search, (metrics, Instant::now()));
+    }
     let mut by_period: BTreeMap<u32, Vec<Ask>> = BTreeMap::new();
     for ask in asks {
         by_period.entry(ask.period_secs).or_default().push(ask);
@@ -43,7 +83,7 @@ pub async fn ask(account: &Account, asks: Vec<Ask>, until: i64) -> Result<Vec<(u
         by_period.into_values().rev().flat_map(|a| a.chunks(MOST).map(<[Ask]>::to_vec).collect::<Vec<_>>()).collect();
     let mut out = Vec::new();
     while let Some(mut batch) = work.pop() {
-        match one(account, &batch, until).await {
+        match one(account, found, &batch, until).await {
             Ok(found) => out.extend(batch.iter().zip(found).map(|(ask, got)| (ask.owner, ask.period_secs, got))),
             Err(error) if !is_refusal(&error) => return Err(error),
             Err(error) => {
@@ -65,7 +105,35 @@ fn is_refusal(error: &SourceError) -> bool {
     matches!(error, SourceError::Server { code: 400..=499, .. })
 }
 
-async fn one(account: &Account, batch: &[Ask], until: i64) -> Result<Vec<Got>, SourceError> {
+/// How many metrics a search finds: it gives a series for each.
+async fn count(account: &Account, search: &str, until: i64) -> Result<u64, SourceError> {
+    let clients = account.clients().await?;
+    let query = cw::MetricDataQuery::builder().id("found").expression(search).build();
+    let mut found = 0;
+    let mut tokens = Tokens::default();
+    loop {
+        let request = clients
+            .cloudwatch
+            .get_metric_data()
+            .start_time(aws_smithy_types::DateTime::from_secs(until.saturating_sub(SEARCHED)))
+            .end_time(aws_smithy_types::DateTime::from_secs(until))
+            .metric_data_queries(query.clone())
+            .set_next_token(tokens.next());
+        let page = match account.ask(Bucket::Metrics, WHAT, request.send()).await {
+            // What is wrong with it is said of the expression, which is asked next.
+            Err(error) if is_refusal(&error) => return Ok(1),
+            page => page?,
+        };
+        let here = page.metric_data_results().len() as u64;
+        account.limits.metrics(here.max(1));
+        found += here;
+        if !tokens.advance(page.next_token(), WHAT)? {
+            return Ok(found.max(1));
+        }
+    }
+}
+
+async fn one(account: &Account, searches: &Found, batch: &[Ask], until: i64) -> Result<Vec<Got>, SourceError> {
     let clients = account.clients().await?;
     let from = batch.iter().map(|a| a.from).min().unwrap_or(until);
     let queries: Vec<cw::MetricDataQuery> = batch
@@ -73,6 +141,7 @@ async fn one(account: &Account, batch: &[Ask], until: i64) -> Result<Vec<Got>, S
         .enumerate()
         .flat_map(|(n, ask)| ask.queries.iter().map(move |q| query(format!("{}{n}", q.id), q, ask.period_secs)))
         .collect();
+    let metrics = batch.iter().flat_map(|a| &a.queries).map(|q| searches.metrics(&q.what)).sum();
     let mut found: Vec<Got> = vec![Ok((Points::new(), Points::new())); batch.len()];
     let mut tokens = Tokens::default();
     loop {
@@ -84,7 +153,7 @@ async fn one(account: &Account, batch: &[Ask], until: i64) -> Result<Vec<Got>, S
             .scan_by(cw::ScanBy::TimestampAscending)
             .set_metric_data_queries(Some(queries.clone()))
             .set_next_token(tokens.next());
-        account.limits.metrics(queries.len() as u64);
+        account.limits.metrics(metrics);
         let page = account.ask(Bucket::Metrics, WHAT, request.send()).await?;
         let more = tokens.advance(page.next_token(), WHAT)?;
         for result in page.metric_data_results() {
@@ -109,7 +178,7 @@ fn take(found: &mut [Got], result: &cw::MetricDataResult, more: bool) {
         }
     };
     if let Some(why) = fails {
-        let said = result.messages().iter().filter_map(|m| m.value()).next().unwrap_or_default();
+        let said = result.messages().iter().find_map(|m| m.value()).unwrap_or_default();
         *slot = Err(Text::new(if said.is_empty() { why } else { said }));
     }
     let Ok((some, all)) = slot else { return };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use self::fetch::ask;
+use self::fetch::{Found, WHAT, ask};
 use self::tracked::{MINUTE, Signal as From, Tracked};
 use super::Account;
 use crate::clock::Clock;
@@ -97,27 +97,52 @@ pub(in crate::source) async fn run(desk: Desk, candidates: Vec<Candidate>, objec
         return;
     }
     let numbers = definitions.iter().any(|(_, s)| metrics(s).any(|m| m.account.is_some()));
-    let mut known = Vec::new();
-    for candidate in &candidates {
-        known.push(introduce(candidate, numbers).await);
+    loop {
+        let mut known = Vec::new();
+        for candidate in &candidates {
+            known.push(introduce(candidate, numbers).await);
+        }
+        let works = deal(&desk, &candidates, &definitions, &known, objectives.interval);
+        let works = futures::future::join_all(works);
+        let nameless = candidates.iter().zip(&known).filter(|(_, k)| numbers && k.number.is_none());
+        let late: Vec<_> = nameless.map(|(c, _)| Box::pin(c.account.number())).collect();
+        if late.is_empty() {
+            works.await;
+            return;
+        }
+        // Whose credentials come later is dealt with later: all is dealt out anew.
+        tokio::select! {
+            _ = futures::future::select_all(late) => {}
+            () = async { works.await; std::future::pending().await } => {}
+        }
     }
+}
+
+/// Who reads what, as it is known now; what each of them does.
+fn deal(
+    desk: &Desk,
+    candidates: &[Candidate],
+    definitions: &[(Definition, CloudWatchSignal)],
+    known: &[Known],
+    interval: Duration,
+) -> Vec<impl Future<Output = ()> + use<>> {
     let mut shares: BTreeMap<usize, Vec<Tracked>> = BTreeMap::new();
     let mut unread = Vec::new();
     for (d, signal) in definitions {
         let named = d.source.as_ref().map(Text::as_str);
-        match choose(&signal, named, &known) {
+        let tracked = |from, remark: &str| Tracked::new(d.objective.clone(), from, Text::new(remark));
+        match choose(signal, named, known) {
             Ok((at, remark)) => {
-                let tracked = Tracked::new(d.objective, From::Read(signal), Text::new(&remark));
-                shares.entry(at).or_default().push(tracked);
+                shares.entry(at).or_default().push(tracked(From::Read(Box::new(signal.clone())), &remark));
             }
-            Err(why) => unread.push(Tracked::new(d.objective, From::Not(Text::new(&why)), Text::empty())),
+            Err(why) => unread.push(tracked(From::Not(Text::new(&why)), "")),
         }
     }
-    let mut works = Vec::new();
     // What nobody can be asked for is shown with the first that is.
     if shares.is_empty() {
         shares.insert(usize::MAX, Vec::new());
     }
+    let mut works = Vec::new();
     for (at, mut all) in shares {
         let account = candidates.get(at).map(|c| Arc::clone(&c.account));
         let id = match &account {
@@ -125,9 +150,9 @@ pub(in crate::source) async fn run(desk: Desk, candidates: Vec<Candidate>, objec
             _ => ClusterId::new(CLOUDWATCH),
         };
         all.append(&mut unread);
-        works.push(watched(desk.clone(), id, account, all, objectives.interval));
+        works.push(watched(desk.clone(), id, account, all, interval));
     }
-    futures::future::join_all(works).await;
+    works
 }
 
 /// Waits until a candidate has said what it is, for a while.
@@ -149,7 +174,7 @@ fn metrics(signal: &CloudWatchSignal) -> impl Iterator<Item = &CloudWatchMetric>
     }
     let both = match signal {
         CloudWatchSignal::Ratio { count, total, .. } => [of(count), of(total)],
-        CloudWatchSignal::Latency { metric, .. } => [Some(metric), None],
+        CloudWatchSignal::Latency { metric, .. } | CloudWatchSignal::Value { metric, .. } => [Some(metric), None],
     };
     both.into_iter().flatten()
 }
@@ -164,7 +189,9 @@ fn regions(signal: &CloudWatchSignal) -> Vec<&str> {
     }
     let mut all: Vec<&str> = match signal {
         CloudWatchSignal::Ratio { count, total, .. } => [of(count), of(total)].into_iter().flatten().collect(),
-        CloudWatchSignal::Latency { metric, .. } => metric.region.as_deref().into_iter().collect(),
+        CloudWatchSignal::Latency { metric, .. } | CloudWatchSignal::Value { metric, .. } => {
+            metric.region.as_deref().into_iter().collect()
+        }
     };
     all.sort_unstable();
     all.dedup();
@@ -198,6 +225,12 @@ fn choose(signal: &CloudWatchSignal, named: Option<&str>, known: &[Known]) -> Re
                 (None, Some(r)) => format!("account in {r}"),
                 (None, None) => "account".to_owned(),
             };
+            let maybe = |k: &&Known| k.number.is_none() && region.is_none_or(|r| k.region.as_deref() == Ok(r));
+            if let (Some(n), Some(k)) = (number, known.iter().find(maybe)) {
+                let name = k.names.last().map_or("", String::as_str);
+                let why = format!("not read: {name} may be account {n}, but its ECS clusters have not answered yet");
+                return Err(why);
+            }
             let unknown = known.iter().find_map(|k| k.region.as_ref().err());
             let why = unknown.map_or_else(String::new, |e| format!(" ({e})"));
             Err(format!("not read: no AWS {place} is read; add an ECS cluster in it{why}"))
@@ -258,12 +291,11 @@ async fn follow(
         return unread(id, all, supervisor).await;
     }
     let mut jitter = Jitter::default();
+    let mut found = Found::default();
     loop {
-        let outcome = round(&account, &mut all).await;
-        let shown = outcome.is_ok() || all.iter().any(Tracked::is_known);
-        if shown {
-            show(&id, &all, &supervisor).await;
-        }
+        let outcome = round(&account, &mut found, &mut all).await;
+        // A row says why it has no figures, or why they age.
+        show(&id, &all, &supervisor).await;
         supervisor.emit(Body::Spend(account.limits.spend(account.now()))).await;
         match outcome {
             Ok(()) => {
@@ -277,12 +309,12 @@ async fn follow(
 }
 
 /// Asks for what is due, and says what it means.
-async fn round(account: &Account, all: &mut [Tracked]) -> Result<(), SourceError> {
+async fn round(account: &Account, found: &mut Found, all: &mut [Tracked]) -> Result<(), SourceError> {
     let (now, tick) = (account.now(), Instant::now());
     let slower = account.limits.metrics_slowdown(now);
     let asks: Vec<_> = all.iter_mut().enumerate().flat_map(|(i, t)| t.due(i, now, tick, slower)).collect();
     let asked: Vec<(usize, u32)> = asks.iter().map(|a| (a.owner, a.period_secs)).collect();
-    let answers = if asks.is_empty() { Ok(Vec::new()) } else { ask(account, asks, now.timestamp()).await };
+    let answers = if asks.is_empty() { Ok(Vec::new()) } else { ask(account, found, asks, now.timestamp()).await };
     let failed = match answers {
         Ok(answers) => {
             for (owner, period, got) in answers {
@@ -293,9 +325,10 @@ async fn round(account: &Account, all: &mut [Tracked]) -> Result<(), SourceError
             None
         }
         Err(error) => {
+            let why = unanswered(&error, account.name());
             for (owner, period) in asked {
                 if let Some(tracked) = all.get_mut(owner) {
-                    tracked.again(period);
+                    tracked.again(period, &why);
                 }
             }
             Some(error)
@@ -305,6 +338,15 @@ async fn round(account: &Account, all: &mut [Tracked]) -> Result<(), SourceError
         tracked.assess(now, tick, slower);
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// Why an account's objectives have no new figures, for their rows.
+fn unanswered(error: &SourceError, account: &Text) -> Text {
+    match error {
+        SourceError::Forbidden { .. } => Text::new(&format!("denied: {WHAT} in {account}")),
+        SourceError::Throttled { .. } => Text::new(&format!("throttled: {WHAT} in {account}")),
+        other => Text::new(&format!("not read: {other}")),
+    }
 }
 
 #[cfg(test)]

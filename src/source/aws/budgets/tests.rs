@@ -34,6 +34,10 @@ fn region_and_account_choose_who_is_asked() {
     assert_eq!(choose(&numbered, None, &all), Ok((2, String::new())));
     let why = choose(&numbered, None, &all[..2]).unwrap_err();
     assert!(why.contains("no AWS account 3 in eu-west-1 is read"), "{why}");
+    let why = choose(&numbered, None, &[known("late", "eu-west-1", None)]).unwrap_err();
+    assert!(why.contains("late may be account 3"), "{why}");
+    let why = choose(&numbered, None, &[known("late", "us-east-1", None)]).unwrap_err();
+    assert!(why.contains("no AWS account 3 in eu-west-1 is read"), "{why}");
     let why = choose(&s, None, &all[..1]).unwrap_err();
     assert!(why.contains("no AWS account in eu-west-1 is read"), "{why}");
     let anywhere = signal(&FILE.replace("region: eu-west-1", ""));
@@ -51,7 +55,7 @@ fn at(minute: i64) -> crate::domain::Timestamp {
 fn tracked() -> Tracked {
     let d = definition(FILE);
     let Signal::CloudWatch(s) = d.signal else { panic!("over CloudWatch") };
-    Tracked::new(d.objective, From::Read(s), Text::empty())
+    Tracked::new(d.objective, From::Read(Box::new(s)), Text::empty())
 }
 
 /// Whole periods before minute `until`, each with this value a minute.
@@ -63,7 +67,7 @@ fn points(secs: i64, n: i64, until: i64, value: f64) -> Points {
 fn burn(t: &Tracked, minutes: u64) -> Option<f64> {
     let row = t.row(&ClusterId::new("x"));
     let a = row.assessment.unwrap();
-    a.burns.iter().find(|(w, _)| *w == Lookback::minutes(minutes))?.1.map(|f| f.value())
+    a.burns.iter().find(|(w, _)| *w == Lookback::minutes(minutes))?.1.map(crate::domain::slo::Fraction::value)
 }
 
 /// A round at `minute`, of errors in the last `bad` minutes only; what has come is up to `come`.
@@ -129,7 +133,8 @@ async fn only_what_is_new_is_asked_for_again() {
     let from: Vec<i64> = first.iter().map(|a| at(1000).timestamp() - a.from).collect();
     assert!(from[0] >= 3 * 3600 && from[1] >= 3 * 86_400 && from[2] >= 30 * 86_400, "{from:?}");
     // Unanswered, it is asked for whole.
-    t.again(60);
+    t.again(60, &Text::new("throttled"));
+    assert!(t.row(&ClusterId::new("x")).note.contains("throttled"));
     assert_eq!(t.due(0, at(1000), tick, 1)[0].from, first[0].from);
     t.take(60, Ok((Points::new(), points(60, 180, 998, 100.0))), at(1000), tick);
     let again = t.due(0, at(1001), tick + MINUTE, 1);

@@ -29,7 +29,7 @@ const MINUTES: u64 = 3 * 3600;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signal {
     /// CloudWatch.
-    Read(CloudWatchSignal),
+    Read(Box<CloudWatchSignal>),
     /// Nobody, for this reason.
     Not(Text),
 }
@@ -145,10 +145,11 @@ impl Tracked {
         kept.end = if newest >= settled - LATE * 60 { newest } else { settled };
     }
 
-    /// This was not answered: it is due at once.
-    pub fn again(&mut self, period_secs: u32) {
+    /// This was not answered, for this reason: it is due at once.
+    pub fn again(&mut self, period_secs: u32, why: &Text) {
         if let Some(kept) = self.kept.get_mut(&period_secs) {
             kept.due = None;
+            kept.error = why.clone();
         }
     }
 
@@ -157,11 +158,6 @@ impl Tracked {
         if let Signal::Read(_) = self.signal {
             self.signal = Signal::Not(why);
         }
-    }
-
-    /// Whether there were figures, or never will be.
-    pub fn is_known(&self) -> bool {
-        self.assessment.is_some() || matches!(self.signal, Signal::Not(_))
     }
 
     /// What all of it means at `now`. What was not renewed for long is no data.
