@@ -18,6 +18,7 @@ use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::diagnostic::Source;
 use quarterdeck::domain::slo::Lookback;
 use quarterdeck::domain::{Budget, ClusterId, Freshness};
+use quarterdeck::sim::aws::AwsFaults;
 use quarterdeck::sim::model::{Model, Scenario};
 use quarterdeck::sim::server::{ServerOptions, SimServer};
 use quarterdeck::source::aws::budgets::{CLOUDWATCH, Objectives};
@@ -27,6 +28,9 @@ use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc;
 
 const SLO: &str = include_str!("../scenarios/slo/ecs.yaml");
+const HEAD: &str = "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: shop}\nspec:\n  service: checkout\n  \
+    budgetingMethod: METHOD\n  timeWindow: [{duration: 30d, isRolling: true}]\n  indicator:\n    \
+    metadata: {name: shop}\n    spec:\n";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The fleet of `budget-burn` with its own clock, the errors in `minutes` of the past.
@@ -36,13 +40,19 @@ struct Fleet {
     specs: Vec<EcsSpec>,
     store: Store,
     rx: mpsc::Receiver<Observation>,
-    _sources: Sources,
+    sources: Sources,
 }
 
 impl Fleet {
     async fn new(slo: &str, change: impl Fn(&mut EcsSpec)) -> Self {
+        Self::failing(slo, change, |_| {}).await
+    }
+
+    /// The same, with what goes wrong from the first question on.
+    async fn failing(slo: &str, change: impl Fn(&mut EcsSpec), wrong: impl FnOnce(&mut AwsFaults)) -> Self {
         let shop = "[[ecs]]\nname = 'shop-ecs'\nregion = 'eu-west-1'\n\
              [[ecs.services]]\nname = 'checkout'\ndesired = 4\nimage = 'r/checkout:1'\nbalanced = true\nload = 48\n\
+             [[ecs.services]]\nname = 'search'\ndesired = 2\nimage = 'r/search:1'\nbalanced = true\nload = 30\n\
              [[ecs.at]]\nt = '30s'\naction = 'errors'\nservice = 'checkout'\nratio = 0.3\nfor = '2m'\n";
         let scenario = Scenario::parse(&format!("{}{shop}", ecs::BASE), "test.toml").expect("a scenario");
         // Signatures are of the real time: the fleet's may be a few minutes off.
@@ -50,6 +60,7 @@ impl Fleet {
         let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: 7, ..ServerOptions::default() };
         let sim = SimServer::start(Box::new(Model::new(scenario)), clock.clone(), options).await.expect("a server");
         clock.advance(TimeDelta::seconds(470));
+        sim.aws_faults().set(wrong);
         let mut specs = ecs::specs(&sim, Duration::from_secs(5));
         specs.iter_mut().for_each(change);
         let (tx, rx) = mpsc::channel(1024);
@@ -59,7 +70,7 @@ impl Fleet {
         let store =
             Store::expecting([]).and_ecs(specs.iter().map(|s| s.id.clone())).and_backends([ClusterId::new(CLOUDWATCH)]);
         let sources = Sources::following(specs.clone(), None, objectives, tx, clock.clone());
-        Self { sim, clock, specs, store, rx, _sources: sources }
+        Self { sim, clock, specs, store, rx, sources }
     }
 
     async fn until(&mut self, what: &str, done: impl Fn(&Store) -> bool) {
@@ -111,6 +122,17 @@ impl Fleet {
         };
         (sum("bad"), sum("all"))
     }
+}
+
+/// Slices of five minutes whose p99 is at most so many seconds.
+fn p99(value: &str) -> String {
+    let metric = "{region: eu-west-1, namespace: AWS/ApplicationELB, metricName: TargetResponseTime, stat: p99, \
+         dimensions: {TargetGroup: targetgroup/checkout/0728c506b4e6f024, LoadBalancer: app/shop-ecs/50dc6c495c0c9188}}";
+    let head = HEAD.replace("METHOD", "Timeslices");
+    format!(
+        "{head}      thresholdMetric: {{metricSource: {{type: CloudWatch, spec: {metric}}}}}\n  objectives: \
+         [{{op: lte, value: {value}, target: 0.99, timeSliceWindow: 5m}}]\n"
+    )
 }
 
 fn is_read(store: &Store) -> bool {
@@ -175,6 +197,78 @@ async fn an_account_is_known_by_its_number() {
     let mut fleet = Fleet::new(&other, |_| {}).await;
     fleet.until("a row", |s| s.budgets.len() == 1).await;
     assert!(fleet.budget().note.contains("no AWS account 999999999999 in eu-west-1"), "{}", fleet.budget().note);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_denied_is_told_so_in_the_row_and_goes_on_when_allowed() {
+    let wrong = |f: &mut AwsFaults| {
+        f.denied.insert("cloudwatch:GetMetricData".to_owned());
+    };
+    let mut fleet = Fleet::failing(SLO, |_| {}, wrong).await;
+    let denied = |s: &Store| s.budgets.rows().any(|b| b.note.contains("denied: cloudwatch:GetMetricData in "));
+    fleet.until("the reason", denied).await;
+    let source = fleet.store.source(&ClusterId::new(CLOUDWATCH), Feed::Budgets).expect("a source");
+    assert!(
+        matches!(source.freshness, Freshness::Absent { denied: true, .. } | Freshness::Loading { .. }),
+        "{source:?}"
+    );
+    fleet.sim.aws_faults().clear();
+    fleet.sources.refresh();
+    fleet.until("figures", |s| is_read(s) && s.budgets.rows().all(|b| b.note.is_empty())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slices_of_a_percentile_are_read() {
+    let slo = p99("10");
+    let mut fleet = Fleet::new(&slo, |_| {}).await;
+    fleet.until("figures", is_read).await;
+    let a = fleet.budget().assessment.clone().expect("figures");
+    let counts = a.counts.expect("slices");
+    assert_eq!(counts.bad(), 0.0, "{counts:?}");
+    // Of thirty days, slices of five minutes.
+    assert!((8630.0..=8640.0).contains(&counts.total()), "{counts:?}");
+    assert!(a.burns.iter().all(|(_, b)| b.is_some_and(|b| b.value() == 0.0)), "{a:?}");
+    // No response is as fast as that.
+    let slo = p99("0.001");
+    let mut fleet = Fleet::new(&slo, |_| {}).await;
+    fleet.until("figures", is_read).await;
+    let a = fleet.budget().assessment.clone().expect("figures");
+    let counts = a.counts.expect("slices");
+    assert!((counts.bad() - counts.total()).abs() < 1e-9, "{counts:?}");
+    // All are bad: a burn of one divided by the budget's share.
+    assert!(a.burns.iter().all(|(_, b)| b.is_some_and(|b| (b.value() - 100.0).abs() < 1e-6)), "{a:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_paid_by_the_metrics_it_finds() {
+    let search = |metric: &str| {
+        format!(
+            "\"SUM(SEARCH('{{AWS/ApplicationELB,TargetGroup,LoadBalancer}} MetricName=\\\"{metric}\\\"', 'Sum', 60))\""
+        )
+    };
+    let (bad, all) = (search("HTTPCode_Target_5XX_Count"), search("RequestCount"));
+    let source =
+        |e: &str| format!("{{metricSource: {{type: CloudWatch, spec: {{region: eu-west-1, expression: {e}}}}}}}");
+    let slo = format!(
+        "{HEAD}      ratioMetric:\n        bad: {}\n        total: {}\n  objectives: [{{target: 0.999}}]\n",
+        source(&bad),
+        source(&all)
+    );
+    let mut fleet = Fleet::new(&slo.replace("METHOD", "Occurrences"), |_| {}).await;
+    fleet.until("figures", is_read).await;
+    assert_eq!(fleet.budget().note.as_str(), "");
+    let (bad, all) = fleet.own(60).await;
+    let a = fleet.budget().assessment.clone().expect("figures");
+    let (_, burn) = a.burns.iter().find(|(w, _)| *w == Lookback::hours(1)).expect("an hour");
+    // Of two services with a load balancer; the second, idle of errors, only dilutes.
+    assert!(burn.expect("traffic").value() < bad / all / 0.001 * 0.9, "{burn:?}");
+    // The test's own question was for two metrics.
+    let asked = fleet.sim.aws_report()["metrics_requested"].as_u64().expect("a count") - 2;
+    fleet.until("the meter", |s| s.spend.values().map(|m| m.metrics).max() >= Some(asked)).await;
+    let metered = fleet.store.spend.values().map(|m| m.metrics).max().expect("a meter");
+    let asked = fleet.sim.aws_report()["metrics_requested"].as_u64().expect("a count") - 2;
+    assert_eq!(metered, asked);
+    assert!(asked >= 16, "two searches of two metrics each, counted once and asked for in three periods: {asked}");
 }
 
 #[test]
