@@ -84,4 +84,5 @@ cloudwatch.put_metric_alarm(AlarmName="orders-old", Namespace="AWS/SQS", MetricN
 reason = {"version": "1.0", "threshold": 80.0, "recentDatapoints": [93.5]}
 cloudwatch.set_alarm_state(AlarmName="svc-000-cpu", StateValue="ALARM", StateReason="Threshold Crossed",
                            StateReasonData=json.dumps(reason))
-print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1]}))
+print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1],
+                  "moment": int(moment.timestamp())}))
