@@ -142,6 +142,7 @@ async fn one(account: &Account, searches: &Found, batch: &[Ask], until: i64) -> 
         .flat_map(|(n, ask)| ask.queries.iter().map(move |q| query(format!("{}{n}", q.id), q, ask.period_secs)))
         .collect();
     let metrics = batch.iter().flat_map(|a| &a.queries).map(|q| searches.metrics(&q.what)).sum();
+    let mut labels = BTreeMap::new();
     let mut found: Vec<Got> = vec![Ok((Points::new(), Points::new())); batch.len()];
     let mut tokens = Tokens::default();
     loop {
@@ -157,7 +158,9 @@ async fn one(account: &Account, searches: &Found, batch: &[Ask], until: i64) -> 
         let page = account.ask(Bucket::Metrics, WHAT, request.send()).await?;
         let more = tokens.advance(page.next_token(), WHAT)?;
         for result in page.metric_data_results() {
-            take(&mut found, result, more);
+            let id = result.id().unwrap_or_default().to_owned();
+            let label = labels.entry(id).or_insert_with(|| result.label().map(str::to_owned));
+            take(&mut found, result, more, label.as_deref() == result.label());
         }
         if !more {
             return Ok(found);
@@ -165,17 +168,20 @@ async fn one(account: &Account, searches: &Found, batch: &[Ask], until: i64) -> 
     }
 }
 
-/// Takes in a page's points of one query; `more` if another page follows.
-fn take(found: &mut [Got], result: &cw::MetricDataResult, more: bool) {
+/// Takes in a page's points of one query; `more` if another page follows. `alone` unless an earlier series of the
+/// same query had another label.
+fn take(found: &mut [Got], result: &cw::MetricDataResult, more: bool, alone: bool) {
     let id = result.id().unwrap_or_default();
     let place = [SOME, ALL].into_iter().find_map(|word| Some((word, id.strip_prefix(word)?.parse::<usize>().ok()?)));
     let Some((word, slot)) = place.and_then(|(word, n)| Some((word, found.get_mut(n)?))) else { return };
     let fails = match result.status_code() {
         None | Some(cw::StatusCode::Complete) => None,
         Some(cw::StatusCode::PartialData) => (!more).then_some("CloudWatch gave only a part of the points"),
-        Some(code) => {
-            Some(if code.as_str() == "Forbidden" { "CloudWatch denies the metric" } else { "CloudWatch failed" })
-        }
+        Some(code) => Some(if code.as_str() == "Forbidden" {
+            "denied: cloudwatch:GetMetricData of the metric"
+        } else {
+            "CloudWatch failed"
+        }),
     };
     if let Some(why) = fails {
         let said = result.messages().iter().find_map(|m| m.value()).unwrap_or_default();
@@ -184,6 +190,11 @@ fn take(found: &mut [Got], result: &cw::MetricDataResult, more: bool) {
     let Ok((some, all)) = slot else { return };
     let points = if word == SOME { some } else { all };
     let pairs = result.timestamps().iter().zip(result.values()).filter(|(_, v)| v.is_finite());
+    // Of several series only one would be seen. Pages of one series never have a point twice.
+    if !alone || pairs.clone().any(|(at, _)| points.contains_key(&at.secs())) {
+        *slot = Err(Text::new("the expression gives several series, not one of counts: put SUM(...) around it"));
+        return;
+    }
     points.extend(pairs.map(|(at, v)| (at.secs(), *v)));
 }
 

@@ -24,8 +24,8 @@ use crate::store::observation::{Body, Feed, Observation, Rows, SourceId};
 /// The name under which budgets over CloudWatch are shown. Where several accounts or regions
 /// are asked, those after the first have theirs behind it.
 pub const CLOUDWATCH: &str = "cloudwatch";
-/// How long an account may take to say what number and region it has.
-const NAMES_FIRST: Duration = Duration::from_secs(15);
+/// How long an account may take to say what number it has before others are read without it.
+const NAMES_FIRST: Duration = Duration::from_secs(5);
 
 /// The objectives whose indicator is in CloudWatch, and how often they are looked at.
 #[derive(Debug, Clone, Default)]
@@ -97,14 +97,18 @@ pub(in crate::source) async fn run(desk: Desk, candidates: Vec<Candidate>, objec
         return;
     }
     let numbers = definitions.iter().any(|(_, s)| metrics(s).any(|m| m.account.is_some()));
+    let mut patience = numbers.then_some(NAMES_FIRST);
     loop {
-        let mut known = Vec::new();
-        for candidate in &candidates {
-            known.push(introduce(candidate, numbers).await);
-        }
+        let known = futures::future::join_all(candidates.iter().map(|c| introduce(c, patience))).await;
+        patience = patience.map(|_| Duration::ZERO);
         let works = deal(&desk, &candidates, &definitions, &known, objectives.interval);
         let works = futures::future::join_all(works);
-        let nameless = candidates.iter().zip(&known).filter(|(_, k)| numbers && k.number.is_none());
+        let unread = |(d, s): &(Definition, CloudWatchSignal)| {
+            let numbered = metrics(s).any(|m| m.account.is_some());
+            numbered && choose(s, d.source.as_ref().map(Text::as_str), &known).is_err()
+        };
+        let waiting = definitions.iter().any(unread);
+        let nameless = candidates.iter().zip(&known).filter(|(_, k)| waiting && k.number.is_none());
         let late: Vec<_> = nameless.map(|(c, _)| Box::pin(c.account.number())).collect();
         if late.is_empty() {
             works.await;
@@ -155,14 +159,17 @@ fn deal(
     works
 }
 
-/// Waits until a candidate has said what it is, for a while.
-async fn introduce(candidate: &Candidate, number: bool) -> Known {
+/// Learns what a candidate is; waits for its number for so long, if it is wanted.
+async fn introduce(candidate: &Candidate, patience: Option<Duration>) -> Known {
     let account = &candidate.account;
     let region = match &account.spec.region {
         Some(region) => Ok(region.clone()),
         None => account.clients().await.map(|c| c.region.clone()).map_err(|e| e.to_string()),
     };
-    let number = if number { tokio::time::timeout(NAMES_FIRST, account.number()).await.ok() } else { None };
+    let number = match patience {
+        Some(patience) => tokio::time::timeout(patience, account.number()).await.ok(),
+        None => None,
+    };
     let names = candidate.clusters.iter().map(ToString::to_string).chain([account.spec.profile_name()]).collect();
     Known { names, region, number }
 }

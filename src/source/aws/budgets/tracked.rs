@@ -90,12 +90,14 @@ impl Tracked {
     /// What is due at `tick`; each part's next turn is then set. Reading is `slower` by so much.
     pub fn due(&mut self, owner: usize, now: Timestamp, tick: Instant, slower: u32) -> Vec<Ask> {
         let whole = self.objective.method == Method::Occurrences;
-        self.slow = match slower {
-            0 | 1 => String::new(),
-            n => format!("read every {n} min only: aws.ceiling"),
+        let fetches = self.fetches(now);
+        let finest = fetches.first().map(|f| interval(f.period_secs, whole, slower).as_secs() / 60);
+        self.slow = match (slower, finest) {
+            (0 | 1, _) | (_, None) => String::new(),
+            (_, Some(n)) => format!("read every {n} min only: aws.ceiling"),
         };
         let mut out = Vec::new();
-        for fetch in self.fetches(now) {
+        for fetch in fetches {
             let kept = self.kept.entry(fetch.period_secs).or_default();
             if kept.due.is_some_and(|at| at > tick) {
                 continue;
