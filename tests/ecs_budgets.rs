@@ -218,6 +218,21 @@ async fn who_is_denied_is_told_so_in_the_row_and_goes_on_when_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_number_comes_late_is_read_then() {
+    let mine = SLO.replace("region: eu-west-1", "region: eu-west-1\n              accountId: \"123456789012\"");
+    let wrong = |f: &mut AwsFaults| {
+        f.denied.insert("ecs:DescribeClusters".to_owned());
+    };
+    let mut fleet = Fleet::failing(&mine, |_| {}, wrong).await;
+    let told = |s: &Store| s.budgets.rows().any(|b| b.note.contains("test may be account 123456789012"));
+    fleet.until("the reason", told).await;
+    fleet.sim.aws_faults().clear();
+    fleet.sources.refresh();
+    fleet.until("figures", |s| is_read(s) && s.budgets.len() == 1).await;
+    assert_eq!(fleet.budget().note.as_str(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slices_of_a_percentile_are_read() {
     let slo = p99("10");
     let mut fleet = Fleet::new(&slo, |_| {}).await;
@@ -269,6 +284,19 @@ async fn a_search_is_paid_by_the_metrics_it_finds() {
     let asked = fleet.sim.aws_report()["metrics_requested"].as_u64().expect("a count") - 2;
     assert_eq!(metered, asked);
     assert!(asked >= 16, "two searches of two metrics each, counted once and asked for in three periods: {asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_is_not_summed_is_refused_in_its_row() {
+    let e = "\"SEARCH('{AWS/ApplicationELB,TargetGroup,LoadBalancer} MetricName=\\\"RequestCount\\\"', 'Sum', 60)\"";
+    let source = format!("{{metricSource: {{type: CloudWatch, spec: {{region: eu-west-1, expression: {e}}}}}}}");
+    let slo = format!(
+        "{HEAD}      ratioMetric:\n        good: {source}\n        total: {source}\n  objectives: [{{target: 0.999}}]\n"
+    );
+    let mut fleet = Fleet::new(&slo.replace("METHOD", "Occurrences"), |_| {}).await;
+    fleet.until("the reason", |s| s.budgets.rows().any(|b| b.note.contains("put SUM(...) around it"))).await;
+    let budget = fleet.budget();
+    assert!(budget.assessment.as_ref().is_none_or(|a| a.counts.is_none()), "{budget:?}");
 }
 
 #[test]
