@@ -16,7 +16,7 @@ use aws_sdk_cloudwatch::types as cw;
 use chrono::TimeDelta;
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::diagnostic::Source;
-use quarterdeck::domain::slo::Lookback;
+use quarterdeck::domain::slo::{Fraction, Lookback};
 use quarterdeck::domain::{Budget, ClusterId, Freshness};
 use quarterdeck::sim::aws::AwsFaults;
 use quarterdeck::sim::model::{Model, Scenario};
@@ -31,7 +31,7 @@ const SLO: &str = include_str!("../scenarios/slo/ecs.yaml");
 const HEAD: &str = "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: shop}\nspec:\n  service: checkout\n  \
     budgetingMethod: METHOD\n  timeWindow: [{duration: 30d, isRolling: true}]\n  indicator:\n    \
     metadata: {name: shop}\n    spec:\n";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The fleet of `budget-burn` with its own clock, the errors in `minutes` of the past.
 struct Fleet {
@@ -66,7 +66,7 @@ impl Fleet {
         let (tx, rx) = mpsc::channel(1024);
         let outcome = quarterdeck::slo::read(&[Source::new("ecs.yaml", slo)]);
         assert!(!outcome.definitions.is_empty(), "{:?}", outcome.found);
-        let objectives = Objectives { definitions: outcome.definitions, interval: Duration::from_secs(60) };
+        let objectives = Objectives { definitions: outcome.definitions, interval: Duration::from_mins(1) };
         let store =
             Store::expecting([]).and_ecs(specs.iter().map(|s| s.id.clone())).and_backends([ClusterId::new(CLOUDWATCH)]);
         let sources = Sources::following(specs.clone(), None, objectives, tx, clock.clone());
@@ -163,7 +163,7 @@ async fn burns_are_the_fleets_own_and_paid_for_in_sight() {
     let counts = a.counts.expect("events");
     assert!((counts.total() / all - 1.0).abs() < 0.01, "{} {all}", counts.total());
     // The two minutes of errors are to be seen, and the chart goes down to what is left.
-    let burns: Vec<f64> = a.burns.iter().filter_map(|(_, b)| b.map(|b| b.value())).collect();
+    let burns: Vec<f64> = a.burns.iter().filter_map(|(_, b)| b.map(Fraction::value)).collect();
     assert!(burns[0] > 60.0 && burns[1] > 14.4, "{burns:?}");
     assert!(budget.history.len() > 100, "{}", budget.history.len());
     assert!((budget.history.last().expect("points").1 - left).abs() < 1e-9);
@@ -239,10 +239,10 @@ async fn slices_of_a_percentile_are_read() {
     fleet.until("figures", is_read).await;
     let a = fleet.budget().assessment.clone().expect("figures");
     let counts = a.counts.expect("slices");
-    assert_eq!(counts.bad(), 0.0, "{counts:?}");
+    assert!(counts.bad() <= 0.0, "{counts:?}");
     // Of thirty days, slices of five minutes.
     assert!((8630.0..=8640.0).contains(&counts.total()), "{counts:?}");
-    assert!(a.burns.iter().all(|(_, b)| b.is_some_and(|b| b.value() == 0.0)), "{a:?}");
+    assert!(a.burns.iter().all(|(_, b)| b.is_some_and(|b| b.value() <= 0.0)), "{a:?}");
     // No response is as fast as that.
     let slo = p99("0.001");
     let mut fleet = Fleet::new(&slo, |_| {}).await;

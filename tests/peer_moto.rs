@@ -166,7 +166,7 @@ async fn read(endpoint: String, first_task: &str, moment: i64) {
     let (tx, mut rx) = mpsc::channel(256);
     let slo = Source::new("ecs.yaml", include_str!("../scenarios/slo/ecs.yaml"));
     let objectives =
-        Objectives { definitions: quarterdeck::slo::read(&[slo]).definitions, interval: Duration::from_secs(60) };
+        Objectives { definitions: quarterdeck::slo::read(&[slo]).definitions, interval: Duration::from_mins(1) };
     let sources = Sources::following(vec![spec], None, objectives, tx, Clock::system());
     let mut store = Store::expecting([]).and_ecs([id.clone()]).and_backends([ClusterId::new(CLOUDWATCH)]);
     until("a whole picture", &mut store, &mut rx, |s| {
