@@ -19,8 +19,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
+use quarterdeck::config::diagnostic::Source;
+use quarterdeck::domain::slo::Lookback;
 use quarterdeck::domain::{AlarmState, ClusterId, Health, Kind, ObjectId, Severity, Text};
 use quarterdeck::source::LogStream;
+use quarterdeck::source::aws::budgets::{CLOUDWATCH, Objectives};
 use quarterdeck::source::aws::{AccountSpec, EcsSpec, Keys};
 use quarterdeck::source::ecs::{Sources, Wanted};
 use quarterdeck::store::problems::problems;
@@ -85,7 +88,8 @@ fn our_sources_read_moto_whole() {
         python::run(&python, "populate_moto.py", &[&format!("http://127.0.0.1:{moto_port}")], Duration::from_mins(2));
     let filled: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(read(endpoint, filled["first_task"].as_str().expect("an ARN")));
+    let moment = filled["moment"].as_i64().expect("a time");
+    runtime.block_on(read(endpoint, filled["first_task"].as_str().expect("an ARN"), moment));
 }
 
 /// 111 alarms, one of which fires.
@@ -106,7 +110,43 @@ fn alarms(store: &Store) {
     assert_eq!((told[0].health, told[0].what.as_str()), (Health::Critical, "alarm on service svc-000"));
 }
 
-async fn read(endpoint: String, first_task: &str) {
+/// Two errors in every tenth minute of a hundred requests, from two hours before `moment`: the minutes between,
+/// which have no point of errors, count as good ones. Minute for minute, what CloudWatch's semantics make of that: a
+/// point belongs to the whole minute that it falls in, minutes that ended less than two minutes ago may still grow,
+/// and windows end where the points do as long as these are two minutes late at most.
+fn budget(store: &Store, moment: i64) {
+    let budgets: Vec<_> = store.budgets.rows().collect();
+    let [b] = budgets.as_slice() else { panic!("one: {budgets:?}") };
+    assert_eq!(b.note, "");
+    let a = b.assessment.as_ref().expect("figures");
+    let whole = |secs: i64| secs.div_euclid(60) * 60;
+    let settled = whole(b.at.expect("a time").timestamp() - 120);
+    let points: Vec<(i64, f64)> =
+        (1..=120).map(|m| (whole(moment - 60 * m), if m % 10 == 1 { 2.0 } else { 0.0 })).collect();
+    let newest = points[0].0 + 60;
+    let end = if newest >= settled - 120 { newest.min(settled) } else { settled };
+    let over = |secs: i64| {
+        let inside: Vec<f64> =
+            points.iter().filter(|(at, _)| *at >= end - secs && *at < end).map(|(_, bad)| *bad).collect();
+        (inside.iter().sum::<f64>(), 100.0 * f64::from(u32::try_from(inside.len()).expect("few")))
+    };
+    assert_eq!(a.burns.len(), 7, "{:?}", a.burns);
+    for (window, burn) in &a.burns {
+        let (bad, all) = over(i64::try_from(window.secs()).expect("short"));
+        let burn = burn.expect("traffic").value();
+        assert!((burn - bad / all / 0.001).abs() < 1e-6, "{window}: {burn}, and not of {bad} in {all}");
+    }
+    // Any ten minutes in a row have one with errors.
+    let half_an_hour = a.burns.iter().find(|(w, _)| *w == Lookback::minutes(30)).and_then(|(_, b)| *b);
+    assert!(half_an_hour.is_some_and(|b| (b.value() - 2.0).abs() < 1e-6), "{half_an_hour:?}");
+    let (bad, all) = over(30 * 86_400);
+    let counts = a.counts.expect("events");
+    assert!((counts.bad() - bad).abs() < 1e-6 && (counts.total() - all).abs() < 1e-6, "{counts:?}: {bad} of {all}");
+    // Two hours but for what may still grow.
+    assert!(all >= 11_700.0, "{all}");
+}
+
+async fn read(endpoint: String, first_task: &str, moment: i64) {
     let id = ClusterId::new("shop");
     let account = AccountSpec {
         profile: Some("moto".to_owned()),
@@ -124,8 +164,11 @@ async fn read(endpoint: String, first_task: &str) {
         interval: Duration::from_secs(2),
     };
     let (tx, mut rx) = mpsc::channel(256);
-    let sources = Sources::spawn(vec![spec], None, tx, Clock::system());
-    let mut store = Store::expecting([]).and_ecs([id.clone()]);
+    let slo = Source::new("ecs.yaml", include_str!("../scenarios/slo/ecs.yaml"));
+    let objectives =
+        Objectives { definitions: quarterdeck::slo::read(&[slo]).definitions, interval: Duration::from_mins(1) };
+    let sources = Sources::following(vec![spec], None, objectives, tx, Clock::system());
+    let mut store = Store::expecting([]).and_ecs([id.clone()]).and_backends([ClusterId::new(CLOUDWATCH)]);
     until("a whole picture", &mut store, &mut rx, |s| {
         s.is_complete(&[Feed::Tasks, Feed::Services, Feed::Nodes, Feed::Autoscalers, Feed::Alarms])
     })
@@ -137,6 +180,8 @@ async fn read(endpoint: String, first_task: &str) {
     assert_eq!(of_first, 10, "a task's group is its service");
 
     alarms(&store);
+    until("a budget", &mut store, &mut rx, |s| s.budgets.rows().any(|b| b.assessment.is_some())).await;
+    budget(&store, moment);
 
     let service =
         ObjectId { cluster: id.clone(), kind: Kind::EcsService, namespace: Text::empty(), name: Text::new("svc-000") };

@@ -111,7 +111,7 @@ fn json_says_it_all() {
 fn the_pages_examples_are_what_they_say() {
     let dir = tempfile::tempdir().unwrap();
     let yaml = blocks("yaml");
-    assert_eq!(yaml.len(), 2);
+    assert_eq!(yaml.len(), 3);
     for (i, text) in yaml.iter().enumerate() {
         let file = dir.path().join(format!("{i}.yaml"));
         std::fs::write(&file, text).unwrap();

@@ -247,6 +247,51 @@ fn latency_in_cloudwatch_is_a_percentile_rank() {
 }
 
 #[test]
+fn a_percentile_of_a_slice_is_good_or_bad_and_never_averaged() {
+    let d = &definitions("latency.yaml")[4];
+    let signal = cloudwatch(d);
+    let fetches = cloudwatch::plan(&d.objective, signal, now());
+    assert_eq!((fetches.len(), fetches[0].period_secs), (1, 300), "slices are the periods");
+    let [query] = fetches[0].queries.as_slice() else { panic!("one query") };
+    let What::Stat { metric, stat } = &query.what else { panic!("a statistic") };
+    assert_eq!((metric.name.as_str(), stat.as_str(), query.id), ("TargetResponseTime", "p99", cloudwatch::ALL));
+    let end = now().timestamp().div_euclid(300) * 300;
+    // Over two hours: two slices just good, one far from it, one without data. Their mean would be bad.
+    let all: Points = [(end - 300, 0.3), (end - 600, 0.3), (end - 900, 9.0)].into();
+    let periods = cloudwatch::periods(signal, &Points::new(), &all).unwrap();
+    let over = |minutes| cloudwatch::over(&periods, d.objective.method, 300, end, Lookback::minutes(minutes));
+    assert_eq!((over(10), over(20)), (Measure::whole(0, 2).unwrap(), Measure::whole(1, 3).unwrap()));
+    let answer = Answer { period_secs: 300, end, some: Points::new(), all };
+    let r = cloudwatch::readings(&d.objective, signal, now(), &[answer]).unwrap();
+    assert_eq!(r.over(Lookback::hours(2)), Measure::whole(1, 3).unwrap());
+    assert_eq!(r.period, Measure::whole(1, 3).unwrap());
+}
+
+#[test]
+fn a_search_is_asked_for_the_points_of_each_fetch() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slo/valid/minimal-cloudwatch.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, total) = text.split_once("        total:").unwrap();
+    let (_, after) = total.split_once("  objectives:").unwrap();
+    let search = "\"SUM(SEARCH('{AWS/ApplicationELB,LoadBalancer} MetricName=\\\"RequestCount\\\"', 'Sum', 60))\"";
+    let total = format!(
+        "        total:\n          metricSource:\n            type: CloudWatch\n            spec: {{region: eu-west-1, \
+         expression: {search}}}\n"
+    );
+    let outcome = quarterdeck::slo::read(&[Source::new("x", format!("{before}{total}  objectives:{after}"))]);
+    assert!(!outcome.has_errors(), "{:?}", outcome.found);
+    let d = &outcome.definitions[0];
+    let periods: Vec<String> = cloudwatch::plan(&d.objective, cloudwatch(d), now())
+        .iter()
+        .map(|f| match &f.queries[1].what {
+            What::Expression(text) => text.rsplit_once(", ").unwrap().1.to_owned(),
+            What::Stat { .. } => panic!("an expression"),
+        })
+        .collect();
+    assert_eq!(periods, ["60))", "300))", "3600))"]);
+}
+
+#[test]
 fn sparse_errors_are_zero_only_where_there_was_traffic() {
     let d = &definitions("minimal-cloudwatch.yaml")[0];
     let some: Points = [(60, 3.0), (300, 1.0)].into();

@@ -28,15 +28,11 @@ pub fn start(
     (store, backend): (Store, Backend),
     tx: mpsc::Sender<Observation>,
     clock: &Clock,
+    objectives: Option<crate::slo::Outcome>,
 ) -> Result<(Store, Backend), CliError> {
     // A demo reads nothing of the user's.
     let demo = cli.common.demo.is_some();
     let specs = if demo { Vec::new() } else { specs(cli, config, clusters, &backend)? };
-    let objectives = match (&cli.common.demo, config.slo_files.as_slice()) {
-        (Some(scenario), _) => super::session::demo_objectives(scenario)?,
-        (None, []) => None,
-        (None, files) => Some(crate::slo::load(files)),
-    };
     let plan = Plan {
         known: clusters.to_vec(),
         interval: if demo { DEMO.min(config.backends_interval) } else { config.backends_interval },
@@ -47,7 +43,7 @@ pub fn start(
         objectives,
     };
     let mut names: Vec<ClusterId> = specs.iter().map(|s| s.id.clone()).collect();
-    if plan.objectives.is_some() {
+    if plan.is_for_nobody(&specs) {
         names.push(ClusterId::new(NOBODY));
     }
     let sources = Sources::spawn(specs, plan, tx, clock.clone());

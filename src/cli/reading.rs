@@ -85,13 +85,19 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     } else {
         backend.and_kubernetes(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()))
     };
+    #[cfg(any(feature = "aws", feature = "prometheus"))]
+    #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only AWS takes its own out"))]
+    let mut objectives = objectives(cli, config)?;
     #[cfg(feature = "aws")]
     let (store, backend) = {
         let (store, backend, accounts) = if wanted.ecs.is_empty() && wanted.ecs_later.is_none() {
             (store, backend, None)
         } else {
-            let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone()));
-            let sources = crate::source::ecs::Sources::spawn(wanted.ecs, wanted.ecs_later, tx.clone(), clock.clone());
+            let own = over_cloudwatch(&mut objectives, config);
+            let name = (!own.definitions.is_empty()).then(|| ClusterId::new(crate::source::aws::budgets::CLOUDWATCH));
+            let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone())).and_backends(name);
+            let (ecs, later) = (wanted.ecs, wanted.ecs_later);
+            let sources = crate::source::ecs::Sources::following(ecs, later, own, tx.clone(), clock.clone());
             let accounts = sources.accounts();
             (store, backend.and_ecs(sources), Some(accounts))
         };
@@ -101,11 +107,37 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         }
     };
     #[cfg(feature = "prometheus")]
-    let (store, backend) = super::backends::start(cli, config, &clusters, (store, backend), tx.clone(), clock)?;
+    let (store, backend) =
+        super::backends::start(cli, config, &clusters, (store, backend), tx.clone(), clock, objectives)?;
     let _ = (clusters, clock);
     // The sources hold the channel: it closes when they end.
     drop(tx);
     Ok(Reading { store, observations, backend, sim })
+}
+
+/// What is promised: by the demo's fleet, or in the user's files.
+#[cfg(any(feature = "aws", feature = "prometheus"))]
+fn objectives(cli: &Cli, config: &Config) -> Result<Option<crate::slo::Outcome>, CliError> {
+    Ok(match (&cli.common.demo, config.slo_files.as_slice()) {
+        (Some(scenario), _) => super::session::demo_objectives(scenario)?,
+        (None, []) => None,
+        (None, files) => Some(crate::slo::load(files)),
+    })
+}
+
+/// The objectives over CloudWatch, taken out of all of them.
+#[cfg(feature = "aws")]
+fn over_cloudwatch(
+    objectives: &mut Option<crate::slo::Outcome>,
+    config: &Config,
+) -> crate::source::aws::budgets::Objectives {
+    let is = |d: &crate::slo::Definition| matches!(d.signal, crate::slo::Signal::CloudWatch(_));
+    let all = objectives.as_mut().map(|o| std::mem::take(&mut o.definitions)).unwrap_or_default();
+    let (definitions, rest) = all.into_iter().partition(is);
+    if let Some(objectives) = objectives {
+        objectives.definitions = rest;
+    }
+    crate::source::aws::budgets::Objectives { definitions, interval: config.slo_interval }
 }
 
 /// What the configuration says of alarms in general.

@@ -181,7 +181,7 @@ fn scenario(name: &str, parameters: Parameters) -> Result<Scenario, CliError> {
 
 /// What the fleet of a scenario promises its users: of the services that it has. `None` where
 /// that is nothing.
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "aws", feature = "prometheus"))]
 pub fn demo_objectives(name: &str) -> Result<Option<crate::slo::Outcome>, CliError> {
     let scenario = scenario(name, Parameters::default())?;
     let files = scenario.objectives().iter().map(|(name, text)| config::diagnostic::Source::new(*name, *text));

@@ -1,4 +1,4 @@
-//! Where metrics, alerts and notices come from: a Prometheus, an Alertmanager, a queue.
+//! Where metrics, alerts and notices come from: a Prometheus, an Alertmanager, CloudWatch, a queue.
 
 use super::{ClusterId, Text};
 
@@ -16,6 +16,8 @@ pub enum BackendKind {
     EventQueue,
     /// EC2's own word of instances and spot requests.
     Ec2,
+    /// CloudWatch of one account and region, for error budgets.
+    CloudWatch,
 }
 
 impl BackendKind {
@@ -34,6 +36,7 @@ impl BackendKind {
             Self::EventLog => "event log",
             Self::EventQueue => "event queue",
             Self::Ec2 => "EC2",
+            Self::CloudWatch => "CloudWatch",
         }
     }
 }

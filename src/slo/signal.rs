@@ -71,6 +71,17 @@ impl Comparison {
         }
     }
 
+    /// Whether a value stands so to a limit.
+    #[must_use]
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Lt => value < limit,
+            Self::Lte => value <= limit,
+            Self::Gt => value > limit,
+            Self::Gte => value >= limit,
+        }
+    }
+
     /// Whether small values are good.
     #[must_use]
     pub fn small_is_good(self) -> bool {
@@ -178,6 +189,17 @@ pub enum CloudWatchSignal {
         /// The threshold, in the metric's unit, as a decimal.
         threshold: String,
     },
+    /// A statistic that is compared in each slice of time.
+    Value {
+        /// The metric.
+        metric: CloudWatchMetric,
+        /// Its statistic, as CloudWatch writes it: `p99`, `Average`.
+        stat: String,
+        /// How it must stand.
+        op: Comparison,
+        /// To this, in the metric's unit, as a decimal.
+        threshold: String,
+    },
 }
 
 /// In words, for a reader who wants to know what is measured.
@@ -213,6 +235,9 @@ impl fmt::Display for CloudWatchSignal {
         match self {
             Self::Ratio { part, count, total } => write!(f, "{} events {count} of all {total}", part.word()),
             Self::Latency { metric, threshold } => write!(f, "events up to {threshold} of {metric}"),
+            Self::Value { metric, stat, op, threshold } => {
+                write!(f, "slices in which {stat} of {metric} {} {threshold}", op.sign())
+            }
         }
     }
 }

@@ -95,6 +95,7 @@ impl Feed {
         match kind {
             Some(BackendKind::Alertmanager) => &[Self::Alarms],
             Some(BackendKind::EventLog | BackendKind::EventQueue | BackendKind::Ec2) => &[Self::Notices],
+            Some(BackendKind::CloudWatch) => &[Self::Budgets],
             Some(BackendKind::Prometheus) | None => &Self::BACKEND,
         }
     }

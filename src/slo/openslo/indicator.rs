@@ -40,6 +40,8 @@ pub enum Threshold {
     Value(Template),
     /// A metric of CloudWatch.
     CloudWatch(CloudWatchMetric),
+    /// A metric of CloudWatch and the statistic of it that is a value in each slice of time.
+    CloudWatchValue(CloudWatchMetric, String),
     /// A system that cannot be asked.
     Unsupported(String),
 }
@@ -262,9 +264,10 @@ fn threshold(r: &Reading<'_>, spec: &Fields<'_>, names: &Names) -> Option<Indica
         },
         System::CloudWatch => match cloudwatch_metric(r, &m)? {
             (metric, None) => Threshold::CloudWatch(metric),
-            (_, Some((_, node))) => {
-                let d = r.bad(&node, "a threshold asks for the percentile rank by itself").hint("take `stat` out");
-                r.note(d);
+            (metric, Some((stat, _))) if is_statistic(&stat) => Threshold::CloudWatchValue(metric, stat),
+            (_, Some((stat, node))) => {
+                let d = r.bad(&node, format!("`{}` is no statistic of CloudWatch", text::clean(&stat)));
+                r.note(d.allowed(STATISTICS).did_you_mean(&stat, WORDS));
                 return None;
             }
         },
@@ -351,6 +354,21 @@ fn cloudwatch(r: &Reading<'_>, m: &Metric<'_>) -> Option<CloudWatchCount> {
             None
         }
     }
+}
+
+/// Statistics that are a word.
+const WORDS: [&str; 6] = ["Average", "Maximum", "Minimum", "Sum", "SampleCount", "IQM"];
+const STATISTICS: &str = "p99 and the like, Average, Maximum, Minimum, Sum, SampleCount, IQM, tm99, wm99; none for a \
+    count of the events up to `value`";
+
+/// Whether CloudWatch has a statistic of this name that is one value for a period.
+fn is_statistic(stat: &str) -> bool {
+    let number = |text: &str| {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |s: &str| !s.is_empty() && s.len() <= 10 && s.bytes().all(|b| b.is_ascii_digit());
+        digits(whole) && digits(part) && text.parse::<f64>().is_ok_and(|n| n <= 100.0)
+    };
+    WORDS.contains(&stat) || ["p", "tm", "wm"].iter().any(|word| stat.strip_prefix(word).is_some_and(number))
 }
 
 /// A metric and its statistic with its place.

@@ -131,7 +131,10 @@ fn method(shared: &Shared<'_>, f: &Fields<'_>, method: &str) -> Option<Method> {
         }
         return Some(Method::RatioTimeslices(Slicing { slice: slice?, good: GoodWhen::Said, empty }));
     }
-    let said = matches!(shared.indicator, Some(Indicator { kind: Kind::Threshold(Threshold::Value(_)), .. }));
+    let said = matches!(
+        shared.indicator,
+        Some(Indicator { kind: Kind::Threshold(Threshold::Value(_) | Threshold::CloudWatchValue(..)), .. })
+    );
     if said && f.get("timeSliceTarget").is_none() {
         return Some(Method::Timeslices(Slicing { slice: slice?, good: GoodWhen::Said, empty }));
     }
@@ -174,6 +177,21 @@ fn signal(shared: &Shared<'_>, f: &Fields<'_>, kind: &Kind) -> Option<Signal> {
                         return None;
                     }
                     Some(Signal::Prometheus(PrometheusSignal::Value { query: query.clone(), op, threshold }))
+                }
+                Threshold::CloudWatchValue(metric, stat) => {
+                    if shared.method.is_some_and(|m| m != "Timeslices") {
+                        let message = format!(
+                            "`{}` of a period is good or bad for a slice of time, not for an event",
+                            text::clean(stat)
+                        );
+                        let d = r.at(&f.key_at("op"), message);
+                        r.note(d.allowed(
+                            "budgetingMethod: Timeslices; or no `stat`, which counts the events up to `value`",
+                        ));
+                        return None;
+                    }
+                    let (metric, stat) = (metric.clone(), stat.clone());
+                    Some(Signal::CloudWatch(CloudWatchSignal::Value { metric, stat, op, threshold }))
                 }
                 Threshold::Buckets(_) | Threshold::CloudWatch(_) if !op.small_is_good() => {
                     let d = r.at(&f.key_at("op"), format!("`op: {}` would count slow events as good", op.word()));

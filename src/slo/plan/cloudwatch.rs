@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::AnswerError;
+use super::{AnswerError, search};
 use crate::domain::Timestamp;
 use crate::domain::slo::{Lookback, Measure, Method, Objective, Readings};
 use crate::slo::signal::{CloudWatchCount, CloudWatchMetric, CloudWatchSignal, Part};
@@ -15,7 +15,7 @@ use crate::slo::signal::{CloudWatchCount, CloudWatchMetric, CloudWatchSignal, Pa
 const FETCHES: [(u32, Lookback); 3] = [(60, Lookback::hours(3)), (300, Lookback::days(3)), (3600, Lookback::days(455))];
 /// The identity of the series that counts some of the events, or ranks a threshold.
 pub const SOME: &str = "some";
-/// The identity of the series that counts all events.
+/// The identity of the series that counts all events, or is the value itself where slices are held against it.
 pub const ALL: &str = "total";
 
 /// One call's worth of questions.
@@ -29,7 +29,7 @@ pub struct Fetch {
     pub windows: Vec<Lookback>,
     /// The region to ask; `None` for the source's own.
     pub region: Option<String>,
-    /// Two queries, [`SOME`] and [`ALL`].
+    /// Two queries, [`SOME`] and [`ALL`]; of a value only [`ALL`].
     pub queries: Vec<DataQuery>,
 }
 
@@ -60,12 +60,13 @@ pub enum What {
 /// the period.
 #[must_use]
 pub fn fetches(signal: &CloudWatchSignal, method: Method, windows: &[Lookback]) -> Vec<Fetch> {
-    let (queries, region) = queries(signal);
+    let region = region(signal);
     let fetch = |period_secs: u32, windows: Vec<Lookback>| {
+        let queries = queries(signal, period_secs);
         let furthest = windows.iter().max()?.secs();
         let period = u64::from(period_secs);
         let reach = Lookback::seconds(furthest.div_ceil(period) * period);
-        Some(Fetch { period_secs, reach, windows, region: region.clone(), queries: queries.clone() })
+        Some(Fetch { period_secs, reach, windows, region: region.clone(), queries })
     };
     if let Some(slicing) = method.slicing() {
         let period = slicing.slice.secs().div_ceil(60) * 60;
@@ -82,26 +83,32 @@ pub fn fetches(signal: &CloudWatchSignal, method: Method, windows: &[Lookback]) 
         .collect()
 }
 
-fn queries(signal: &CloudWatchSignal) -> (Vec<DataQuery>, Option<String>) {
+fn queries(signal: &CloudWatchSignal, period_secs: u32) -> Vec<DataQuery> {
+    let counted = |count: &CloudWatchCount| match count {
+        CloudWatchCount::Metric(metric, stat) => stat_of(metric, stat.word()),
+        CloudWatchCount::Expression(text, _) => What::Expression(search::with_period(text, period_secs)),
+    };
     let (some, all) = match signal {
-        CloudWatchSignal::Ratio { count, total, .. } => (counted(count), counted(total)),
-        CloudWatchSignal::Latency { metric, threshold } => (
-            What::Stat { metric: metric.clone(), stat: format!("PR(:{threshold})") },
-            What::Stat { metric: metric.clone(), stat: "SampleCount".to_owned() },
-        ),
+        CloudWatchSignal::Ratio { count, total, .. } => (Some(counted(count)), counted(total)),
+        CloudWatchSignal::Latency { metric, threshold } => {
+            (Some(stat_of(metric, &format!("PR(:{threshold})"))), stat_of(metric, "SampleCount"))
+        }
+        CloudWatchSignal::Value { metric, stat, .. } => (None, stat_of(metric, stat)),
     };
-    let region = match signal {
-        CloudWatchSignal::Ratio { total: CloudWatchCount::Metric(metric, _), .. }
-        | CloudWatchSignal::Latency { metric, .. } => metric.region.clone(),
-        CloudWatchSignal::Ratio { total: CloudWatchCount::Expression(_, region), .. } => region.clone(),
-    };
-    (vec![DataQuery { id: SOME, what: some }, DataQuery { id: ALL, what: all }], region)
+    let some = some.map(|what| DataQuery { id: SOME, what });
+    some.into_iter().chain([DataQuery { id: ALL, what: all }]).collect()
 }
 
-fn counted(count: &CloudWatchCount) -> What {
-    match count {
-        CloudWatchCount::Metric(metric, stat) => What::Stat { metric: metric.clone(), stat: stat.word().to_owned() },
-        CloudWatchCount::Expression(text, _) => What::Expression(text.clone()),
+fn stat_of(metric: &CloudWatchMetric, stat: &str) -> What {
+    What::Stat { metric: metric.clone(), stat: stat.to_owned() }
+}
+
+fn region(signal: &CloudWatchSignal) -> Option<String> {
+    match signal {
+        CloudWatchSignal::Ratio { total: CloudWatchCount::Metric(metric, _), .. }
+        | CloudWatchSignal::Latency { metric, .. }
+        | CloudWatchSignal::Value { metric, .. } => metric.region.clone(),
+        CloudWatchSignal::Ratio { total: CloudWatchCount::Expression(_, region), .. } => region.clone(),
     }
 }
 
@@ -200,6 +207,11 @@ pub fn periods(signal: &CloudWatchSignal, some: &Points, all: &Points) -> Result
                     Some(rank) => Measure::from_good(rank / 100.0 * total, *total),
                     None if *total == 0.0 => Ok(Measure::NoTraffic),
                     None => Ok(Measure::NoData),
+                },
+                // The period is good or bad as a whole: what it holds is never put together with others'.
+                CloudWatchSignal::Value { op, threshold, .. } => match threshold.parse::<f64>() {
+                    Ok(limit) if total.is_finite() => Measure::whole(u64::from(!op.holds(*total, limit)), 1),
+                    _ => Ok(Measure::NoData),
                 },
             }?;
             Ok((*at, measure))

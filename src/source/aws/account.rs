@@ -71,6 +71,9 @@ pub struct Account {
     endpoint: Mutex<String>,
     /// How far this machine's clock is from AWS's.
     offset: Mutex<Offset>,
+    /// The account's number, once a cluster in it has told.
+    number: tokio::sync::watch::Sender<Option<String>>,
+    name: Text,
     /// Alarms belong to the account, whichever of its clusters asks.
     pub(super) alarms: tokio::sync::Mutex<super::alarms::Kept>,
     /// False once somebody wants them anew.
@@ -98,9 +101,32 @@ impl Account {
             clients: tokio::sync::Mutex::default(),
             endpoint,
             offset: Mutex::default(),
+            number: tokio::sync::watch::Sender::default(),
+            name: Text::new(&name),
             alarms: tokio::sync::Mutex::default(),
             alarms_fresh: std::sync::atomic::AtomicBool::new(false),
         }
+    }
+
+    /// Profile and region, as the meter names it.
+    #[must_use]
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+
+    /// Learns the account's number from the ARN of something in it.
+    pub fn learn(&self, arn: &str) {
+        let number = arn.split(':').nth(4).filter(|n| !n.is_empty()).map(str::to_owned);
+        if number.is_some() {
+            self.number.send_if_modified(|known| std::mem::replace(known, number.clone()) != number);
+        }
+    }
+
+    /// The account's number; waits until it is known.
+    pub async fn number(&self) -> String {
+        let mut number = self.number.subscribe();
+        let known = number.wait_for(Option::is_some).await.ok().and_then(|n| n.clone());
+        known.unwrap_or_default()
     }
 
     /// The clients, made now if there are none.

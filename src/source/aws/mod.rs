@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alarms;
+pub mod budgets;
 pub mod capture;
 pub mod error;
 pub mod limits;

@@ -31,6 +31,7 @@ pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
 use super::SourceError;
+use super::aws::budgets::{self, Candidate, Desk, Objectives};
 use super::aws::{Account, AccountSpec, Accounts, Bucket, EcsSpec, Tokens};
 use super::supervise::{Jitter, Supervisor, guarded};
 use crate::clock::Clock;
@@ -130,6 +131,7 @@ impl Link {
 
     /// Takes in what the cluster's settings say of what may be asked.
     fn settings(&self, cluster: &aws_sdk_ecs::types::Cluster) {
+        self.account.learn(cluster.cluster_arn().unwrap_or_default());
         let name = aws_sdk_ecs::types::ClusterSettingName::ContainerInsights;
         let setting = cluster.settings().iter().find(|s| s.name() == Some(&name));
         let level = asks::Insights::of(setting.and_then(|s| s.value()).unwrap_or_default());
@@ -159,6 +161,8 @@ pub type Later = std::pin::Pin<Box<dyn Future<Output = Vec<EcsSpec>> + Send>>;
 struct Shared {
     links: Mutex<BTreeMap<ClusterId, Arc<Link>>>,
     accounts: Accounts,
+    /// Accounts in the order of their first clusters.
+    candidates: Mutex<Vec<Candidate>>,
     wake: Arc<Notify>,
     shown: watch::Sender<Vec<ObjectId>>,
     tx: mpsc::Sender<Observation>,
@@ -172,10 +176,39 @@ pub struct Sources {
 }
 
 impl Shared {
+    /// The account of a cluster, and whether this is the first cluster in it.
+    fn account(&self, spec: &EcsSpec) -> (Arc<Account>, bool) {
+        let account = self.accounts.get(&spec.account, &self.clock);
+        let mut candidates = lock(&self.candidates);
+        if let Some(known) = candidates.iter_mut().find(|c| Arc::ptr_eq(&c.account, &account)) {
+            known.clusters.push(spec.id.clone());
+            return (account, false);
+        }
+        candidates.push(Candidate { account: Arc::clone(&account), clusters: vec![spec.id.clone()] });
+        (account, true)
+    }
+
+    /// What follows objectives in the accounts that are known when it begins.
+    fn budgets(self: &Arc<Self>, objectives: Objectives) -> Work {
+        let shared = Arc::clone(self);
+        Box::pin(async move {
+            let candidates = lock(&shared.candidates).clone();
+            let (tx, desk) = (shared.tx.clone(), shared.desk());
+            drop(shared);
+            tokio::select! {
+                () = tx.closed() => {}
+                () = budgets::run(desk, candidates, objectives) => {}
+            }
+        })
+    }
+
+    fn desk(&self) -> Desk {
+        Desk { tx: self.tx.clone(), clock: self.clock.clone(), wake: Arc::clone(&self.wake) }
+    }
+
     /// Everything that reads a cluster, ready to run.
     fn begin(&self, spec: EcsSpec) -> Vec<Work> {
-        let account = self.accounts.get(&spec.account, &self.clock);
-        let lead = !lock(&self.links).values().any(|l| Arc::ptr_eq(&l.account, &account));
+        let (account, lead) = self.account(&spec);
         let link = &Arc::new(Link { lead, ..Link::new(spec, account) });
         lock(&self.links).insert(link.spec.id.clone(), Arc::clone(link));
         self.works(link)
@@ -239,9 +272,21 @@ impl Sources {
     /// `tx`. Returns at once; must be called within a tokio runtime. When `tx`
     /// closes, reading ends.
     pub fn spawn(specs: Vec<EcsSpec>, later: Option<Later>, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
+        Self::following(specs, later, Objectives::default(), tx, clock)
+    }
+
+    /// The same, and follows objectives over CloudWatch in the accounts of these clusters.
+    pub fn following(
+        specs: Vec<EcsSpec>,
+        later: Option<Later>,
+        objectives: Objectives,
+        tx: mpsc::Sender<Observation>,
+        clock: Clock,
+    ) -> Self {
         let shared = Arc::new(Shared {
             links: Mutex::default(),
             accounts: Accounts::default(),
+            candidates: Mutex::default(),
             wake: Arc::new(Notify::new()),
             shown: watch::Sender::default(),
             tx,
@@ -251,12 +296,18 @@ impl Sources {
         for work in specs.into_iter().flat_map(|spec| shared.begin(spec)) {
             tasks.spawn(work);
         }
+        if !objectives.definitions.is_empty() {
+            shared.desk().announce();
+        }
         if let Some(later) = later {
             let shared = Arc::clone(&shared);
             tasks.spawn(async move {
-                let works: Vec<Work> = later.await.into_iter().flat_map(|spec| shared.begin(spec)).collect();
+                let mut works: Vec<Work> = later.await.into_iter().flat_map(|spec| shared.begin(spec)).collect();
+                works.push(shared.budgets(objectives));
                 futures::future::join_all(works).await;
             });
+        } else {
+            tasks.spawn(shared.budgets(objectives));
         }
         Self { shared, tasks }
     }

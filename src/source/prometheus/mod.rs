@@ -68,6 +68,15 @@ pub struct Plan {
     pub looks: Vec<Look>,
 }
 
+impl Plan {
+    /// True where there are objectives, or complaints about their files, and none of `specs` can be asked.
+    #[must_use]
+    pub fn is_for_nobody(&self, specs: &[BackendSpec]) -> bool {
+        let any = self.objectives.as_ref().is_some_and(|o| !o.definitions.is_empty() || !o.found.is_empty());
+        any && specs.iter().all(|s| s.kind != BackendKind::Prometheus)
+    }
+}
+
 /// The name under which objectives are shown that nobody can be asked about.
 pub const NOBODY: &str = "slo";
 
@@ -148,6 +157,7 @@ impl Sources {
     /// called within a tokio runtime. When `tx` closes, reading ends.
     pub fn spawn(specs: Vec<BackendSpec>, plan: Plan, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
         let mut sources = Self { wake: Arc::new(Notify::new()), tasks: JoinSet::new() };
+        let for_nobody = plan.is_for_nobody(&specs);
         let prometheus = specs.iter().filter(|s| s.kind == BackendKind::Prometheus);
         let names: Vec<String> = prometheus.map(|s| s.id.to_string()).collect();
         let outcome = plan.objectives.unwrap_or_default();
@@ -172,7 +182,7 @@ impl Sources {
         #[cfg(feature = "kubernetes")]
         let looks: Vec<(Look, Looking)> =
             plan.looks.into_iter().map(|look| (look, Looking::begin(&starter.looking))).collect();
-        if starter.objectives.names.is_empty() && !starter.objectives.definitions.is_empty() {
+        if for_nobody {
             starter.wait_for_somebody();
             sources.tasks.spawn(starter.clone().unread());
         }
@@ -295,8 +305,8 @@ impl Starter {
                 works.push((Feed::Budgets, self.budgets(&backend, &api)));
                 works.extend(self.signals(&backend, &api).map(|work| (Feed::Signals, work)));
             }
-            // Read by AWS's sources.
-            BackendKind::EventLog | BackendKind::EventQueue | BackendKind::Ec2 => {}
+            // Read by AWS's sources: CloudWatch's budgets by the account's own pace and meter.
+            BackendKind::EventLog | BackendKind::EventQueue | BackendKind::Ec2 | BackendKind::CloudWatch => {}
         }
         works.into_iter().map(|(feed, work)| self.watched(&backend.id, feed, work)).collect()
     }

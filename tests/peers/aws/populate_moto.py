@@ -65,6 +65,14 @@ for name, value in [("CPUUtilization", 37.5), ("MemoryUtilization", 62.5)]:
         {"MetricName": name, "Timestamp": moment - datetime.timedelta(minutes=m), "Value": value, "Unit": "Percent",
          "Dimensions": [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "svc-000"}]}
         for m in range(1, 10)])
+# Requests of the last two hours, and errors of every tenth minute only, as a load balancer has them.
+balancer = [{"Name": "TargetGroup", "Value": "targetgroup/checkout/0728c506b4e6f024"},
+            {"Name": "LoadBalancer", "Value": "app/shop-ecs/50dc6c495c0c9188"}]
+for name, value, step in [("RequestCount", 100.0, 1), ("HTTPCode_Target_5XX_Count", 2.0, 10)]:
+    points = [{"MetricName": name, "Timestamp": moment - datetime.timedelta(minutes=m), "Value": value, "Unit": "Count",
+               "Dimensions": balancer} for m in range(1, 121, step)]
+    for n in range(0, len(points), 20):
+        cloudwatch.put_metric_data(Namespace="AWS/ApplicationELB", MetricData=points[n:n + 20])
 web = [{"Name": "ClusterName", "Value": "shop"}, {"Name": "ServiceName", "Value": "svc-000"}]
 common = dict(EvaluationPeriods=1, Threshold=80.0, ComparisonOperator="GreaterThanThreshold")
 for n in range(110):
@@ -76,4 +84,5 @@ cloudwatch.put_metric_alarm(AlarmName="orders-old", Namespace="AWS/SQS", MetricN
 reason = {"version": "1.0", "threshold": 80.0, "recentDatapoints": [93.5]}
 cloudwatch.set_alarm_state(AlarmName="svc-000-cpu", StateValue="ALARM", StateReason="Threshold Crossed",
                            StateReasonData=json.dumps(reason))
-print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1]}))
+print(json.dumps({"first_task": arns[0], "tasks": len(arns), "stopped": arns[-1],
+                  "moment": int(moment.timestamp())}))

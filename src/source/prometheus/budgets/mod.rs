@@ -49,7 +49,7 @@ pub(super) fn complaints(outcome: &Outcome) -> Vec<Text> {
 pub(super) fn track(definition: Definition, remark: String) -> Tracked {
     let what = match definition.signal {
         Signal::Prometheus(signal) => What::Measured(signal),
-        Signal::CloudWatch(_) => What::Not(Text::new("objectives over CloudWatch are not read yet")),
+        Signal::CloudWatch(_) => What::Not(Text::new("no AWS account is read to ask: add an ECS cluster in it")),
         Signal::Unsupported(kind) => What::Not(Text::new(&format!("not measured: `{kind}` cannot be asked"))),
     };
     Tracked::new(definition.objective, what, "openslo", remark)

@@ -11,12 +11,11 @@ use crate::domain::slo::{Assessment, Basis, Lookback, Measure, Method, Objective
 use crate::domain::{Budget, ClusterId, Kind, ObjectId, Text, Timestamp};
 use crate::slo::PrometheusSignal;
 use crate::slo::plan::prometheus::{self as plan, Role};
+use crate::slo::plan::{POINTS, burn_down};
 use crate::slo::recorded::{Recorded, Recorder};
 
 /// Windows up to here are asked for each time: a page waits for none of them.
 const EACH_TIME: Lookback = Lookback::hours(6);
-/// Points of a burn-down chart.
-const POINTS: u64 = 200;
 
 /// Where an objective's figures come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -270,32 +269,11 @@ impl Tracked {
             self.history = moments.into_iter().filter_map(point).collect();
             return;
         }
-        let parts: Vec<(i64, f64, f64)> = moments
+        let parts: Vec<(i64, Measure)> = moments
             .into_iter()
-            .filter_map(|(at, values)| {
-                let measure = self.measure(window, |role| values.get(&role).copied()).ok()?;
-                let (bad, total) = parts(&measure)?;
-                Some((at, bad, total))
-            })
+            .filter_map(|(at, values)| Some((at, self.measure(window, |role| values.get(&role).copied()).ok()?)))
             .collect();
-        let events: f64 = parts.iter().map(|(_, _, total)| total).sum();
-        let share = match self.objective.basis {
-            Basis::SoFar => 1.0,
-            Basis::WholePeriod => {
-                ratio(self.objective.period.length(now).secs(), self.objective.period.elapsed(now).secs())
-            }
-        };
-        let budget = events * self.objective.target.budget().value() * share;
-        if budget <= 0.0 {
-            self.history = Arc::from([]);
-            return;
-        }
-        let mut bad_so_far = 0.0;
-        let point = |(at, bad, _): (i64, f64, f64)| {
-            bad_so_far += bad;
-            Some((time(at)?, 1.0 - bad_so_far / budget))
-        };
-        self.history = parts.into_iter().filter_map(point).collect();
+        self.history = burn_down(&self.objective, now, &parts).into();
     }
 
     /// The server refuses its questions.
@@ -371,22 +349,4 @@ impl Tracked {
             origin: Text::new(self.origin),
         }
     }
-}
-
-/// Bad and all; a ratio counts as one.
-fn parts(measure: &Measure) -> Option<(f64, f64)> {
-    match measure {
-        Measure::Events(counts) => Some((counts.bad(), counts.total())),
-        Measure::Ratio(_) => match measure.indicator() {
-            crate::domain::slo::Indicator::Ratio(good) => Some((1.0 - good.value(), 1.0)),
-            _ => None,
-        },
-        Measure::NoTraffic => Some((0.0, 0.0)),
-        Measure::NoData => None,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds of a period")]
-fn ratio(a: u64, b: u64) -> f64 {
-    a as f64 / b.max(1) as f64
 }
