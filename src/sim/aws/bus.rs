@@ -68,7 +68,8 @@ impl Bus {
     pub fn deliver(&mut self, cloud: &Cloud, queues: &mut Queues) {
         for sent in cloud.take_events() {
             let h = sent.hash();
-            let slow = if sent.body["detail-type"].as_str().is_some_and(|t| t.ends_with("Change")) { 2_600 } else { 500 };
+            let slow =
+                if sent.body["detail-type"].as_str().is_some_and(|t| t.ends_with("Change")) { 2_600 } else { 500 };
             let delay = |n: u64| 200 + (hash2(h, n) % slow) as Ms;
             let body = sent.body.to_string();
             let key = (sent.account.clone(), sent.region.clone());

@@ -133,7 +133,8 @@ impl AwsApi {
         let limits = Limits::default();
         let mut queues = sqs::Queues::default();
         let bus = bus::Bus::new(&cloud, &mut queues);
-        let world = World { clusters, cloud, queues, bus, limits, tokens: std::collections::VecDeque::new(), made: 0, seed };
+        let world =
+            World { clusters, cloud, queues, bus, limits, tokens: std::collections::VecDeque::new(), made: 0, seed };
         Self { world: Mutex::new(world), clock, faults: Arc::default(), key }
     }
 

@@ -765,9 +765,11 @@ impl Cluster {
                 format!(
                     "(service {name}) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
                 )
-            } else { format!(
-                "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-            ) };
+            } else {
+                format!(
+                    "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+                )
+            };
             self.event(name, now, m);
         }
     }

@@ -324,7 +324,11 @@ impl ClusterDef {
             && !self.services.iter().any(|s| s.name == *name)
         {
             let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
-            return Err(format!("there is no service {name:?} in ECS cluster {:?}; it has {}", self.name, names.join(", ")));
+            return Err(format!(
+                "there is no service {name:?} in ECS cluster {:?}; it has {}",
+                self.name,
+                names.join(", ")
+            ));
         }
         let needs_service = matches!(
             action,
@@ -365,7 +369,11 @@ impl ClusterDef {
             ("fate", step.fate.is_some(), about_instances && action == ActionDef::SpotInterrupt),
             ("notice", step.notice.is_some(), about_instances && action != ActionDef::Rebalance && !step.unannounced),
             ("spread", step.spread.is_some(), about_instances || action == ActionDef::SpotInterrupt),
-            ("draining", step.draining.is_some(), about_instances && action != ActionDef::Rebalance && !step.unannounced),
+            (
+                "draining",
+                step.draining.is_some(),
+                about_instances && action != ActionDef::Rebalance && !step.unannounced,
+            ),
             ("replacement", step.replacement.is_some(), about_instances && action != ActionDef::Rebalance),
             ("code", step.code.is_some(), action == ActionDef::Scheduled),
             ("no_capacity", step.no_capacity.is_some(), action == ActionDef::SpotInterrupt && step.service.is_some()),
@@ -383,7 +391,10 @@ impl ClusterDef {
             };
         }
         let Some(name) = &step.provider else {
-            return Err(format!("this step of ECS cluster {:?} needs `provider` (or, for spot-interrupt, `service`)", self.name));
+            return Err(format!(
+                "this step of ECS cluster {:?} needs `provider` (or, for spot-interrupt, `service`)",
+                self.name
+            ));
         };
         let group = self.instances.iter().find(|i| i.provider == *name).ok_or_else(|| {
             format!("there is no provider {name:?} in ECS cluster {:?}; it has {}", self.name, providers.join(", "))

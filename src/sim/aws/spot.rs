@@ -274,7 +274,12 @@ impl Cluster {
         let mut gone = Vec::new();
         for t in self.tasks.values_mut().filter(|t| t.instance.as_deref() == Some(id) && t.phase < Phase::Stopped) {
             let reason = format!("Host EC2 (instance {ec2}) {word}.");
-            t.stop.get_or_insert(Stop { code: "TerminationNotice", reason, exit: None, container_reason: String::new() });
+            t.stop.get_or_insert(Stop {
+                code: "TerminationNotice",
+                reason,
+                exit: None,
+                container_reason: String::new(),
+            });
             t.stopping.get_or_insert(now);
             (t.phase, t.next, t.stopped) = (Phase::Stopped, None, Some(now));
             t.version += 1;
@@ -390,9 +395,8 @@ impl Cluster {
 
     fn tell_instance(&self, id: &str, now: Ms) {
         let Some(i) = self.instances.iter().find(|i| i.id == id) else { return };
-        let on = |f: fn(&Task) -> bool| {
-            self.tasks.values().filter(|t| t.instance.as_deref() == Some(id) && f(t)).count()
-        };
+        let on =
+            |f: fn(&Task) -> bool| self.tasks.values().filter(|t| t.instance.as_deref() == Some(id) && f(t)).count();
         let arn = self.arn("container-instance", id);
         let status = if i.dead && !i.connected { "INACTIVE" } else { i.status() };
         let detail = json!({
@@ -409,8 +413,7 @@ impl Cluster {
         if !self.cloud.is_on() {
             return;
         }
-        let changed: Vec<String> =
-            self.tasks.values().filter(|t| t.version != t.told).map(|t| t.id.clone()).collect();
+        let changed: Vec<String> = self.tasks.values().filter(|t| t.version != t.told).map(|t| t.id.clone()).collect();
         for id in changed {
             if let Some(t) = self.tasks.get_mut(&id) {
                 t.told = t.version;

@@ -253,14 +253,16 @@ impl Ledger {
     /// Looks whether owners are back. `back` says it of one, `None` when it is not this side's.
     pub(crate) fn look(&mut self, at: Timestamp, back: &dyn Fn(&str) -> Option<bool>) {
         for e in self.entries.values_mut().filter(|e| watches(e, at)) {
-            let mut all = e.gone(None) && e.tasks.iter().all(|t| t.owner.is_some() && !matches!(t.end, Some(End::Cut(_))));
+            let mut all =
+                e.gone(None) && e.tasks.iter().all(|t| t.owner.is_some() && !matches!(t.end, Some(End::Cut(_))));
             let names: Vec<String> = e.owners.keys().cloned().collect();
             let (mut mine, mut all_back) = (e.owners.is_empty(), true);
             for name in names {
                 let Some(is) = back(&name) else { continue };
                 mine = true;
                 all_back &= is;
-                if is && e.gone(Some(&name))
+                if is
+                    && e.gone(Some(&name))
                     && let Some(slot) = e.owners.get_mut(&name)
                 {
                     slot.get_or_insert(at);

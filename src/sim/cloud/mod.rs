@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use self::event::Sent;
-pub(crate) use self::ledger::{About, Risk};
-pub use self::ledger::{End, Entry, Ledger, Outcome, Told};
+pub(crate) use self::ledger::About;
+pub use self::ledger::{End, Entry, Ledger, Outcome, Risk, Told};
 use crate::domain::Timestamp;
 
 /// Milliseconds since 1970.
@@ -251,7 +251,8 @@ impl Cloud {
     /// Maintenance is announced: an instance event, and one of AWS Health.
     pub(crate) fn schedule(&self, id: &str, code: &'static str, from: Ms, at: Ms) {
         let until = from + 7_200_000;
-        let event = format!("instance-event-0{:016x}", crate::sim::model::hash2(crate::sim::model::hash(id), from as u64));
+        let event =
+            format!("instance-event-0{:016x}", crate::sim::model::hash2(crate::sim::model::hash(id), from as u64));
         self.with(|s| {
             if let Some(m) = s.machines.get_mut(id) {
                 m.maintenance.push(Maintenance { id: event, code, from, until, over: false });

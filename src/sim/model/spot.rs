@@ -141,7 +141,9 @@ impl World {
             .values()
             .filter(|n| !n.is_down() && !s.marked.contains(n.name()))
             .filter(|n| t.what != What::Rebalance || !s.warned.contains(n.name()))
-            .filter(|n| t.group.as_ref().is_none_or(|g| group_of(n) == g) && t.zone.as_ref().is_none_or(|z| *n.zone == **z))
+            .filter(|n| {
+                t.group.as_ref().is_none_or(|g| group_of(n) == g) && t.zone.as_ref().is_none_or(|z| *n.zone == **z)
+            })
             .filter(|n| !only_spot || n.meta.labels.get("karpenter.sh/capacity-type").is_some_and(|c| c == "spot"))
             .map(|n| {
                 let luck = hash2(salt, super::rng::hash(n.name()));
@@ -267,6 +269,9 @@ impl World {
             Handler::TerminationHandlerQueue => self.rng.range(500, 3_500),
             Handler::None => 0,
         };
+        // The termination handler waits with maintenance until two minutes before it.
+        let patient = matches!(t.what, What::Scheduled(_)) && t.handler != Handler::Karpenter;
+        let reaction = if patient { reaction.max(notice - 120_000) } else { reaction };
         if t.handler != Handler::None {
             self.taken_in(reaction, Step::Handle, node, plan);
         }

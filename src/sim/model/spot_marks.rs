@@ -45,7 +45,9 @@ impl World {
         let (kind, reason, message) = match t.what {
             What::Interrupt => ("Warning", "SpotInterrupted", "Spot interruption warning was triggered"),
             What::Rebalance => ("Normal", "SpotRebalanceRecommendation", "Spot rebalance recommendation was triggered"),
-            What::Scheduled(_) => ("Warning", "InstanceUnhealthy", "An unhealthy warning was triggered for the instance"),
+            What::Scheduled(_) => {
+                ("Warning", "InstanceUnhealthy", "An unhealthy warning was triggered for the instance")
+            }
         };
         self.node_event(node, kind, (KARPENTER, reason), message, Obj::new());
         if t.what == What::Rebalance {
@@ -88,9 +90,10 @@ impl World {
         let id = self.nodes.get(node).map(|n| n.instance_id.clone()).unwrap_or_default();
         match t.what {
             // The metadata service says when it goes, the queue when the notice was sent.
-            What::Interrupt if queue => {
-                ("SpotInterruption", format!("Spot Interruption notice for instance {id} was sent at {} \n", go_time(told)))
-            }
+            What::Interrupt if queue => (
+                "SpotInterruption",
+                format!("Spot Interruption notice for instance {id} was sent at {} \n", go_time(told)),
+            ),
             What::Interrupt => {
                 let at = time(told + t.notice);
                 ("SpotInterruption", format!("Spot ITN received. Instance will be interrupted at {at} \n"))

@@ -212,7 +212,9 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
         ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::NodeNotReady => Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::Recover => Action::Recover { zone, node },
-        ActionName::SpotInterrupt | ActionName::Rebalance | ActionName::Scheduled => Action::Take(taking(file, s, zone)?),
+        ActionName::SpotInterrupt | ActionName::Rebalance | ActionName::Scheduled => {
+            Action::Take(taking(file, s, zone)?)
+        }
     };
     if let Some(e) = s.every.as_ref().filter(|e| e.get_ref().0 < 1000) {
         return Err((e.span().start, "every is at least \"1s\"".to_owned()));
@@ -347,9 +349,9 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
         A::ZoneDown => &["zone", "for"],
         A::NodeDown | A::NodeNotReady => &["node", "for"],
         A::Recover => &["zone", "node"],
-        A::SpotInterrupt => &[
-            "group", "zone", "count", "percent", "notice", "fate", "handler", "spread", "unannounced", "replacement",
-        ],
+        A::SpotInterrupt => {
+            &["group", "zone", "count", "percent", "notice", "fate", "handler", "spread", "unannounced", "replacement"]
+        }
         A::Rebalance => &["group", "zone", "count", "percent", "handler", "spread"],
         A::Scheduled => &["group", "zone", "count", "percent", "notice", "code", "handler", "spread", "replacement"],
     };

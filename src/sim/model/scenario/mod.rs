@@ -10,8 +10,8 @@ use std::str::FromStr;
 use crate::sim::telemetry::{Episode, TrafficSpec};
 
 pub use check::{Action, Step};
-pub use schema::Span;
 pub use check::{Many, Taking, What};
+pub use schema::Span;
 pub use schema::{Capacity, ContainerDef, File, Handler, Kind, NodeGroup, TolerationDef, WorkloadDef};
 
 /// The embedded scenarios: name and text.
