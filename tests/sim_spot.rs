@@ -362,7 +362,12 @@ async fn said(bench: &Bench, node: &str) -> Vec<[String; 4]> {
     let mut all: Vec<Value> = bench.items("/api/v1/namespaces/default/events").await;
     all.retain(|e| e["involvedObject"]["kind"] == "Node" && e["involvedObject"]["name"] == node);
     all.retain(|e| e["source"]["component"] != "kubelet");
-    all.sort_by_key(|e| (e["firstTimestamp"].to_string(), e["reason"] != "SpotInterrupted"));
+    all.sort_by_key(|e| {
+        (
+            e["firstTimestamp"].to_string(),
+            e["reason"].to_string().starts_with("\"Cordon") || e["reason"] == "TerminatingOnInterruption",
+        )
+    });
     all.iter()
         .map(|e| [text(&e["source"]["component"]), text(&e["type"]), text(&e["reason"]), text(&e["message"])])
         .collect()

@@ -376,15 +376,19 @@ impl Cluster {
         if !self.cloud.on_ledger(|l| l.watched(stamp(now))) {
             return;
         }
-        let mut running: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
+        let dead: Vec<&str> = self.instances.iter().filter(|i| i.dead).map(|i| i.id.as_str()).collect();
+        let mut running: std::collections::BTreeMap<&str, (u32, u32)> = std::collections::BTreeMap::new();
         for t in self.tasks.values().filter(|t| t.running() && t.wanted()) {
-            *running.entry(t.service.as_deref().unwrap_or_default()).or_default() += 1;
+            let counts = running.entry(t.service.as_deref().unwrap_or_default()).or_default();
+            counts.0 += 1;
+            counts.1 += u32::from(t.instance.as_deref().is_none_or(|i| !dead.contains(&i)));
         }
         let prefix = self.arn("service", "-");
         let prefix = prefix.trim_end_matches('-');
-        let back = |owner: &str| {
+        let back = |owner: &str, alive: bool| {
             let name = owner.strip_prefix(prefix)?;
-            Some(self.services.get(name).is_none_or(|s| running.get(name).copied().unwrap_or(0) >= s.desired))
+            let (all, live) = running.get(name).copied().unwrap_or_default();
+            Some(self.services.get(name).is_none_or(|s| if alive { live } else { all } >= s.desired))
         };
         self.cloud.on_ledger(|l| l.look(stamp(now), &back));
     }

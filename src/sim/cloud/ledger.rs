@@ -23,7 +23,9 @@
 //! - **Back at the desired count**: as many ready pods that are not terminating as
 //!   `spec.replicas`; for a Job, one that runs, or the Job has finished; for a service, as many
 //!   `RUNNING` tasks that are not told to stop as `desiredCount`. An owner that no longer exists
-//!   is back. *Desired* is what it is at that moment.
+//!   is back. *Desired* is what it is at that moment; *ready* and `RUNNING` are what the API shows. Only for
+//!   `owners` of a machine that has gone, what is on machines that have gone does not count, though
+//!   the API shows it a few seconds longer.
 
 use std::collections::BTreeMap;
 
@@ -250,15 +252,16 @@ impl Ledger {
         self.entries.values().any(|e| watches(e, at))
     }
 
-    /// Looks whether owners are back. `back` says it of one, `None` when it is not this side's.
-    pub(crate) fn look(&mut self, at: Timestamp, back: &dyn Fn(&str) -> Option<bool>) {
+    /// Looks whether owners are back. `back` says it of one, `None` when it is not this side's; its
+    /// second argument is whether only machines that run count, whatever the API shows yet.
+    pub(crate) fn look(&mut self, at: Timestamp, back: &dyn Fn(&str, bool) -> Option<bool>) {
         for e in self.entries.values_mut().filter(|e| watches(e, at)) {
             let mut all =
                 e.gone(None) && e.tasks.iter().all(|t| t.owner.is_some() && !matches!(t.end, Some(End::Cut(_))));
             let names: Vec<String> = e.owners.keys().cloned().collect();
             let (mut mine, mut all_back) = (e.owners.is_empty(), true);
             for name in names {
-                let Some(is) = back(&name) else { continue };
+                let Some(is) = back(&name, e.went.is_some() && !e.host.is_empty()) else { continue };
                 mine = true;
                 all_back &= is;
                 if is

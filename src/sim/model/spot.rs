@@ -403,23 +403,24 @@ impl World {
 
     fn look_now(&self) {
         let prefix = format!("{}/", self.spot.cloud.cluster());
-        let back = |owner: &str| {
+        let back = |owner: &str, alive: bool| {
             let mut parts = owner.strip_prefix(&prefix)?.splitn(3, '/');
             let (ns, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(self.is_back(ns, kind, name))
+            Some(self.is_back(ns, kind, name, alive))
         };
         self.spot.cloud.on_ledger(|l| l.look(stamp(self.now), &back));
     }
 
     /// An owner has what it wants.
-    fn is_back(&self, ns: &str, kind: &str, name: &str) -> bool {
+    fn is_back(&self, ns: &str, kind: &str, name: &str, alive: bool) -> bool {
         use ObjectKind as K;
         let kinds = [K::Deployment, K::ReplicaSet, K::StatefulSet, K::Job];
         let Some(kind) = kinds.into_iter().find(|k| kind_name(*k) == kind) else { return true };
         let at = Ref::new(kind, ns, name);
         let Some(c) = self.controllers.get(&at) else { return true };
         let pods = self.target_pods(&at);
-        let mut own = pods.iter().filter_map(|id| self.pods.get(id));
+        let runs = |p: &Pod| p.node.as_ref().and_then(|n| self.nodes.get(n)).is_some_and(|n| !n.dead);
+        let mut own = pods.iter().filter_map(|id| self.pods.get(id)).filter(|p| !alive || runs(p));
         if kind == K::Job {
             return c.finished.is_some() || own.any(|p| p.phase == Phase::Running && !p.lost);
         }
