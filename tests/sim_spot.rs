@@ -266,7 +266,7 @@ async fn the_ledger_says_what_the_api_shows() {
     assert!(seen_gone > 0 && orphans_seen > 0 && back_seen > 0, "{seen_gone} {orphans_seen} {back_seen}");
 }
 
-/// EventBridge told of everything, at least once, by both ways.
+/// `EventBridge` told of everything, at least once, by both ways.
 #[tokio::test]
 async fn every_event_comes_by_log_and_queue() {
     let bench = Bench::storm().await;
@@ -682,7 +682,7 @@ async fn container_instances_drain_or_are_cut() {
     let entries = bench.entries();
     let drained = entries.iter().find(|e| list_has(&e.tasks, "web")).expect("one of a");
     let left = entries.iter().find(|e| list_has(&e.tasks, "old")).expect("one of b");
-    assert_eq!(list("DRAINING").await, [drained.host.clone()]);
+    assert_eq!(list("DRAINING").await, std::slice::from_ref(&drained.host));
     assert!(list("ACTIVE").await.contains(&left.host), "nobody drains it");
     bench.until(130);
     let ledger = bench.sim.ledger();

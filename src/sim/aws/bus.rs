@@ -1,4 +1,4 @@
-//! EventBridge's targets: a log group and a queue, at least once and in no
+//! `EventBridge`'s targets: a log group and a queue, at least once and in no
 //! particular order.
 
 use std::collections::{BTreeMap, VecDeque};

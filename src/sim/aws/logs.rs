@@ -55,7 +55,7 @@ impl World {
         Ok(Some(answer))
     }
 
-    /// EventBridge's events, if it is their group that is asked.
+    /// `EventBridge`'s events, if it is their group that is asked.
     fn events_group(&self, caller: &Caller, input: &Value) -> Option<&super::bus::Events> {
         self.bus.group(caller).filter(|_| input["logGroupName"] == super::bus::GROUP)
     }

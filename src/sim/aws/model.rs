@@ -82,7 +82,7 @@ pub struct Task {
     pub seed: u64,
     /// Left alone until then.
     pub protected: Option<Ms>,
-    /// The version that EventBridge was last told of.
+    /// The version that `EventBridge` was last told of.
     pub told: u32,
 }
 

@@ -393,7 +393,7 @@ impl Cluster {
         self.cloud.on_ledger(|l| l.look(stamp(now), &back));
     }
 
-    fn send(&self, kind: &str, arn: String, detail: Value, now: Ms) {
+    fn send(&self, kind: &str, arn: String, detail: &Value, now: Ms) {
         self.cloud.send(Sent::new("aws.ecs", kind, (&self.account, &self.region), &[arn], detail, now));
     }
 
@@ -409,10 +409,10 @@ impl Cluster {
             "pendingTasksCount": on(|t| t.phase < Phase::Running), "version": i.version, "updatedAt": iso_ms(now),
             "accountId": self.account, "registeredAt": iso_ms(i.registered),
         });
-        self.send("ECS Container Instance State Change", arn, detail, now);
+        self.send("ECS Container Instance State Change", arn, &detail, now);
     }
 
-    /// EventBridge hears of every task that changed.
+    /// `EventBridge` hears of every task that changed.
     fn tell_tasks(&mut self, now: Ms) {
         if !self.cloud.is_on() {
             return;
@@ -423,7 +423,7 @@ impl Cluster {
                 t.told = t.version;
             }
             if let Some(t) = self.tasks.get(&id) {
-                self.send("ECS Task State Change", self.arn("task", &id), self.task_detail(t, now), now);
+                self.send("ECS Task State Change", self.arn("task", &id), &self.task_detail(t, now), now);
             }
         }
     }

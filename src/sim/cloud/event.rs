@@ -1,4 +1,4 @@
-//! EventBridge bodies.
+//! `EventBridge` bodies.
 
 use serde_json::{Value, json};
 
@@ -22,10 +22,10 @@ impl Sent {
         kind: &str,
         (account, region): (&str, &str),
         resources: &[String],
-        detail: Value,
+        detail: &Value,
         at: Ms,
     ) -> Self {
-        let h = hash2(hash(&detail.to_string()), hash2(hash(kind), at as u64));
+        let h = hash2(hash(&detail.to_string()), hash2(hash(kind), at.cast_unsigned()));
         let id = crate::sim::model::uuid((u128::from(h) << 64) | u128::from(hash2(h, 1)));
         let body = json!({
             "version": "0", "id": id, "detail-type": kind, "source": source, "account": account,
@@ -40,7 +40,7 @@ impl Sent {
     }
 }
 
-/// Whole seconds, as EventBridge writes its `time`.
+/// Whole seconds, as `EventBridge` writes its `time`.
 pub(crate) fn iso(ms: Ms) -> String {
     stamp(ms).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

@@ -1,4 +1,4 @@
-//! EC2 and EventBridge as both orchestrators of the embedded fleet share them: the
+//! EC2 and `EventBridge` as both orchestrators of the embedded fleet share them: the
 //! machines, what they are told, and the ledger of what became of them. The
 //! Kubernetes model and the ECS clusters write here; the AWS façade reads.
 
@@ -210,7 +210,7 @@ impl Cloud {
         self.with(|s| s.machines.get(id).cloned())
     }
 
-    fn send_about(&self, id: &str, kind: &str, detail: Value, at: Ms) {
+    fn send_about(&self, id: &str, kind: &str, detail: &Value, at: Ms) {
         if let Some(m) = self.of(id) {
             let arn = format!("arn:aws:ec2:{}:{}:instance/{id}", m.region(), m.account);
             self.send(Sent::new("aws.ec2", kind, (&m.account, m.region()), &[arn], detail, at));
@@ -219,7 +219,7 @@ impl Cloud {
 
     fn send_state(&self, id: &str, state: &str, at: Ms) {
         let detail = json!({"instance-id": id, "state": state});
-        self.send_about(id, "EC2 Instance State-change Notification", detail, at);
+        self.send_about(id, "EC2 Instance State-change Notification", &detail, at);
     }
 
     /// EC2 gives notice: the request's status changes now, the machine runs on.
@@ -231,7 +231,7 @@ impl Cloud {
             }
         });
         let detail = json!({"instance-id": id, "instance-action": fate.word()});
-        self.send_about(id, "EC2 Spot Instance Interruption Warning", detail, at);
+        self.send_about(id, "EC2 Spot Instance Interruption Warning", &detail, at);
     }
 
     /// The status of a request changes without anybody being told.
@@ -245,14 +245,16 @@ impl Cloud {
     }
 
     pub(crate) fn recommend(&self, id: &str, at: Ms) {
-        self.send_about(id, "EC2 Instance Rebalance Recommendation", json!({"instance-id": id}), at);
+        self.send_about(id, "EC2 Instance Rebalance Recommendation", &json!({"instance-id": id}), at);
     }
 
     /// Maintenance is announced: an instance event, and one of AWS Health.
     pub(crate) fn schedule(&self, id: &str, code: &'static str, from: Ms, at: Ms) {
         let until = from + 7_200_000;
-        let event =
-            format!("instance-event-0{:016x}", crate::sim::model::hash2(crate::sim::model::hash(id), from as u64));
+        let event = format!(
+            "instance-event-0{:016x}",
+            crate::sim::model::hash2(crate::sim::model::hash(id), from.cast_unsigned())
+        );
         self.with(|s| {
             if let Some(m) = s.machines.get_mut(id) {
                 m.maintenance.push(Maintenance { id: event, code, from, until, over: false });
@@ -270,7 +272,7 @@ impl Cloud {
             "affectedEntities": [{"entityValue": id, "tags": {}}],
         });
         let place = (m.account.as_str(), m.region());
-        self.send(Sent::new("aws.health", "AWS Health Event", place, &[id.to_owned()], detail, at));
+        self.send(Sent::new("aws.health", "AWS Health Event", place, &[id.to_owned()], &detail, at));
     }
 
     /// The id of a machine's last maintenance event.
@@ -287,7 +289,7 @@ impl Cloud {
         });
     }
 
-    /// A machine changes its state, and EventBridge says so.
+    /// A machine changes its state, and `EventBridge` says so.
     pub(crate) fn turn(&self, id: &str, state: &'static str, spot: bool, at: Ms) {
         self.with(|s| {
             if let Some(m) = s.machines.get_mut(id) {

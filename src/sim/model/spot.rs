@@ -265,8 +265,8 @@ impl World {
         }
         let reaction = match t.handler {
             Handler::Karpenter => self.rng.range(700, 3_000),
-            Handler::TerminationHandler => self.rng.range(300, 2_000),
-            Handler::TerminationHandlerQueue => self.rng.range(500, 3_500),
+            Handler::Nth => self.rng.range(300, 2_000),
+            Handler::NthQueue => self.rng.range(500, 3_500),
             Handler::None => 0,
         };
         // The termination handler waits with maintenance until two minutes before it.

@@ -35,7 +35,7 @@ impl World {
         }
         match t.handler {
             Handler::Karpenter => self.karpenter(node, t, plan),
-            Handler::TerminationHandler | Handler::TerminationHandlerQueue => self.termination_handler(node, t, plan),
+            Handler::Nth | Handler::NthQueue => self.termination_handler(node, t, plan),
             Handler::None => {}
         }
     }
@@ -67,7 +67,7 @@ impl World {
 
     /// The handler's id for an event, as long as a taint's value may be.
     fn event_id(&self, node: &Arc<str>, t: &Taking) -> String {
-        let queue = t.handler == Handler::TerminationHandlerQueue;
+        let queue = t.handler == Handler::NthQueue;
         let id = self.nodes.get(node).map(|n| n.instance_id.clone()).unwrap_or_default();
         let word = match t.what {
             What::Interrupt => "spot-itn",
@@ -86,7 +86,7 @@ impl World {
 
     /// What the handler says first, with the moment it means.
     fn notice_words(&self, node: &Arc<str>, t: &Taking, told: Ms) -> (&'static str, String) {
-        let queue = t.handler == Handler::TerminationHandlerQueue;
+        let queue = t.handler == Handler::NthQueue;
         let id = self.nodes.get(node).map(|n| n.instance_id.clone()).unwrap_or_default();
         match t.what {
             // The metadata service says when it goes, the queue when the notice was sent.
@@ -230,7 +230,7 @@ impl World {
             }
             n.deletion = None;
         }
-        if matches!(t.handler, Handler::TerminationHandler | Handler::TerminationHandlerQueue) {
+        if matches!(t.handler, Handler::Nth | Handler::NthQueue) {
             self.cordon(node, false);
             let notes = self.nth_annotations(node);
             self.node_event(node, "Normal", (NTH, "Uncordon"), "Node successfully uncordoned", notes);

@@ -142,7 +142,8 @@ impl Scenario {
     /// True if machines or tasks are taken back in it.
     #[must_use]
     pub fn takes_back(&self) -> bool {
-        self.steps.iter().any(|s| matches!(s.action, Action::Take(_))) || self.file.ecs.iter().any(|c| c.takes_back())
+        self.steps.iter().any(|s| matches!(s.action, Action::Take(_)))
+            || self.ecs().iter().any(crate::sim::aws::schema::ClusterDef::takes_back)
     }
 
     /// Its ECS clusters.

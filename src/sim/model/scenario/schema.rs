@@ -387,9 +387,11 @@ pub enum Handler {
     #[default]
     Karpenter,
     /// aws-node-termination-handler that asks the metadata service, with taints and events switched on.
-    TerminationHandler,
+    #[serde(rename = "termination-handler")]
+    Nth,
     /// The same that reads a queue.
-    TerminationHandlerQueue,
+    #[serde(rename = "termination-handler-queue")]
+    NthQueue,
     None,
 }
 
