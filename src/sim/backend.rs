@@ -129,6 +129,10 @@ pub trait Fleet: Send + 'static {
     fn telemetry(&self) -> Option<&Telemetry> {
         None
     }
+    /// The machines under it, and what becomes of them, if it has any.
+    fn cloud(&self) -> Option<super::cloud::Cloud> {
+        None
+    }
     /// Use of every node now.
     fn node_usage(&self, now: Timestamp) -> Vec<UsageSample>;
     /// Use of every running pod now.

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod backend;
+pub mod cloud;
 pub mod fault;
 pub mod kube;
 pub mod model;

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::aws::schema::ClusterDef;
 use super::aws::{AwsAccess, AwsApi, AwsFaultControl, is_aws};
 use super::backend::Fleet;
+use super::cloud::{Cloud, Ledger};
 use super::fault::{FaultControl, Faults};
 use super::kube::Api;
 use crate::clock::Clock;
@@ -86,15 +87,22 @@ impl Default for ServerOptions {
 }
 
 /// A running server. Dropping it ends it at once; [`SimServer::stop`] waits for the end.
-#[derive(Debug)]
 pub struct SimServer {
     addr: SocketAddr,
     name: String,
     token: String,
     faults: Arc<FaultControl>,
     aws: Arc<AwsApi>,
+    cloud: Cloud,
+    api: Arc<Api>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for SimServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimServer").field("addr", &self.addr).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl SimServer {
@@ -111,12 +119,15 @@ impl SimServer {
         let addr = listener.local_addr().map_err(failed)?;
         let token = random_token();
         let faults = Arc::new(FaultControl::new(options.faults));
-        let aws = Arc::new(AwsApi::new(&options.ecs, options.seed, clock.clone(), key_id(&token)));
+        let cloud = fleet.cloud().unwrap_or_default();
+        cloud.name_cluster(&options.name);
+        let aws = Arc::new(AwsApi::new(&options.ecs, options.seed, clock.clone(), key_id(&token), cloud.clone()));
         let api =
             Arc::new(Api::new(fleet, clock, Arc::clone(&faults), token.clone(), addr.to_string(), options.tuning));
         let (stop, stopped) = watch::channel(false);
-        let served = serve(listener, addr, (api, Arc::clone(&aws)), Arc::clone(&faults), options.tuning.tick, stopped);
-        Ok(Self { addr, name: options.name, token, faults, aws, stop, task: Some(spawn(served)) })
+        let both = (Arc::clone(&api), Arc::clone(&aws));
+        let served = serve(listener, addr, both, Arc::clone(&faults), options.tuning.tick, stopped);
+        Ok(Self { addr, name: options.name, token, faults, aws, cloud, api, stop, task: Some(spawn(served)) })
     }
 
     /// Where it listens.
@@ -170,6 +181,17 @@ impl SimServer {
     /// What the AWS façade was asked: requests by operation and bucket, metrics asked for.
     pub fn aws_report(&self) -> serde_json::Value {
         self.aws.report()
+    }
+
+    /// Lets the fleet live up to now, at once: for clocks that are set by hand.
+    pub fn tick(&self) {
+        self.api.tick();
+        self.aws.tick();
+    }
+
+    /// What became of everything that was taken back so far.
+    pub fn ledger(&self) -> Ledger {
+        self.cloud.ledger()
     }
 
     /// The faults' switches.

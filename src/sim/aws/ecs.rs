@@ -373,6 +373,7 @@ impl World {
             match c.instances.iter_mut().find(|i| i.id == tail(id)) {
                 Some(i) => {
                     i.draining = status == "DRAINING";
+                    i.version += 1;
                     found.push(i.id.clone());
                 }
                 None => failures.push(json!({"arn": id, "reason": "MISSING"})),
@@ -406,6 +407,7 @@ impl World {
             memory: number(&input["memory"], 512),
             fargate: strings(input, "requiresCompatibilities").contains(&"FARGATE"),
             outcome: Outcome::Healthy,
+            stop_timeout: container["stopTimeout"].as_u64().map(|n| n as u32),
         };
         let json = c.definition_json(&definition);
         c.definitions.insert(format!("{family}:{}", last + 1), definition);
@@ -662,7 +664,7 @@ impl Cluster {
         };
         json!({
             "containerInstanceArn": self.arn("container-instance", &i.id), "ec2InstanceId": i.ec2,
-            "capacityProviderName": i.provider, "version": 17,
+            "capacityProviderName": i.provider, "version": i.version,
             "versionInfo": {"agentVersion": "1.98.0", "agentHash": "a1b2c3d4", "dockerVersion": "DockerVersion: 25.0.8"},
             "remainingResources": [resource("CPU", cpu), resource("MEMORY", memory)],
             "registeredResources": [resource("CPU", i.cpu), resource("MEMORY", i.memory)],
@@ -678,7 +680,7 @@ impl Cluster {
     }
 
     pub fn definition_json(&self, d: &Definition) -> Value {
-        json!({
+        let mut out = json!({
             "taskDefinitionArn": self.definition_arn(&format!("{}:{}", d.family, d.revision)), "family": d.family,
             "revision": d.revision, "status": "ACTIVE", "networkMode": if d.fargate { "awsvpc" } else { "bridge" },
             "cpu": d.cpu.to_string(), "memory": d.memory.to_string(),
@@ -693,6 +695,10 @@ impl Cluster {
                     "awslogs-group": format!("/ecs/{}/{}", self.name, d.family), "awslogs-region": self.region,
                     "awslogs-stream-prefix": "ecs"}},
             }],
-        })
+        });
+        if let Some(secs) = d.stop_timeout {
+            out["containerDefinitions"][0]["stopTimeout"] = secs.into();
+        }
+        out
     }
 }

@@ -55,6 +55,11 @@ impl World {
         Ok(Some(answer))
     }
 
+    /// `EventBridge`'s events, if it is their group that is asked.
+    fn events_group(&self, caller: &Caller, input: &Value) -> Option<&super::bus::Events> {
+        self.bus.group(caller).filter(|_| input["logGroupName"] == super::bus::GROUP)
+    }
+
     fn groups(&self, caller: &Caller, input: &Value) -> Value {
         let prefix = input["logGroupNamePrefix"].as_str().unwrap_or_default();
         let mut names: Vec<String> = self
@@ -62,6 +67,7 @@ impl World {
             .iter()
             .filter(|c| c.account == caller.account && c.region == caller.region)
             .flat_map(|c| c.services.keys().map(|s| format!("/ecs/{}/{s}", c.name)))
+            .chain(self.bus.group(caller).map(|_| super::bus::GROUP.to_owned()))
             .filter(|n| n.starts_with(prefix))
             .collect();
         names.truncate(50);
@@ -89,6 +95,11 @@ impl World {
     }
 
     fn streams(&self, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
+        if let Some(events) = self.events_group(caller, input) {
+            let first = events.first_entry();
+            return Ok(json!({"logStreams": [{"logStreamName": super::bus::STREAM, "creationTime": first,
+                "firstEventTimestamp": first}]}));
+        }
         let found: Vec<Value> = self
             .tasks_of_group(caller, input)?
             .into_iter()
@@ -136,7 +147,8 @@ impl World {
     }
 
     fn filter_events(&mut self, caller: &Caller, input: &Value, now: Ms) -> Result<Value, Refusal> {
-        let tasks = self.tasks_of_group(caller, input)?;
+        let events = self.events_group(caller, input);
+        let tasks = if events.is_some() { Vec::new() } else { self.tasks_of_group(caller, input)? };
         let names = strings(input, "logStreamNames");
         if names.len() > 100 {
             return Err(Refusal::invalid("logStreamNames must have at most 100 items."));
@@ -151,6 +163,7 @@ impl World {
             .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
             .filter(|(name, _)| prefix.is_none_or(|p| name.starts_with(p)))
             .flat_map(|(name, t)| lines(t, start, end, name))
+            .chain(events.iter().flat_map(|e| e.lines(start, end, now)))
             .filter(|(_, _, text)| fits(pattern, text))
             .collect();
         all.sort();

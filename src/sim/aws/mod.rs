@@ -15,7 +15,9 @@
 )]
 
 mod alarms;
+mod bus;
 mod cloudwatch;
+mod ec2;
 mod ecs;
 pub mod fault;
 mod limits;
@@ -24,6 +26,7 @@ mod model;
 mod network;
 mod scaling;
 pub mod schema;
+mod spot;
 mod sqs;
 mod wire;
 
@@ -40,6 +43,7 @@ use self::model::{Cluster, Ms};
 use self::schema::ClusterDef;
 use self::wire::{Call, Refusal};
 use crate::clock::Clock;
+use crate::sim::cloud::Cloud;
 use crate::sim::kube::reply::Body;
 
 pub(crate) use self::wire::is_aws;
@@ -85,7 +89,9 @@ impl AwsAccess {
 #[derive(Debug)]
 pub(crate) struct World {
     clusters: Vec<Cluster>,
+    cloud: Cloud,
     queues: sqs::Queues,
+    bus: bus::Bus,
     limits: Limits,
     /// Page tokens: what they stand for.
     tokens: std::collections::VecDeque<(String, usize)>,
@@ -116,12 +122,19 @@ impl std::fmt::Debug for AwsApi {
 
 impl AwsApi {
     /// Serves the clusters of a scenario. `key` begins every access key's id.
-    pub(crate) fn new(clusters: &[ClusterDef], seed: u64, clock: Clock, key: String) -> Self {
+    pub(crate) fn new(clusters: &[ClusterDef], seed: u64, clock: Clock, key: String, cloud: Cloud) -> Self {
         let now = clock.now().timestamp_millis();
-        let clusters = clusters.iter().map(|def| Cluster::new(def, seed, now)).collect();
+        let made = |def: &ClusterDef| {
+            let mut c = Cluster::new(def, seed, now);
+            c.attach(&cloud, def.takes_back());
+            c
+        };
+        let clusters = clusters.iter().map(made).collect();
         let limits = Limits::default();
-        let queues = sqs::Queues::default();
-        let world = World { clusters, queues, limits, tokens: std::collections::VecDeque::new(), made: 0, seed };
+        let mut queues = sqs::Queues::default();
+        let bus = bus::Bus::new(&cloud, &mut queues);
+        let world =
+            World { clusters, cloud, queues, bus, limits, tokens: std::collections::VecDeque::new(), made: 0, seed };
         Self { world: Mutex::new(world), clock, faults: Arc::default(), key }
     }
 
@@ -146,6 +159,7 @@ impl AwsApi {
                 c.advance(now);
                 c.watch(now);
             });
+            w.bus.deliver(&w.cloud, &mut w.queues);
         });
     }
 
@@ -306,7 +320,7 @@ impl World {
             "sqs" => self.queues.answer(caller, &call.operation, &call.input, now),
             "sts" => Ok(Some(json!({"Arn": format!("arn:aws:iam::{}:user/quarterdeck", caller.account),
                 "UserId": "SIM", "Account": caller.account}))),
-            "ec2" | "elasticloadbalancing" => self.network(caller, &call.operation, &call.input),
+            "ec2" | "elasticloadbalancing" => self.network(caller, &call.operation, &call.input, now),
             _ => Ok(None),
         };
         found?.ok_or_else(|| {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::alarms::Standing;
 use super::schema::{ActionDef, Breaker, ClusterDef, Insights, Outcome, StepDef};
+use super::spot::Spot;
+use crate::sim::cloud::Cloud;
 use crate::sim::model::{Rng, hash2};
 
 /// Milliseconds since 1970.
@@ -12,8 +14,6 @@ pub type Ms = i64;
 
 /// Stopped tasks are kept so long.
 const KEPT: Ms = 3_600_000;
-/// What spot gives.
-const NOTICE: Ms = 120_000;
 /// The zones there are, by letter.
 const ZONES: [&str; 3] = ["a", "b", "c"];
 /// Events that ECS keeps of a service.
@@ -82,6 +82,8 @@ pub struct Task {
     pub seed: u64,
     /// Left alone until then.
     pub protected: Option<Ms>,
+    /// The version that `EventBridge` was last told of.
+    pub told: u32,
 }
 
 impl Task {
@@ -142,6 +144,10 @@ pub struct Service {
     pub family: String,
     pub bounds: (u32, u32),
     pub steady: bool,
+    /// `stopTimeout`, if the task definition has one.
+    pub stop_timeout: Option<Ms>,
+    /// From SIGTERM to the container's end, if it is let.
+    pub stops_after: Ms,
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +163,9 @@ pub struct Instance {
     pub registered: Ms,
     pub draining: bool,
     pub connected: bool,
+    /// The machine under it does not run.
+    pub dead: bool,
+    pub version: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -168,6 +177,8 @@ pub struct Definition {
     pub memory: u32,
     pub fargate: bool,
     pub outcome: Outcome,
+    /// Seconds.
+    pub stop_timeout: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -194,8 +205,11 @@ pub struct Cluster {
     pub alarms: BTreeMap<String, Standing>,
     /// Services whose requests failed: from when to when, and what share of them.
     pub errors: Vec<(String, Ms, Ms, f64)>,
+    /// The machines, and where events go.
+    pub cloud: Cloud,
+    pub spot: Spot,
     steps: Vec<Step>,
-    rng: Rng,
+    pub rng: Rng,
     second: Ms,
     next_ip: u32,
 }
@@ -215,9 +229,12 @@ impl Cluster {
             zone_down: None,
             alarms: BTreeMap::new(),
             errors: Vec::new(),
+            cloud: Cloud::default(),
+            spot: Spot::default(),
             steps: def.at.iter().map(|s| Step { due: now + s.t.0, times: 0, def: s.clone() }).collect(),
             rng: Rng::new(hash2(seed, crate::sim::model::hash(&def.name))),
-            second: now,
+            // Whole seconds: what EventBridge says of a time is then all of it.
+            second: now - now.rem_euclid(1000),
             next_ip: 10,
         };
         for group in &def.instances {
@@ -236,6 +253,8 @@ impl Cluster {
                     registered: now - 9 * 86_400_000 - i64::from(n) * 3_600_000,
                     draining: false,
                     connected: true,
+                    dead: false,
+                    version: 17,
                 });
             }
         }
@@ -259,6 +278,7 @@ impl Cluster {
             memory: s.memory,
             fargate: s.launch.starts_with("fargate"),
             outcome: Outcome::Healthy,
+            stop_timeout: s.stop_timeout.and_then(|t| u32::try_from(t.0 / 1000).ok()),
         };
         let key = format!("{name}:{revision}");
         self.definitions.insert(key.clone(), definition);
@@ -291,6 +311,8 @@ impl Cluster {
             family: name.to_owned(),
             bounds: (100, 200),
             steady: true,
+            stop_timeout: s.stop_timeout.map(|t| t.0),
+            stops_after: s.stops_after.0,
         };
         self.services.insert(name.to_owned(), service);
         for _ in 0..s.desired {
@@ -305,7 +327,7 @@ impl Cluster {
         self.event(name, at, format!("(service {name}) has reached a steady state."));
     }
 
-    fn hex(&mut self, n: usize) -> String {
+    pub fn hex(&mut self, n: usize) -> String {
         let mut out = String::new();
         while out.len() < n {
             out.push_str(&format!("{:016x}", self.rng.next()));
@@ -360,6 +382,9 @@ impl Cluster {
             zone = (zone + 1) % ZONES.len();
         }
         let mut instance = None;
+        if provider == "FARGATE_SPOT" && self.spot.dry_until > now {
+            return None;
+        }
         if launch == "EC2" {
             let roomy = self
                 .instances
@@ -399,6 +424,7 @@ impl Cluster {
                 version: 1,
                 seed,
                 protected: None,
+                told: 0,
             },
         );
         Some(id)
@@ -470,6 +496,7 @@ impl Cluster {
             for name in names {
                 self.reconcile(&name, at);
             }
+            self.take_back(at);
         }
         self.tasks.retain(|_, t| t.stopped.is_none_or(|at| now - at < KEPT));
     }
@@ -495,7 +522,7 @@ impl Cluster {
         }
     }
 
-    fn some_tasks(&self, service: Option<&str>, keep: impl Fn(&Task) -> bool, n: u32) -> Vec<String> {
+    pub fn some_tasks(&self, service: Option<&str>, keep: impl Fn(&Task) -> bool, n: u32) -> Vec<String> {
         self.tasks
             .values()
             .filter(|t| t.running() && t.wanted() && service.is_none_or(|s| t.service.as_deref() == Some(s)) && keep(t))
@@ -507,7 +534,7 @@ impl Cluster {
     fn perform(&mut self, step: &StepDef, now: Ms) {
         let service = step.service.as_deref();
         let tasks = step.tasks.unwrap_or(1);
-        match step.action {
+        match *step.action.get_ref() {
             ActionDef::Deploy => {
                 let Some(service) = service else { return };
                 if let Some(definition) = self.register(service, step.image.as_deref(), step.outcome) {
@@ -524,10 +551,8 @@ impl Cluster {
                     self.stop(&id, stop("UserInitiated", "Task stopped by user"), now, 0);
                 }
             }
-            ActionDef::Interrupt => {
-                for id in self.some_tasks(service, |t| t.provider == "FARGATE_SPOT", tasks) {
-                    self.stop(&id, stop("SpotInterruption", "Your Spot Task was interrupted."), now, NOTICE);
-                }
+            ActionDef::Interrupt | ActionDef::SpotInterrupt | ActionDef::Rebalance | ActionDef::Scheduled => {
+                self.plan(step, now);
             }
             ActionDef::Crash => {
                 for id in self.some_tasks(service, |_| true, tasks) {
@@ -578,8 +603,14 @@ impl Cluster {
 
     /// Every task whose time has come goes one phase on.
     fn live(&mut self, now: Ms) {
-        let due: Vec<String> =
-            self.tasks.values().filter(|t| t.next.is_some_and(|n| n <= now)).map(|t| t.id.clone()).collect();
+        let dead: Vec<&str> = self.instances.iter().filter(|i| i.dead).map(|i| i.id.as_str()).collect();
+        let due: Vec<String> = self
+            .tasks
+            .values()
+            .filter(|t| t.next.is_some_and(|n| n <= now))
+            .filter(|t| t.instance.as_deref().is_none_or(|i| !dead.contains(&i)))
+            .map(|t| t.id.clone())
+            .collect();
         for id in due {
             self.next_phase(&id, now);
         }
@@ -617,6 +648,10 @@ impl Cluster {
                 };
                 (Phase::Running, end)
             }
+            // What spot takes back runs until its container ends.
+            Phase::Running if t.stop.as_ref().is_some_and(|s| s.code == "SpotInterruption") => {
+                (Phase::Deprovisioning, Some(now + wait))
+            }
             Phase::Running if going => (Phase::Deactivating, Some(now + if balanced { 5_000 } else { 1_000 })),
             Phase::Running => {
                 t.stopping = Some(now);
@@ -638,6 +673,12 @@ impl Cluster {
             }
             Phase::Stopped => (Phase::Stopped, None),
         };
+        if t.phase >= Phase::Deprovisioning {
+            let killed = t.stop.as_ref().is_some_and(|s| s.code == "SpotInterruption" && s.exit == Some(137));
+            let id = t.id.clone();
+            self.ended(&id, now, killed);
+        }
+        let Some(t) = self.tasks.get(id) else { return };
         if t.phase == Phase::Stopped {
             let failed = t.stop.as_ref().is_some_and(|s| {
                 s.code == "TaskFailedToStart" || s.code == "EssentialContainerExited" || s.reason.contains("failed")
@@ -719,9 +760,16 @@ impl Cluster {
         } else if self.services.get(name).is_some_and(|s| {
             s.events.front().is_none_or(|e| now - e.at > 60_000 || !e.message.contains("unable to place"))
         }) {
-            let m = format!(
-                "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-            );
+            let fargate = self.services.get(name).is_some_and(|s| s.launch.starts_with("fargate"));
+            let m = if fargate {
+                format!(
+                    "(service {name}) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+                )
+            } else {
+                format!(
+                    "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+                )
+            };
             self.event(name, now, m);
         }
     }

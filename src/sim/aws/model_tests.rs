@@ -73,6 +73,7 @@ fn a_breaker_without_rollback_stays_failed() {
 fn spot_gives_two_minutes_and_evidence_goes_after_an_hour() {
     let mut c = cluster(
         "name = 'shop'\n[[services]]\nname = 'web'\ndesired = 2\nimage = 'r/web:1'\nlaunch = 'fargate-spot'\n\
+         stop_timeout = '2m'\nstops_after = '5m'\n\
          [[at]]\nt = '1s'\naction = 'interrupt'\nservice = 'web'\n",
     );
     c.advance(START + 60_000);
@@ -82,6 +83,7 @@ fn spot_gives_two_minutes_and_evidence_goes_after_an_hour() {
     assert_eq!(c.tasks.values().filter(|t| t.wanted()).count(), 2, "its replacement is on its way already");
     c.advance(START + 150_000);
     assert_eq!(c.tasks[&id].phase, Phase::Stopped);
+    assert_eq!(c.tasks[&id].stop.as_ref().unwrap().exit, Some(137), "it did not end by itself");
     for minutes in 3..70 {
         c.advance(START + minutes * 60_000);
     }
@@ -116,7 +118,7 @@ fn the_same_seed_gives_the_same_fleet() {
 fn names_that_are_not_there_are_said() {
     let check = |text: &str| toml::from_str::<ClusterDef>(text).unwrap().check().unwrap_err();
     let text = check("name='c'\n[[services]]\nname='web'\ndesired=1\nimage='x'\nlaunch='asg'\n");
-    assert!(text.contains("allowed: fargate, fargate-spot"), "{text}");
+    assert!(text.1.contains("allowed: fargate, fargate-spot"), "{text:?}");
     let text = check("name='c'\n[[at]]\nt='1s'\naction='deploy'\nservice='api'\n");
-    assert!(text.contains("no service \"api\""), "{text}");
+    assert!(text.1.contains("no service \"api\""), "{text:?}");
 }

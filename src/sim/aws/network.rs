@@ -1,8 +1,8 @@
-//! The EC2 and load balancing reads: subnets, instances, target groups.
+//! The EC2 and load balancing reads: subnets, target groups; instances are in `ec2`.
 
 use serde_json::{Value, json};
 
-use super::model::{Cluster, Phase};
+use super::model::{Cluster, Ms, Phase};
 use super::wire::Refusal;
 use super::{Caller, World};
 
@@ -12,19 +12,19 @@ type Answer = Result<Option<Value>, Refusal>;
 const ADDRESSES: usize = 251;
 
 /// The values of `Name.1`, `Name.2`, ... of a form.
-fn numbered<'v>(input: &'v Value, name: &str) -> Vec<&'v str> {
+pub(super) fn numbered<'v>(input: &'v Value, name: &str) -> Vec<&'v str> {
     (1..=1000).map_while(|n| input.get(format!("{name}.{n}")).and_then(Value::as_str)).collect()
 }
 
 impl World {
-    pub(super) fn network(&mut self, caller: &Caller, operation: &str, input: &Value) -> Answer {
+    pub(super) fn network(&mut self, caller: &Caller, operation: &str, input: &Value, now: Ms) -> Answer {
+        if let Some(answer) = super::ec2::machines(&self.cloud, caller, operation, input, now) {
+            return answer.map(Some);
+        }
         let mine: Vec<&Cluster> =
             self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region).collect();
         let answer = match operation {
             "DescribeSubnets" => subnets(&mine, input)?,
-            "DescribeInstances" => instances(&mine, input),
-            "DescribeInstanceStatus" => json!({"instanceStatusSet": []}),
-            "DescribeSpotInstanceRequests" => spot_requests(&mine),
             "DescribeSpotPriceHistory" => json!({"spotPriceHistorySet": [], "nextToken": ""}),
             "DescribeTargetGroups" => target_groups(&mine, input),
             "DescribeTargetHealth" => target_health(&mine, input)?,
@@ -57,38 +57,6 @@ fn subnets(mine: &[&Cluster], input: &Value) -> Result<Value, Refusal> {
         return Err(Refusal::new("InvalidSubnetID.NotFound", format!("The subnet ID '{missing}' does not exist")));
     }
     Ok(json!({"subnetSet": out}))
-}
-
-fn instances(mine: &[&Cluster], input: &Value) -> Value {
-    let wanted = numbered(input, "InstanceId");
-    let found: Vec<Value> = mine
-        .iter()
-        .flat_map(|c| c.instances.iter().map(move |i| (c, i)))
-        .filter(|(_, i)| wanted.is_empty() || wanted.contains(&i.ec2.as_str()))
-        .map(|(c, i)| {
-            let mut item = json!({"instanceId": i.ec2, "instanceType": i.kind, "instanceState": {"code": 16, "name": "running"},
-                "placement": {"availabilityZone": c.zone_name(i.zone)}});
-            if i.spot {
-                item["instanceLifecycle"] = "spot".into();
-                item["spotInstanceRequestId"] = format!("sir-{}", &i.ec2[2..10]).into();
-            }
-            json!({"reservationId": "r-0a1b2c3d", "instancesSet": [item]})
-        })
-        .collect();
-    json!({"reservationSet": found})
-}
-
-fn spot_requests(mine: &[&Cluster]) -> Value {
-    let found: Vec<Value> = mine
-        .iter()
-        .flat_map(|c| c.instances.iter())
-        .filter(|i| i.spot)
-        .map(|i| {
-            json!({"spotInstanceRequestId": format!("sir-{}", &i.ec2[2..10]), "state": "active", "instanceId": i.ec2,
-                "status": {"code": "fulfilled", "message": "Your spot request is fulfilled."}})
-        })
-        .collect();
-    json!({"spotInstanceRequestSet": found})
 }
 
 fn target_groups(mine: &[&Cluster], input: &Value) -> Value {

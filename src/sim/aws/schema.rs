@@ -1,7 +1,9 @@
 //! The `[[ecs]]` sections of a scenario file.
 
 use serde::Deserialize;
+use toml::Spanned;
 
+use crate::sim::cloud::Fate;
 use crate::sim::model::Span;
 
 /// One ECS cluster.
@@ -114,6 +116,15 @@ pub struct ServiceDef {
     /// Share of its reserved CPU that it uses, in per cent.
     #[serde(default = "load")]
     pub load: f64,
+    /// `stopTimeout` of its container: SIGKILL comes so long after SIGTERM. 2m at most.
+    pub stop_timeout: Option<Span>,
+    /// How long its container takes to end after SIGTERM.
+    #[serde(default = "stops_after")]
+    pub stops_after: Span,
+}
+
+fn stops_after() -> Span {
+    Span(3_000)
 }
 
 fn one() -> u32 {
@@ -173,7 +184,7 @@ pub struct StepDef {
     /// So often in all.
     pub repeat: Option<u32>,
     /// What.
-    pub action: ActionDef,
+    pub action: Spanned<ActionDef>,
     /// The service it happens to.
     pub service: Option<String>,
     /// For `deploy`: the image; the next version without it.
@@ -192,6 +203,54 @@ pub struct StepDef {
     pub zone: Option<String>,
     /// For `drain` and `disconnect`: the instance's number, from 0.
     pub instance: Option<usize>,
+    /// Spot and maintenance: instances of this capacity provider.
+    pub provider: Option<String>,
+    /// So many of them.
+    pub count: Option<u32>,
+    /// Or this share of them, in per cent.
+    pub percent: Option<u32>,
+    /// From the notice until the machine goes.
+    pub notice: Option<Span>,
+    /// What happens then.
+    pub fate: Option<Fate>,
+    /// The victims are told one after another in this time.
+    pub spread: Option<Span>,
+    /// They go without a word.
+    #[serde(default)]
+    pub unannounced: bool,
+    /// The agent drains at a notice (`ECS_ENABLE_SPOT_INSTANCE_DRAINING`); true without it.
+    pub draining: Option<bool>,
+    /// From the notice until another instance is there.
+    pub replacement: Option<Span>,
+    /// Maintenance: which.
+    pub code: Option<Maintenance>,
+    /// Fargate Spot: for so long there is no capacity for others.
+    pub no_capacity: Option<Span>,
+}
+
+/// What maintenance does to a machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maintenance {
+    /// It is gone for good.
+    #[default]
+    InstanceRetirement,
+    /// It is stopped, and comes back some minutes later.
+    InstanceStop,
+    /// It is away for about a minute.
+    SystemReboot,
+}
+
+impl Maintenance {
+    /// As EC2 has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InstanceRetirement => "instance-retirement",
+            Self::InstanceStop => "instance-stop",
+            Self::SystemReboot => "system-reboot",
+        }
+    }
 }
 
 /// What can happen.
@@ -218,67 +277,144 @@ pub enum ActionDef {
     Errors,
     /// A zone is gone, with the tasks in it.
     ZoneDown,
+    /// Spot takes instances of a provider back, or Fargate Spot tasks of a service.
+    SpotInterrupt,
+    /// A rebalance recommendation for instances.
+    Rebalance,
+    /// Maintenance of instances is announced.
+    Scheduled,
 }
+
+/// Where in the file, and what is wrong there.
+type Fault = (usize, String);
 
 impl ClusterDef {
     /// What the schema cannot say: names that must exist.
     ///
     /// # Errors
-    /// What is wrong, and what is allowed.
-    pub fn check(&self) -> Result<(), String> {
+    /// Where it is (an offset in bytes, 0 for nowhere in particular), what is wrong, and what is allowed.
+    pub fn check(&self) -> Result<(), Fault> {
         let providers: Vec<&str> = self.instances.iter().map(|i| i.provider.as_str()).collect();
         for s in &self.services {
             if !matches!(s.launch.as_str(), "fargate" | "fargate-spot" | "fargate-mixed")
                 && !providers.contains(&s.launch.as_str())
             {
-                return Err(format!(
+                let m = format!(
                     "service {:?} of ECS cluster {:?} has launch {:?}; allowed: fargate, fargate-spot, fargate-mixed, or a provider of [[ecs.instances]]: {}",
                     s.name,
                     self.name,
                     s.launch,
                     providers.join(", ")
-                ));
+                );
+                return Err((0, m));
+            }
+            if s.stop_timeout.is_some_and(|t| !(1_000..=120_000).contains(&t.0)) {
+                return Err((0, format!("service {:?} has a stop_timeout that is not between 1s and 2m", s.name)));
             }
         }
-        for step in &self.at {
-            if let Some(name) = &step.service
-                && !self.services.iter().any(|s| s.name == *name)
-            {
-                let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
+        self.at.iter().try_for_each(|step| {
+            let here = step.action.span().start;
+            self.check_step(step).and_then(|()| self.check_notice(step, &providers)).map_err(|m| (here, m))
+        })
+    }
+
+    fn check_step(&self, step: &StepDef) -> Result<(), String> {
+        let action = *step.action.get_ref();
+        if let Some(name) = &step.service
+            && !self.services.iter().any(|s| s.name == *name)
+        {
+            let names: Vec<&str> = self.services.iter().map(|s| s.name.as_str()).collect();
+            return Err(format!(
+                "there is no service {name:?} in ECS cluster {:?}; it has {}",
+                self.name,
+                names.join(", ")
+            ));
+        }
+        let needs_service = matches!(
+            action,
+            ActionDef::Deploy | ActionDef::Scale | ActionDef::Stop | ActionDef::Crash | ActionDef::Errors
+        );
+        if action == ActionDef::Errors && step.ratio.is_none_or(|r| !(0.0..=1.0).contains(&r)) {
+            return Err(format!("a step of ECS cluster {:?} with `errors` needs `ratio`, from 0.0 to 1.0", self.name));
+        }
+        if needs_service && step.service.is_none() {
+            return Err(format!("a step of ECS cluster {:?} at {} ms needs `service`", self.name, step.t.0));
+        }
+        if action == ActionDef::ZoneDown && step.zone.is_none() {
+            return Err(format!("the zone-down of ECS cluster {:?} needs `zone`", self.name));
+        }
+        if matches!(action, ActionDef::Drain | ActionDef::Disconnect) {
+            let all: u32 = self.instances.iter().map(|i| i.count).sum();
+            if step.instance.is_none_or(|i| i >= all as usize) {
                 return Err(format!(
-                    "there is no service {name:?} in ECS cluster {:?}; it has {}",
+                    "a step of ECS cluster {:?} needs `instance`, from 0 to {}",
                     self.name,
-                    names.join(", ")
+                    i64::from(all) - 1
                 ));
-            }
-            let needs_service = matches!(
-                step.action,
-                ActionDef::Deploy | ActionDef::Scale | ActionDef::Stop | ActionDef::Crash | ActionDef::Errors
-            );
-            let needs_ratio = step.action == ActionDef::Errors;
-            if needs_ratio && step.ratio.is_none_or(|r| !(0.0..=1.0).contains(&r)) {
-                return Err(format!(
-                    "a step of ECS cluster {:?} with `errors` needs `ratio`, from 0.0 to 1.0",
-                    self.name
-                ));
-            }
-            if needs_service && step.service.is_none() {
-                return Err(format!("a step of ECS cluster {:?} at {} ms needs `service`", self.name, step.t.0));
-            }
-            if step.action == ActionDef::ZoneDown && step.zone.is_none() {
-                return Err(format!("the zone-down of ECS cluster {:?} needs `zone`", self.name));
-            }
-            if matches!(step.action, ActionDef::Drain | ActionDef::Disconnect) {
-                let all: u32 = self.instances.iter().map(|i| i.count).sum();
-                if step.instance.is_none_or(|i| i >= all as usize) {
-                    return Err(format!(
-                        "a step of ECS cluster {:?} needs `instance`, from 0 to {}",
-                        self.name,
-                        i64::from(all) - 1
-                    ));
-                }
             }
         }
         Ok(())
+    }
+
+    /// Steps that take something back.
+    fn check_notice(&self, step: &StepDef, providers: &[&str]) -> Result<(), String> {
+        let action = *step.action.get_ref();
+        let about_instances = matches!(action, ActionDef::Rebalance | ActionDef::Scheduled)
+            || (action == ActionDef::SpotInterrupt && step.service.is_none());
+        let given = [
+            ("provider", step.provider.is_some(), about_instances),
+            ("count", step.count.is_some(), about_instances),
+            ("percent", step.percent.is_some(), about_instances),
+            ("unannounced", step.unannounced, about_instances && action == ActionDef::SpotInterrupt),
+            ("fate", step.fate.is_some(), about_instances && action == ActionDef::SpotInterrupt),
+            ("notice", step.notice.is_some(), about_instances && action != ActionDef::Rebalance && !step.unannounced),
+            ("spread", step.spread.is_some(), about_instances || action == ActionDef::SpotInterrupt),
+            (
+                "draining",
+                step.draining.is_some(),
+                about_instances && action != ActionDef::Rebalance && !step.unannounced,
+            ),
+            ("replacement", step.replacement.is_some(), about_instances && action != ActionDef::Rebalance),
+            ("code", step.code.is_some(), action == ActionDef::Scheduled),
+            ("no_capacity", step.no_capacity.is_some(), action == ActionDef::SpotInterrupt && step.service.is_some()),
+        ];
+        if let Some((key, ..)) = given.iter().find(|(_, is, may)| *is && !*may) {
+            return Err(format!("this step of ECS cluster {:?} takes no {key}", self.name));
+        }
+        if !about_instances {
+            return match step.service.as_ref().and_then(|n| self.services.iter().find(|s| s.name == *n)) {
+                Some(s) if action == ActionDef::SpotInterrupt && !s.launch.starts_with("fargate-") => Err(format!(
+                    "service {:?} does not run on Fargate Spot; give one with launch fargate-spot or fargate-mixed, or a provider",
+                    s.name
+                )),
+                _ => Ok(()),
+            };
+        }
+        let Some(name) = &step.provider else {
+            return Err(format!(
+                "this step of ECS cluster {:?} needs `provider` (or, for spot-interrupt, `service`)",
+                self.name
+            ));
+        };
+        let group = self.instances.iter().find(|i| i.provider == *name).ok_or_else(|| {
+            format!("there is no provider {name:?} in ECS cluster {:?}; it has {}", self.name, providers.join(", "))
+        })?;
+        if action != ActionDef::Scheduled && !group.spot {
+            return Err(format!("the instances of {name:?} are not spot; give a provider with spot = true"));
+        }
+        if step.count.is_some() && step.percent.is_some() {
+            return Err("give count or percent, not both".to_owned());
+        }
+        match step.percent {
+            Some(p) if !(1..=100).contains(&p) => Err(format!("percent = {p} is out of range; give 1 to 100")),
+            _ => Ok(()),
+        }
+    }
+
+    /// True if anything is taken back here.
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        use ActionDef as A;
+        self.at.iter().any(|s| matches!(s.action.get_ref(), A::SpotInterrupt | A::Rebalance | A::Scheduled))
     }
 }

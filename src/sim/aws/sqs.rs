@@ -9,6 +9,9 @@ use super::wire::Refusal;
 use super::{Caller, tail};
 use crate::sim::model::hash;
 
+/// Messages that wait in a queue.
+const MOST: usize = 10_000;
+
 type Answer = Result<Option<Value>, Refusal>;
 
 #[derive(Debug, Clone)]
@@ -72,6 +75,31 @@ impl Queues {
             received: 0,
         });
         Ok(json!({"MessageId": id, "MD5OfMessageBody": format!("{:x}", md5_of(body))}))
+    }
+
+    /// A queue that exists from the start.
+    pub fn make(&mut self, caller: &Caller, name: &str) {
+        let queue = Queue { visibility: 30_000, ..Queue::default() };
+        self.all.entry(Self::key(caller, name)).or_insert(queue);
+    }
+
+    /// Puts a message into a queue, if there is one, that can be received from `visible` on.
+    pub fn put(&mut self, caller: &Caller, name: &str, body: &str, sent: Ms, visible: Ms) {
+        self.made += 1;
+        let made = self.made;
+        let Some(queue) = self.all.get_mut(&Self::key(caller, name)) else { return };
+        // A queue that nobody reads does not grow for ever: as if its retention were over.
+        if queue.messages.len() >= MOST {
+            queue.messages.pop_front();
+        }
+        queue.messages.push_back(Message {
+            id: format!("{:016x}-{made}", hash(body)),
+            body: body.to_owned(),
+            sent,
+            visible,
+            receipt: String::new(),
+            received: 0,
+        });
     }
 
     pub fn answer(&mut self, caller: &Caller, operation: &str, input: &Value, now: Ms) -> Answer {

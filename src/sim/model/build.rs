@@ -14,6 +14,7 @@ pub fn profile(w: &WorkloadDef) -> Profile {
         load: w.load,
         memory: w.memory_use,
         logs: w.logs,
+        stops: w.stops_after.map(|s| s.0),
         duration: w.duration.0,
         fails: w.fails,
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::meta::{Ms, Ref, api_version, kind_name, time};
+use super::meta::{Ms, Obj, Ref, api_version, kind_name, time};
 use super::pod::PodId;
 use super::rng::{hash, hash2, uuid};
 use super::template::Role;
@@ -29,6 +29,7 @@ pub struct Event {
     message: String,
     component: &'static str,
     host: Arc<str>,
+    annotations: Obj,
     pub first: Ms,
     pub last: Ms,
     pub count: u32,
@@ -56,9 +57,13 @@ impl Events {
         if !e.host.is_empty() {
             source["host"] = (&*e.host).into();
         }
+        let mut meta = json!({"name": e.name, "namespace": &*e.at.ns, "uid": uuid(e.uid),
+                              "creationTimestamp": time(e.first)});
+        if !e.annotations.is_empty() {
+            meta["annotations"] = e.annotations.clone().into();
+        }
         Some(json!({
-            "metadata": {"name": e.name, "namespace": &*e.at.ns, "uid": uuid(e.uid),
-                         "creationTimestamp": time(e.first)},
+            "metadata": meta,
             "involvedObject": about,
             "reason": &*e.reason, "message": e.message, "type": e.kind, "count": e.count,
             "firstTimestamp": time(e.first), "lastTimestamp": time(e.last), "eventTime": null,
@@ -77,6 +82,7 @@ pub struct Said<'a> {
     pub component: &'static str,
     pub host: Arc<str>,
     pub field: Option<String>,
+    pub annotations: Obj,
 }
 
 impl World {
@@ -113,6 +119,7 @@ impl World {
             message: s.message.to_owned(),
             component: s.component,
             host: s.host,
+            annotations: s.annotations,
             first: now,
             last: now,
             count: 1,
@@ -148,11 +155,13 @@ impl World {
         let (component, host) = match reason {
             "Scheduled" | "FailedScheduling" => ("default-scheduler", Arc::from("")),
             "NodeNotReady" => ("node-controller", Arc::from("")),
+            "Evicted" => ("karpenter", Arc::from("")),
+            "PodEviction" => ("aws-node-termination-handler", Arc::from("")),
             "TaintManagerEviction" => ("taint-eviction-controller", Arc::from("")),
             _ => ("kubelet", p.node.clone().unwrap_or_else(|| Arc::from(""))),
         };
         let uid = uuid(p.uid);
-        self.say(Said { about: &about, uid, kind, reason, message, component, host, field });
+        self.say(Said { about: &about, uid, kind, reason, message, component, host, field, annotations: Obj::new() });
     }
 
     /// What a controller says about an object.
@@ -176,6 +185,21 @@ impl World {
             _ => "controllermanager",
         };
         let host = if component == "kubelet" { at.name.clone() } else { Arc::from("") };
-        self.say(Said { about: at, uid, kind, reason, message, component, host, field: None });
+        self.say(Said { about: at, uid, kind, reason, message, component, host, field: None, annotations: Obj::new() });
+    }
+
+    /// What somebody says about a node, with annotations.
+    pub fn node_event(
+        &mut self,
+        name: &Arc<str>,
+        kind: &'static str,
+        (component, reason): (&'static str, &str),
+        message: &str,
+        annotations: Obj,
+    ) {
+        let Some(uid) = self.nodes.get(name).map(|n| uuid(n.meta.uid)) else { return };
+        let about = Self::node_ref(name);
+        let host = Arc::from("");
+        self.say(Said { about: &about, uid, kind, reason, message, component, host, field: None, annotations });
     }
 }

@@ -58,6 +58,7 @@ impl World {
             self.arm_cron(&at);
         }
         self.recent_past(now);
+        self.know_machines(file);
     }
 
     /// A few events of the last hour, so that the list is not empty at first sight.
@@ -98,55 +99,64 @@ impl World {
 
     fn add_nodes(&mut self, g: &NodeGroup, now: Ms) {
         for i in 0..g.count {
-            let n = self.node_order.len() as u32;
             let zone: &str = g.zones.get(i as usize % g.zones.len().max(1)).map_or("eu-west-1a", |z| z);
-            let number = zone.bytes().last().map_or(0, |b| u32::from(b.wrapping_sub(b'a')) % 3);
-            let address = format!("10.0.{}.{}", number * 16 + n / 200, 10 + (n * 37) % 200);
-            let name = format!("ip-{}.eu-west-1.compute.internal", address.replace('.', "-"));
             self.now = now - g.age.0 - self.rng.range(0, g.age.0 / 8);
-            let (spot, cap) = match g.capacity {
-                super::scenario::Capacity::Spot => ("SPOT", "spot"),
-                super::scenario::Capacity::OnDemand => ("ON_DEMAND", "on-demand"),
-            };
-            let mut labels = map_of(&json!({
-                "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-                "node.kubernetes.io/instance-type": g.instance, "topology.kubernetes.io/region": "eu-west-1",
-                "topology.kubernetes.io/zone": zone, "eks.amazonaws.com/capacityType": spot,
-                "eks.amazonaws.com/nodegroup": g.group, "karpenter.sh/capacity-type": cap,
-                "karpenter.sh/nodepool": g.group,
-            }));
-            labels.extend(g.labels.iter().map(|(k, v)| (k.clone(), v.clone().into())));
-            let at = Ref::new(ObjectKind::Node, "", &name);
-            let mut meta = self.meta(at, labels, None);
-            meta.annotations.insert("node.alpha.kubernetes.io/ttl".into(), "0".into());
-            let id = self.rng.next();
-            let taints = g.taints.iter().map(|t| Taint {
-                key: t.key.clone(),
-                value: t.value.clone(),
-                effect: format!("{:?}", t.effect),
-                added: None,
-            });
-            let node = Node {
-                zone: zone.into(),
-                instance_id: format!("i-0{id:016x}"),
-                address: address.as_str().into(),
-                cpu: g.cpu * 1000,
-                memory: g.memory << 30,
-                max_pods: g.pods,
-                unschedulable: false,
-                taints: taints.collect(),
-                link: Link::Up,
-                link_at: meta.created + 25_000,
-                heartbeat: now - self.rng.range(1000, 290_000),
-                pods: std::collections::BTreeSet::new(),
-                used_cpu: 0,
-                used_memory: 0,
-                version: self.version.clone(),
-                meta,
-            };
-            let name: Arc<str> = name.into();
+            let mut node = self.make_node(g, zone);
+            node.heartbeat = now - self.rng.range(1000, 290_000);
+            let name = node.name().clone();
             self.node_order.push(name.clone());
             self.nodes.insert(name, node);
+        }
+    }
+
+    /// A node of a group, born now.
+    pub fn make_node(&mut self, g: &NodeGroup, zone: &str) -> Node {
+        let n = self.made_nodes;
+        self.made_nodes += 1;
+        let number = zone.bytes().last().map_or(0, |b| u32::from(b.wrapping_sub(b'a')) % 3);
+        let address = format!("10.0.{}.{}", number * 16 + n / 200, 10 + (n * 37) % 200);
+        let name = format!("ip-{}.eu-west-1.compute.internal", address.replace('.', "-"));
+        let (spot, cap) = match g.capacity {
+            super::scenario::Capacity::Spot => ("SPOT", "spot"),
+            super::scenario::Capacity::OnDemand => ("ON_DEMAND", "on-demand"),
+        };
+        let mut labels = map_of(&json!({
+            "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+            "node.kubernetes.io/instance-type": g.instance, "topology.kubernetes.io/region": "eu-west-1",
+            "topology.kubernetes.io/zone": zone, "eks.amazonaws.com/capacityType": spot,
+            "eks.amazonaws.com/nodegroup": g.group, "karpenter.sh/capacity-type": cap,
+            "karpenter.sh/nodepool": g.group,
+        }));
+        labels.extend(g.labels.iter().map(|(k, v)| (k.clone(), v.clone().into())));
+        let at = Ref::new(ObjectKind::Node, "", &name);
+        let mut meta = self.meta(at, labels, None);
+        meta.annotations.insert("node.alpha.kubernetes.io/ttl".into(), "0".into());
+        let id = self.rng.next();
+        let taints = g.taints.iter().map(|t| Taint {
+            key: t.key.clone(),
+            value: t.value.clone(),
+            effect: format!("{:?}", t.effect),
+            added: None,
+        });
+        Node {
+            zone: zone.into(),
+            instance_id: format!("i-0{id:016x}"),
+            address: address.as_str().into(),
+            cpu: g.cpu * 1000,
+            memory: g.memory << 30,
+            max_pods: g.pods,
+            unschedulable: false,
+            taints: taints.collect(),
+            link: Link::Up,
+            link_at: meta.created + 25_000,
+            heartbeat: meta.created,
+            pods: std::collections::BTreeSet::new(),
+            used_cpu: 0,
+            used_memory: 0,
+            version: self.version.clone(),
+            dead: false,
+            deletion: None,
+            meta,
         }
     }
 

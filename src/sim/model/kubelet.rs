@@ -34,7 +34,7 @@ impl World {
     /// One step of a pod's life, if it still applies.
     pub fn kubelet(&mut self, id: PodId, step: Step) {
         let Some(p) = self.pods.get(&id) else { return };
-        if p.lost || p.node.as_ref().and_then(|n| self.nodes.get(n)).is_some_and(|n| n.link != super::node::Link::Up) {
+        if p.lost || p.node.as_ref().and_then(|n| self.nodes.get(n)).is_some_and(super::node::Node::is_down) {
             self.after(5000, Due::Kubelet(id, step));
             return;
         }
@@ -327,6 +327,9 @@ impl World {
         if let Some(n) = p.node.as_ref().and_then(|n| self.nodes.get_mut(n)) {
             n.used_cpu = n.used_cpu.saturating_sub(cpu);
             n.used_memory = n.used_memory.saturating_sub(memory);
+        }
+        if let Some(p) = self.pods.get(&id) {
+            self.spot.ended(p, now);
         }
         self.touch_pod(id);
         if let Some(o) = owner {

@@ -41,6 +41,8 @@ mod rng;
 mod scenario;
 mod scheduler;
 mod sets;
+mod spot;
+mod spot_marks;
 mod template;
 mod timeline;
 mod usage;
@@ -54,12 +56,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(crate) use rng::{Rng, hash, hash2, letters, unit};
+pub(crate) use rng::{Rng, hash, hash2, letters, unit, uuid};
 pub use scenario::{Parameters, Scenario, ScenarioError, Span};
 use world::{Due, World};
 
 use crate::domain::Timestamp;
 use crate::sim::backend::{Change, Fleet, LogLine, LogQuery, ObjectKind, Refusal, UsageSample};
+use crate::sim::cloud::Cloud;
 use crate::sim::telemetry::Telemetry;
 
 /// At most this much time is lived through at once, in milliseconds. What a
@@ -94,6 +97,9 @@ impl Model {
         let f = &scenario.file;
         let mut world = World::new(f.seed, f.eviction_after.0, &f.version);
         world.telemetry = Telemetry::new(scenario.traffic());
+        if scenario.takes_back() {
+            world.spot.switch_on(f);
+        }
         Self { scenario, world, begun: false, churn_owed: 0.0 }
     }
 
@@ -140,6 +146,7 @@ impl Model {
             Due::Timeline(i, times) => w.act(&self.scenario.steps, i, times),
             Due::Recover(i) => w.recover(&self.scenario.steps, i),
             Due::Churn => self.churn(until),
+            Due::Taken(step, node, plan) => w.taken(step, &node, plan),
         }
     }
 
@@ -236,6 +243,10 @@ impl Fleet for Model {
 
     fn logs(&self, query: &LogQuery, now: Timestamp) -> Result<Vec<LogLine>, Refusal> {
         self.world.logs(query, now.timestamp_millis())
+    }
+
+    fn cloud(&self) -> Option<Cloud> {
+        Some(self.world.spot.cloud.clone())
     }
 
     fn telemetry(&self) -> Option<&Telemetry> {

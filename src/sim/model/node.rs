@@ -47,6 +47,10 @@ pub struct Node {
     pub used_cpu: u64,
     pub used_memory: u64,
     pub version: Arc<str>,
+    /// The machine under it does not run; the control plane may not have noticed.
+    pub dead: bool,
+    /// When somebody deleted the object, which waits for a finalizer.
+    pub deletion: Option<Ms>,
 }
 
 /// The taint and reason of a link that is down.
@@ -59,6 +63,11 @@ pub fn down_taint(link: Link) -> Option<&'static str> {
 }
 
 impl Node {
+    /// Its kubelet does nothing.
+    pub fn is_down(&self) -> bool {
+        self.dead || self.link != Link::Up
+    }
+
     pub fn name(&self) -> &Arc<str> {
         &self.meta.at.name
     }
@@ -99,8 +108,14 @@ impl Node {
                    "memory": format!("{}Ki", memory >> 10), "pods": self.max_pods.to_string()})
         };
         let id = hash(&self.instance_id);
+        let mut meta = self.meta.render();
+        if let Some(at) = self.deletion {
+            meta.insert("deletionTimestamp".into(), time(at).into());
+            meta.insert("deletionGracePeriodSeconds".into(), 0.into());
+            meta.insert("finalizers".into(), json!(["karpenter.sh/termination"]));
+        }
         json!({
-            "metadata": self.meta.render(),
+            "metadata": meta,
             "spec": spec,
             "status": {
                 "capacity": quantities((self.cpu / 1000).to_string(), self.memory, "83873772Ki"),
@@ -144,7 +159,13 @@ impl Node {
                         ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", self.link_at)
                     }
                     Link::NotReady if ready => {
-                        let m = "container runtime is down, PLEG is not healthy: pleg was last seen active 3m11s ago";
+                        let m = if self.dead {
+                            "node is shutting down"
+                        } else if self.link_at == self.meta.created {
+                            "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
+                        } else {
+                            "container runtime is down, PLEG is not healthy: pleg was last seen active 3m11s ago"
+                        };
                         ("False", "KubeletNotReady", m, self.link_at)
                     }
                     _ => (if ready { "True" } else { "False" }, reason, message, self.link_at.max(born)),

@@ -100,6 +100,8 @@ pub struct Pod {
     pub deletion: Option<(Ms, i64)>,
     /// Its node does not answer.
     pub lost: bool,
+    /// When it was evicted.
+    pub evicted: Option<Ms>,
 }
 
 impl Pod {
@@ -249,6 +251,9 @@ impl Pod {
             push("ContainersReady", self.ready, self.ready_at, if self.ready { None } else { why() });
         }
         push("PodScheduled", true, self.scheduled, None);
+        if let Some(at) = self.evicted {
+            push("DisruptionTarget", true, at, Some(("EvictionByEvictionAPI", "Eviction API: evicting".to_owned())));
+        }
         Value::Array(out)
     }
 

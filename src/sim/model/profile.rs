@@ -53,6 +53,8 @@ pub struct Profile {
     /// Memory in use, as a share of the request.
     pub memory: f64,
     pub logs: LogStyle,
+    /// From SIGTERM to the end, if grace lets it.
+    pub stops: Option<Ms>,
     /// For jobs: how long a pod works.
     pub duration: Ms,
     /// For jobs: how often it fails.
@@ -68,6 +70,7 @@ impl Profile {
             load: 0.3,
             memory: 0.5,
             logs: LogStyle::Plain,
+            stops: None,
             duration: 15_000,
             fails: 0.0,
         }

@@ -286,6 +286,8 @@ fn wants_daemon(n: &Node, t: &Template) -> bool {
         && n.taints.iter().all(|taint| {
             taint.effect == "PreferNoSchedule"
                 || taint.key == "node.kubernetes.io/unschedulable"
+                // What is there already goes on: only NoExecute moves it.
+                || super::spot::is_mark(&taint.key)
                 || (n.link != Link::Up && Some(&*taint.key) == down)
                 || t.tolerates(&taint.key, &taint.value, &taint.effect)
         })

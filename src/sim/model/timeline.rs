@@ -90,6 +90,7 @@ impl World {
             Action::Recover { zone: Some(zone), .. } => self.link_where(|w, n| *w.nodes[n].zone == **zone, Link::Up),
             Action::Recover { node: Some(node), .. } => self.link_node(*node, Link::Up),
             Action::Recover { .. } => self.link_where(|_, _| true, Link::Up),
+            Action::Take(taking) => self.plan_taking(taking),
         }
     }
 

@@ -88,6 +88,7 @@ fn workload(namespace: &str, name: String, replicas: i64, rng: &mut Rng) -> Work
         max_unavailable: None,
         recreate: false,
         progress_deadline: Span(600_000),
+        stops_after: None,
         grace: Span(30_000),
         age: None,
         last_rollout: None,

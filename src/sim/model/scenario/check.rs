@@ -2,7 +2,9 @@
 
 use toml::Spanned;
 
-use super::schema::{ActionName, BehaviourName, File, Kind, Span, StepDef};
+use super::schema::{ActionName, BehaviourName, File, Handler, Kind, Span, StepDef};
+use crate::sim::aws::schema::Maintenance;
+use crate::sim::cloud::Fate;
 use crate::sim::model::cron::Schedule;
 use crate::sim::model::meta::Ms;
 use crate::sim::model::profile::Behaviour;
@@ -63,6 +65,40 @@ pub enum Action {
         zone: Option<String>,
         node: Option<u32>,
     },
+    /// Machines are taken back, or told that they may be.
+    Take(Taking),
+}
+
+/// What a notice says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Interrupt,
+    Rebalance,
+    Scheduled(Maintenance),
+}
+
+/// How many of those that qualify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Many {
+    Count(u32),
+    Percent(u32),
+}
+
+/// A step that takes machines back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taking {
+    pub what: What,
+    pub group: Option<String>,
+    pub zone: Option<String>,
+    pub many: Many,
+    /// From the notice to the end.
+    pub notice: Ms,
+    pub fate: Fate,
+    pub handler: Handler,
+    pub spread: Ms,
+    pub unannounced: bool,
+    /// From the notice to the replacement's coming; by the handler's ways without it.
+    pub replacement: Option<Ms>,
 }
 
 /// A step of the timeline, checked.
@@ -82,7 +118,7 @@ type Fault = (usize, String);
 /// Checks the whole file and translates its timeline.
 pub fn check(file: &File) -> Result<Vec<Step>, Fault> {
     for cluster in &file.ecs {
-        cluster.check().map_err(|m| (0, m))?;
+        cluster.check()?;
     }
     for w in &file.workloads {
         let ns = w.namespace.get_ref();
@@ -176,12 +212,64 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
         ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::NodeNotReady => Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::Recover => Action::Recover { zone, node },
+        ActionName::SpotInterrupt | ActionName::Rebalance | ActionName::Scheduled => {
+            Action::Take(taking(file, s, zone)?)
+        }
     };
     if let Some(e) = s.every.as_ref().filter(|e| e.get_ref().0 < 1000) {
         return Err((e.span().start, "every is at least \"1s\"".to_owned()));
     }
     let span = |v: &Option<Spanned<Span>>| v.as_ref().map(|s| s.get_ref().0);
     Ok(Step { t: s.t.0, every: span(&s.every), repeat: s.repeat, lasting: span(&s.lasting), action })
+}
+
+/// A step that takes machines back.
+fn taking(file: &File, s: &StepDef, zone: Option<String>) -> Result<Taking, Fault> {
+    let spot = *s.action.get_ref() != ActionName::Scheduled;
+    let fits = |g: &&super::NodeGroup| !spot || g.capacity == super::Capacity::Spot;
+    let have: Vec<&str> = file.nodes.iter().filter(fits).map(|g| g.group.as_str()).collect();
+    let word = if spot { "spot group" } else { "group" };
+    if let Some(g) = s.group.as_ref().filter(|g| !have.contains(&g.get_ref().as_str())) {
+        let m = format!("there is no {word} {:?}; [[nodes]] has {}", g.get_ref(), have.join(", "));
+        return Err((g.span().start, m));
+    }
+    if have.is_empty() && file.generate.is_none() {
+        return Err((s.action.span().start, "no [[nodes]] have capacity = \"spot\"".to_owned()));
+    }
+    if let Some(p) = s.percent.as_ref().filter(|p| !(1..=100).contains(p.get_ref())) {
+        return Err((p.span().start, format!("percent = {} is out of range; give 1 to 100", p.get_ref())));
+    }
+    if let (Some(_), Some(p)) = (&s.count, &s.percent) {
+        return Err((p.span().start, "give count or percent, not both".to_owned()));
+    }
+    let unannounced = s.unannounced.as_ref().is_some_and(|u| *u.get_ref());
+    if unannounced {
+        let given = [s.notice.as_ref().map(Spanned::span), s.handler.as_ref().map(Spanned::span)];
+        if let Some(span) = given.into_iter().flatten().next() {
+            let m = "what goes unannounced has no notice, and nobody handles it".to_owned();
+            return Err((span.start, m));
+        }
+    }
+    let ms = |v: &Option<Spanned<Span>>| v.as_ref().map(|s| s.get_ref().0);
+    Ok(Taking {
+        what: match s.action.get_ref() {
+            ActionName::Rebalance => What::Rebalance,
+            ActionName::Scheduled => What::Scheduled(s.code.as_ref().map(|c| *c.get_ref()).unwrap_or_default()),
+            _ => What::Interrupt,
+        },
+        group: s.group.as_ref().map(|g| g.get_ref().clone()),
+        zone,
+        many: s
+            .percent
+            .as_ref()
+            .map_or_else(|| Many::Count(s.count.as_ref().map_or(1, |c| *c.get_ref())), |p| Many::Percent(*p.get_ref())),
+        notice: ms(&s.notice).unwrap_or(120_000),
+        fate: s.fate.as_ref().map(|f| *f.get_ref()).unwrap_or_default(),
+        handler: s.handler.as_ref().map(|h| *h.get_ref()).unwrap_or_default(),
+        spread: ms(&s.spread).unwrap_or(0),
+        unannounced,
+        replacement: ms(&s.replacement),
+    })
 }
 
 /// A share of all is from 0 to 1.
@@ -217,6 +305,9 @@ fn word(s: &StepDef) -> &'static str {
         ActionName::NodeDown => "node-down",
         ActionName::NodeNotReady => "node-not-ready",
         ActionName::Recover => "recover",
+        ActionName::SpotInterrupt => "spot-interrupt",
+        ActionName::Rebalance => "rebalance",
+        ActionName::Scheduled => "scheduled",
     }
 }
 
@@ -235,6 +326,16 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
         ("replicas", s.replicas.as_ref().map(Spanned::span)),
         ("pods", s.pods.as_ref().map(Spanned::span)),
         ("for", s.lasting.as_ref().map(Spanned::span)),
+        ("group", s.group.as_ref().map(Spanned::span)),
+        ("count", s.count.as_ref().map(Spanned::span)),
+        ("percent", s.percent.as_ref().map(Spanned::span)),
+        ("notice", s.notice.as_ref().map(Spanned::span)),
+        ("fate", s.fate.as_ref().map(Spanned::span)),
+        ("handler", s.handler.as_ref().map(Spanned::span)),
+        ("spread", s.spread.as_ref().map(Spanned::span)),
+        ("unannounced", s.unannounced.as_ref().map(Spanned::span)),
+        ("replacement", s.replacement.as_ref().map(Spanned::span)),
+        ("code", s.code.as_ref().map(Spanned::span)),
     ];
     let takes: &[&str] = match s.action.get_ref() {
         A::Rollout => &["workload", "image", "behaviour", "after"],
@@ -248,6 +349,11 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
         A::ZoneDown => &["zone", "for"],
         A::NodeDown | A::NodeNotReady => &["node", "for"],
         A::Recover => &["zone", "node"],
+        A::SpotInterrupt => {
+            &["group", "zone", "count", "percent", "notice", "fate", "handler", "spread", "unannounced", "replacement"]
+        }
+        A::Rebalance => &["group", "zone", "count", "percent", "handler", "spread"],
+        A::Scheduled => &["group", "zone", "count", "percent", "notice", "code", "handler", "spread", "replacement"],
     };
     for (key, span) in given {
         if let Some(span) = span.filter(|_| !takes.contains(&key)) {

@@ -10,15 +10,17 @@ use std::str::FromStr;
 use crate::sim::telemetry::{Episode, TrafficSpec};
 
 pub use check::{Action, Step};
+pub use check::{Many, Taking, What};
 pub use schema::Span;
-pub use schema::{Capacity, ContainerDef, File, Kind, NodeGroup, TolerationDef, WorkloadDef};
+pub use schema::{Capacity, ContainerDef, File, Handler, Kind, NodeGroup, TolerationDef, WorkloadDef};
 
 /// The embedded scenarios: name and text.
-const EMBEDDED: [(&str, &str); 5] = [
+const EMBEDDED: [(&str, &str); 6] = [
     ("calm", include_str!("../../../../scenarios/calm.toml")),
     ("bad-deploy", include_str!("../../../../scenarios/bad-deploy.toml")),
     ("zone-down", include_str!("../../../../scenarios/zone-down.toml")),
     ("budget-burn", include_str!("../../../../scenarios/budget-burn.toml")),
+    ("spot-storm", include_str!("../../../../scenarios/spot-storm.toml")),
     ("big", include_str!("../../../../scenarios/big.toml")),
 ];
 
@@ -135,6 +137,13 @@ impl Scenario {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// True if machines or tasks are taken back in it.
+    #[must_use]
+    pub fn takes_back(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s.action, Action::Take(_)))
+            || self.ecs().iter().any(crate::sim::aws::schema::ClusterDef::takes_back)
     }
 
     /// Its ECS clusters.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use crate::sim::aws::schema::Maintenance;
+use crate::sim::cloud::Fate;
 use crate::sim::model::meta::Ms;
 use crate::sim::model::profile::LogStyle;
 
@@ -264,6 +266,8 @@ pub struct WorkloadDef {
     pub progress_deadline: Span,
     #[serde(default = "grace")]
     pub grace: Span,
+    /// How long its pods take to end after SIGTERM, if grace lets them; about two seconds without it.
+    pub stops_after: Option<Span>,
     #[serde(default)]
     pub age: Option<Span>,
     #[serde(default)]
@@ -371,6 +375,24 @@ pub enum ActionName {
     NodeDown,
     NodeNotReady,
     Recover,
+    SpotInterrupt,
+    Rebalance,
+    Scheduled,
+}
+
+/// Who acts on a notice, as it acts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handler {
+    #[default]
+    Karpenter,
+    /// aws-node-termination-handler that asks the metadata service, with taints and events switched on.
+    #[serde(rename = "termination-handler")]
+    Nth,
+    /// The same that reads a queue.
+    #[serde(rename = "termination-handler-queue")]
+    NthQueue,
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -405,4 +427,14 @@ pub struct StepDef {
     pub pods: Option<Spanned<u32>>,
     #[serde(rename = "for")]
     pub lasting: Option<Spanned<Span>>,
+    pub group: Option<Spanned<String>>,
+    pub count: Option<Spanned<u32>>,
+    pub percent: Option<Spanned<u32>>,
+    pub notice: Option<Spanned<Span>>,
+    pub fate: Option<Spanned<Fate>>,
+    pub handler: Option<Spanned<Handler>>,
+    pub spread: Option<Spanned<Span>>,
+    pub unannounced: Option<Spanned<bool>>,
+    pub replacement: Option<Spanned<Span>>,
+    pub code: Option<Spanned<Maintenance>>,
 }
