@@ -116,10 +116,10 @@ pub fn condition(d: &Document<'_>) -> Option<Condition> {
         text.parse::<Factor>().map_err(why).ok()
     });
     let long = f.need(r, "lookbackWindow", "a duration", "1h").and_then(|(text, node)| duration(r, node, text));
-    if let Some((text, node)) = f.text(r, "alertAfter") {
-        if duration_or_none(r, node, text) {
-            f.unread(r, "alertAfter", "a row fires once both its windows are over; write `0m`");
-        }
+    if let Some((text, node)) = f.text(r, "alertAfter")
+        && duration_or_none(r, node, text)
+    {
+        f.unread(r, "alertAfter", "a row fires once both its windows are over; write `0m`");
     }
     let (severity, factor, long) = (severity?, factor?, long?);
     // A twelfth, as in the usual rows, in whole minutes.
