@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::prometheus::{answered, success, vector};
 use common::web::{Asked, Says, Web, says};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::{BackendSettings, Place, Secret};
@@ -74,14 +75,6 @@ impl Reading {
         })
         .await
     }
-}
-
-fn success(data: serde_json::Value) -> Says {
-    says(200, json!({"status": "success", "data": data}).to_string())
-}
-
-fn vector(result: serde_json::Value) -> Says {
-    success(json!({"resultType": "vector", "result": result}))
 }
 
 /// What an empty server says.
@@ -226,40 +219,6 @@ fn objectives(names: &[&str]) -> quarterdeck::slo::Outcome {
     let outcome = quarterdeck::slo::load(&[dir.path().to_owned()]);
     assert_eq!(outcome.definitions.len(), names.len(), "{:?}", outcome.found);
     outcome
-}
-
-/// The questions of a batch: number, and expression.
-fn questions(form: &str) -> Vec<(String, String)> {
-    let query = form.split('&').find_map(|p| p.strip_prefix("query=")).unwrap_or_default();
-    let bytes: Vec<u8> = query.replace('+', " ").into_bytes();
-    let mut text = Vec::new();
-    let mut i = 0;
-    while i < bytes.len() {
-        if bytes[i] == b'%' {
-            text.push(u8::from_str_radix(std::str::from_utf8(&bytes[i + 1..i + 3]).unwrap(), 16).unwrap());
-            i += 3;
-        } else {
-            text.push(bytes[i]);
-            i += 1;
-        }
-    }
-    let text = String::from_utf8(text).unwrap();
-    text.split("label_replace(")
-        .skip(1)
-        .filter_map(|part| {
-            let (expr, rest) = part.split_once(", \"quarterdeck_question\", \"")?;
-            Some((rest.split('"').next()?.to_owned(), expr.to_owned()))
-        })
-        .collect()
-}
-
-/// Answers each question with what `value` says.
-fn answered(asked: &Asked, value: impl Fn(&str) -> Option<&'static str>) -> Says {
-    let series = questions(&asked.body)
-        .into_iter()
-        .filter_map(|(n, expr)| Some(json!({"metric": {"quarterdeck_question": n}, "value": [1, value(&expr)?]})))
-        .collect();
-    vector(series)
 }
 
 #[tokio::test]

@@ -40,6 +40,13 @@ pub enum Slot {
     History,
 }
 
+impl Slot {
+    /// One that is asked for each time.
+    fn is_short(self) -> bool {
+        matches!(self, Self::Window(w) if w <= EACH_TIME)
+    }
+}
+
 /// A value's place: slot, the window that was asked for, and what it counts.
 pub type Key = (Slot, Lookback, Role);
 
@@ -58,7 +65,9 @@ pub struct Tracked {
     due: HashMap<Slot, Instant>,
     history: Arc<[(Timestamp, f64)]>,
     errors: BTreeMap<Slot, String>,
-    refused: bool,
+    /// Whether the server has refused a question of it, for the short windows and for the rest,
+    /// and when it is asked again.
+    refused: [Option<Instant>; 2],
     partial: String,
     at: Option<Timestamp>,
     assessment: Option<Assessment>,
@@ -76,7 +85,7 @@ impl Tracked {
             due: HashMap::new(),
             history: Arc::from([]),
             errors: BTreeMap::new(),
-            refused: false,
+            refused: [None; 2],
             partial: String::new(),
             at: None,
             assessment: None,
@@ -120,8 +129,7 @@ impl Tracked {
     ) -> Vec<Question<Key>> {
         let mut out = Vec::new();
         for slot in self.slots() {
-            let is_short = matches!(slot, Slot::Window(w) if w <= EACH_TIME);
-            if is_short != short || slot == Slot::History || self.due.get(&slot).is_some_and(|at| *at > tick) {
+            if slot.is_short() != short || slot == Slot::History || self.due.get(&slot).is_some_and(|at| *at > tick) {
                 continue;
             }
             self.due.insert(slot, tick + self.interval(slot, now, base));
@@ -185,7 +193,8 @@ impl Tracked {
         tick: Instant,
         base: Duration,
     ) -> Option<(Timestamp, Timestamp, u64, Vec<Question<Key>>)> {
-        if matches!(self.what, What::Not(_)) || self.due.get(&Slot::History).is_some_and(|at| *at > tick) {
+        let refused = self.refused.iter().any(Option::is_some);
+        if matches!(self.what, What::Not(_)) || refused || self.due.get(&Slot::History).is_some_and(|at| *at > tick) {
             return None;
         }
         self.due.insert(Slot::History, tick + self.interval(Slot::History, now, base));
@@ -216,7 +225,7 @@ impl Tracked {
             Some(n) => Err(format!("the query gives {n} series where one is meant: add them up with sum(...)")),
             None => self.measure(window, value),
         };
-        self.refused = false;
+        self.refused[part(slot.is_short())] = None;
         match measured {
             Ok(measure) => {
                 self.errors.remove(&slot);
@@ -292,9 +301,12 @@ impl Tracked {
         self.history = parts.into_iter().filter_map(point).collect();
     }
 
-    /// The server refuses its questions.
-    pub fn refused(&mut self, slots: &[Slot], why: &str) {
-        self.refused = true;
+    /// The server refuses its questions: they are asked again at `again`, not before.
+    pub fn refused(&mut self, slots: &[Slot], why: &str, again: Instant) {
+        for slot in slots {
+            self.refused[part(slot.is_short())] = Some(again);
+            self.due.insert(*slot, again);
+        }
         self.failed(slots, why);
     }
 
@@ -312,9 +324,14 @@ impl Tracked {
         }
     }
 
-    /// Whether the server has refused a question of its.
-    pub fn is_refused(&self) -> bool {
-        self.refused
+    /// When the server, which has refused it, is asked again for the short windows, or the rest.
+    pub fn is_refused(&self, short: bool) -> Option<Instant> {
+        self.refused[part(short)]
+    }
+
+    /// True where a threshold is no bound of the histogram.
+    pub fn misses_a_bound(&self) -> bool {
+        self.errors.values().any(|why| why.contains("no bucket ends"))
     }
 
     /// What the server adds to its answers.
@@ -365,6 +382,11 @@ impl Tracked {
             origin: Text::new(self.origin),
         }
     }
+}
+
+/// Where the short windows are, and the rest.
+fn part(short: bool) -> usize {
+    usize::from(!short)
 }
 
 /// Bad and all; a ratio counts as one.
