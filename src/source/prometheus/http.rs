@@ -313,8 +313,10 @@ fn plain(body: &[u8]) -> String {
     format!("a web page{}", title.map(|t| format!(" \"{}\"", t.trim())).unwrap_or_default())
 }
 
-/// At most so many characters.
+/// At most so many characters of what is left of a text once it is clean: a cut in the middle of
+/// an escape sequence would take its own mark with it.
 pub(crate) fn clipped(text: &str, most: usize) -> String {
+    let text = &*crate::domain::text::clean(text);
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),

@@ -166,9 +166,17 @@ impl Reader {
     ) -> Vec<Service> {
         let is_preset = settings.preset.is_some();
         let mut services: BTreeMap<(String, String), (LabelMap, Minutes)> = BTreeMap::new();
+        // How many series each figure has.
+        let mut told: BTreeMap<(String, String), BTreeMap<Figure, usize>> = BTreeMap::new();
         for (figure, labels, points) in series {
             let key = name_of(queries, settings, &labels);
             if key.1.is_empty() || (is_preset && !settings.name.is_empty() && key.1 != settings.name) {
+                continue;
+            }
+            let count = told.entry(key.clone()).or_default().entry(figure).or_default();
+            *count += 1;
+            if *count > 1 {
+                // Drawn over each other they would be neither's.
                 continue;
             }
             let (_, minutes) = services.entry(key).or_insert_with(|| (labels, Minutes::new()));
@@ -182,7 +190,14 @@ impl Reader {
             let key = (settings.namespace.clone(), settings.name.clone());
             services.insert(key, (LabelMap::new(), Minutes::new()));
         }
-        let row = |((namespace, name), (labels, minutes)): (_, (LabelMap, Minutes))| {
+        let row = |((namespace, name), (labels, minutes)): ((String, String), (LabelMap, Minutes))| {
+            let key = (namespace, name);
+            let most = told.get(&key).and_then(|figures| figures.values().max()).copied().unwrap_or(0);
+            let (namespace, name) = key;
+            let several = format!("a query gives {most} series where one is meant: the first is shown");
+            let mut notes = vec![note, &several];
+            notes.retain(|n| !n.is_empty() && (most > 1 || *n != several));
+            let note = &notes.join("; ");
             self.row(queries, settings, (namespace, name), &labels, &minutes, (start, end), note)
         };
         services.into_iter().map(row).collect()
