@@ -16,7 +16,7 @@ use quarterdeck::domain::{
 };
 use quarterdeck::key::parse_sequence;
 use quarterdeck::run::notify::Notifier;
-use quarterdeck::store::alarm_groups::{Group, groups, lines};
+use quarterdeck::store::alarm_groups::{Group, groups, lines, trouble};
 use quarterdeck::store::alarm_log::{AlarmRules, CHANGES, FLAPPING};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -658,4 +658,34 @@ fn a_flood_of_alerts_moves_nothing_and_stays_bounded() {
 
 fn grouped(n: usize) -> String {
     quarterdeck::view::header::grouped(n as u64)
+}
+
+/// What is kept between frames is what would be gathered anew: whenever an alarm changes, and
+/// whenever what a task belongs to does.
+#[test]
+fn groups_that_are_kept_follow_alarms_and_owners() {
+    let told = |store: &Store| -> Vec<(Option<ObjectId>, Vec<ObjectId>)> {
+        trouble(store).iter().map(|g| (g.about.clone(), g.alarms().map(|a| a.id.clone()).collect())).collect()
+    };
+    let anew = |store: &Store| -> Vec<(Option<ObjectId>, Vec<ObjectId>)> {
+        let problems = store.alarms.rows().filter(|a| a.health().is_problem());
+        groups(store, problems).iter().map(|g| (g.about.clone(), g.alarms().map(|a| a.id.clone()).collect())).collect()
+    };
+    let mut store = small_fleet();
+    let late = id(Kind::Task, "shop", "late-1");
+    let of_late = alert("PodRestarts", "late-1", Severity::Warning, Some(late.clone()));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![of_late, alarm("other", Severity::Critical, None)]));
+    assert_eq!(told(&store), anew(&store));
+    assert!(told(&store).iter().any(|(about, _)| about.as_ref() == Some(&late)), "nobody knows whose it is yet");
+    let tasks = |owner| Body::Upsert(Rows::Tasks(vec![task("late-1", owner, "node-a", "Running", Health::Ok)]));
+    let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
+    for (owner, about) in [("web", web()), ("api", id(Kind::Deployment, "shop", "api"))] {
+        store.apply(Observation { source: source.clone(), at: now(), body: tasks(owner) });
+        assert_eq!(told(&store), anew(&store));
+        assert!(told(&store).iter().any(|(a, _)| a.as_ref() == Some(&about)), "{owner}: {:?}", told(&store));
+    }
+    let gone = store.alarms.rows().find(|a| a.id.name == "other").expect("it").id.clone();
+    say(&mut store, minutes(1), Body::Remove(vec![gone]));
+    assert_eq!(told(&store), anew(&store));
+    assert_eq!(told(&store).len(), 1);
 }
