@@ -7,9 +7,14 @@ mod fleet;
 #[expect(dead_code, reason = "the tests' fleets; benches use one of them")]
 mod taken;
 
+#[path = "../tests/support/budgets.rs"]
+#[expect(dead_code, reason = "the tests' budgets; benches use a part")]
+mod budgets;
+
+use budgets::{alarm_about, backend, budget, observe_backend};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fleet::{Desk, cluster, now, observe, task, workload};
-use quarterdeck::domain::{ClusterId, Health, Task};
+use fleet::{Desk, cluster, id, now, observe, task, workload};
+use quarterdeck::domain::{ClusterId, Health, Kind, Task};
 use quarterdeck::key::parse_sequence;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 
@@ -29,6 +34,26 @@ fn full(n: usize) -> Store {
     observe(&mut store, Feed::Tasks, Rows::Tasks(tasks(n)));
     let workloads = (0..400).map(|i| workload(&format!("app-{i:03}"), 10, 10)).collect();
     observe(&mut store, Feed::Deployments, Rows::Workloads(workloads));
+    store
+}
+
+/// The same with 2,000 alarms that fire, about tasks, workloads and nothing, and 200 budgets of which
+/// some page.
+fn alarmed(n: usize) -> Store {
+    let mut store = full(n).and_backends([backend()]);
+    let about = |i: usize| match i % 4 {
+        0 | 1 => Some(id(Kind::Task, "shop", &format!("app-{:03}-{:06}", i * 7 % 400, i * 7 % n))),
+        2 => Some(id(Kind::Deployment, "shop", &format!("app-{:03}", i % 400))),
+        _ => None,
+    };
+    let alarms = (0..2000).map(|i| alarm_about(&format!("Alert{:02} {i:04}", i % 40), about(i))).collect();
+    observe_backend(&mut store, Feed::Alarms, Rows::Alarms(alarms));
+    let burn = |i: usize| {
+        if i % 10 == 0 { "W 20000/25920000, 5m 60/3000, 1h 600/36000" } else { "W 6000/25920000, 5m 1/3000" }
+    };
+    let budgets =
+        (0..200).map(|i| budget(&format!("slo-{i:03}"), &format!("app-{i:03}"), "0.999", 30, burn(i))).collect();
+    observe_backend(&mut store, Feed::Budgets, Rows::Budgets(budgets));
     store
 }
 
@@ -93,27 +118,26 @@ fn frames(c: &mut Criterion) {
     group.finish();
 }
 
-/// A key pressed right after a thirtieth of a second's share of 1,000 changes/s.
-fn key_to_frame(c: &mut Criterion) {
+/// A key pressed right after a thirtieth of a second's share of 1,000 changes/s, in a view that
+/// is reached with `goto`.
+fn pressed(c: &mut Criterion, name: &str, n: usize, goto: &str, store: fn(usize) -> Store) {
     let mut group = c.benchmark_group("key to frame");
-    for n in [10_000, 50_000] {
-        group.bench_with_input(BenchmarkId::new("1,000 changes/s", n), &n, |b, n| {
-            let all = tasks(*n);
-            let mut desk = Desk::new(full(*n));
-            desk.press("3");
-            let key = parse_sequence("j").unwrap_or_default();
-            let mut round = 0;
-            b.iter(|| {
-                round += 1;
-                change(&mut desk.store, round, 33, &all);
-                desk.arrange();
-                for k in &key {
-                    desk.app.press(*k, &desk.store, now());
-                }
-                desk.buffer(160, 48)
-            });
+    group.bench_with_input(BenchmarkId::new(name, n), &n, |b, n| {
+        let all = tasks(*n);
+        let mut desk = Desk::new(store(*n));
+        desk.press(goto);
+        let key = parse_sequence("j").unwrap_or_default();
+        let mut round = 0;
+        b.iter(|| {
+            round += 1;
+            change(&mut desk.store, round, 33, &all);
+            desk.arrange();
+            for k in &key {
+                desk.app.press(*k, &desk.store, now());
+            }
+            desk.buffer(160, 48)
         });
-    }
+    });
     group.finish();
 }
 
@@ -135,6 +159,19 @@ fn storm(c: &mut Criterion) {
     }
     group.finish();
 }
+
+fn key_to_frame(c: &mut Criterion) {
+    for n in [10_000, 50_000] {
+        pressed(c, "1,000 changes/s", n, "3", full);
+        pressed(c, "1,000 changes/s, 2,000 alarms, 200 budgets", n, "3", alarmed);
+    }
+    for (name, goto) in OTHERS {
+        pressed(c, &format!("{name}, 1,000 changes/s, 2,000 alarms, 200 budgets"), 50_000, goto, alarmed);
+    }
+}
+
+/// Views and the keys that lead to them.
+const OTHERS: [(&str, &str); 3] = [("overview", "1"), ("alarms", "7"), ("budgets", "8")];
 
 criterion_group!(benches, apply, frames, key_to_frame, storm);
 criterion_main!(benches);

@@ -6,12 +6,17 @@ The console reads the embedded fleet from `quarterdeck sim` in a process of its
 own: 50,000 pods of which 1,000 change every second. The key opens help, which
 no change of data can do, so the answer is told from frames that data asked
 for. Machine, fleet and console share the cores; the figures say how it was.
+With --alarms and --slos a small Prometheus of its own has so many alerts that
+fire, and answers for so many objectives, a tenth of which page.
 
     cargo build --release && benches/key-to-frame.py
 """
 
 import argparse
 import fcntl
+import http.server
+import json
+import multiprocessing
 import os
 import pty
 import re
@@ -25,6 +30,7 @@ import sys
 import tempfile
 import termios
 import time
+import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,14 +81,91 @@ def busy(pid):
     return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
 
 
+SLO = """apiVersion: openslo/v1
+kind: SLO
+metadata: {{name: slo-{0:03}}}
+spec:
+  service: shop
+  budgetingMethod: Occurrences
+  timeWindow: [{{duration: 30d, isRolling: true}}]
+  indicator:
+    metadata: {{name: i}}
+    spec:
+      ratioMetric:
+        counter: true
+        bad: {{metricSource: {{type: Prometheus, spec: {{query: 'bad_requests_total{{job="s{0:03}"}}'}}}}}}
+        total: {{metricSource: {{type: Prometheus, spec: {{query: 'all_requests_total{{job="s{0:03}"}}'}}}}}}
+  objectives: [{{target: 0.999}}]
+"""
+
+
+class Prometheus(http.server.BaseHTTPRequestHandler):
+    """Alerts, and an answer to each question of a batch."""
+
+    alarms = 0
+
+    def do_GET(self):
+        self.answer("")
+
+    def do_POST(self):
+        form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.answer(urllib.parse.parse_qs(form).get("query", [""])[0])
+
+    def answer(self, query):
+        path = self.path.partition("?")[0]
+        data = {"resultType": "matrix" if "range" in path else "vector", "result": []}
+        if path.endswith("/rules"):
+            alert = lambda i: {"labels": {"alertname": f"Alert{i % 40:02}", "severity": "warning", "instance": f"10.0.0.{i}"},
+                               "annotations": {"summary": "it burns"}, "state": "firing",
+                               "activeAt": "2026-01-02T03:04:05Z", "value": "1e+00"}
+            rule = {"type": "alerting", "name": "Alert", "query": "x > 0.5", "health": "ok",
+                    "alerts": [alert(i) for i in range(self.alarms)]}
+            data = {"groups": [{"name": "g", "rules": [rule]}]}
+        elif path.endswith("/query"):
+            for part in query.split("label_replace(")[1:]:
+                expr, _, rest = part.partition(', "quarterdeck_question", "')
+                value = "100000" if "all_" in expr else "2000" if 'job="s' in expr and '0"' in expr else "1"
+                if rest:
+                    data["result"].append({"metric": {"quarterdeck_question": rest.partition('"')[0]}, "value": [1, value]})
+        elif path.endswith("/buildinfo"):
+            data = {"version": "3.5.0"}
+        body = json.dumps({"status": "success", "data": data}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def with_alarms(home, alarms, slos):
+    """Settings that read a Prometheus with so many of both, and the process that is it."""
+    Prometheus.alarms = alarms
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Prometheus)
+    process = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
+    process.start()
+    config = Path(home) / "quarterdeck"
+    (config / "slo").mkdir(parents=True)
+    for i in range(slos):
+        (config / "slo" / f"{i:03}.yaml").write_text(SLO.format(i))
+    (config / "config.toml").write_text(
+        f'slo.files = ["{config / "slo"}"]\n[[prometheus]]\nname = "prom"\n'
+        f'url = "http://127.0.0.1:{server.server_address[1]}"\n')
+    return process
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--nodes", type=int, default=1500)
     p.add_argument("--pods", type=int, default=50_000)
     p.add_argument("--changes", type=float, default=1000)
     p.add_argument("--keys", type=int, default=300)
+    p.add_argument("--alarms", type=int, default=0)
+    p.add_argument("--slos", type=int, default=0)
     args = p.parse_args()
     home = tempfile.mkdtemp(prefix="key-to-frame-")
+    prometheus = with_alarms(home, args.alarms, args.slos) if args.alarms or args.slos else None
     sim = subprocess.Popen(
         [QUARTERDECK, "sim", "--scenario", "big", "--nodes", str(args.nodes), "--pods", str(args.pods),
          "--changes", str(args.changes)], stdout=subprocess.PIPE, text=True)
@@ -113,7 +196,8 @@ def main():
         seconds = time.monotonic() - at
         took.sort()
         rank = lambda q: took[min(len(took) - 1, int(q * len(took)))]
-        print(f"{args.pods:,} pods on {args.nodes:,} nodes, {args.changes:g} changes/s, {len(took)} keys, "
+        more = f"{args.alarms:,} alarms, {args.slos:,} SLOs, " if prometheus else ""
+        print(f"{args.pods:,} pods on {args.nodes:,} nodes, {args.changes:g} changes/s, {more}{len(took)} keys, "
               f"{COLUMNS}x{LINES}, {os.cpu_count()} cores shared with the fleet")
         print(f"key to frame: median {statistics.median(took):.1f} ms, p90 {rank(0.9):.1f} ms, "
               f"p99 {rank(0.99):.1f} ms, most {took[-1]:.1f} ms")
@@ -128,6 +212,8 @@ def main():
                 except OSError:
                     pass
     finally:
+        if prometheus:
+            prometheus.terminate()
         sim.terminate()
         sim.wait()
         shutil.rmtree(home, ignore_errors=True)

@@ -14,8 +14,9 @@ use quarterdeck::domain::{
     Alarm, AlarmMore, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, ObjectId, Severity,
     Text, Timestamp,
 };
+use quarterdeck::key::parse_sequence;
 use quarterdeck::run::notify::Notifier;
-use quarterdeck::store::alarm_groups::{Group, groups, lines};
+use quarterdeck::store::alarm_groups::{Group, groups, lines, trouble};
 use quarterdeck::store::alarm_log::{AlarmRules, CHANGES, FLAPPING};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -555,4 +556,136 @@ fn two_thousand_alarms_are_arranged_within_a_frame() {
     assert_eq!(found.iter().map(Group::len).sum::<usize>(), 2000);
     // Many times what it takes, for slow machines and builds without optimization.
     assert!(start.elapsed() < std::time::Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[test]
+fn ten_kilobytes_of_escape_codes_are_cut_in_the_list_and_scrolled_in_the_details() {
+    let evil =
+        "\u{1b}[31mred \u{1b}]8;;https://evil.example\u{7}link\u{1b}]8;;\u{7} \u{9b}2Jwiped \u{202e}back\r\n\u{7}";
+    let text = format!("{}THE END", evil.repeat(10_240 / evil.len() + 1));
+    assert!(text.len() > 10_000);
+    let mut store = small_fleet();
+    let mut long = alarm("long-winded", Severity::Critical, Some(web()));
+    long.reason = Text::new(&text);
+    long.summary = Text::new(&text);
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![long, alarm("other", Severity::Warning, None)]));
+    let mut desk = Desk::new(store);
+    let clean = |frame: &str| {
+        assert!(!frame.chars().any(|c| c != '\n' && quarterdeck::domain::text::is_unsafe(c)), "{frame:?}");
+        assert!(frame.lines().count() <= 24 && frame.lines().all(|l| l.chars().count() <= 80), "{frame}");
+        assert!(!frame.contains("evil.example"), "a link's target is no text:\n{frame}");
+    };
+    // The overview, then the list: one line each, and the others still stand below.
+    for keys in ["1", "7"] {
+        desk.press(keys);
+        let frame = desk.frame(80, 24);
+        clean(&frame);
+        assert_eq!(frame.lines().filter(|l| l.contains("long-winded")).count(), 1, "{frame}");
+        assert!(frame.contains("other"), "{frame}");
+    }
+    desk.press("v");
+    clean(&desk.frame(80, 24));
+    desk.press("v d");
+    let top = desk.frame(80, 24);
+    clean(&top);
+    assert!(top.contains("alarm long-winded") && top.contains("✖ page"), "what matters comes first:\n{top}");
+    // Page by page to the end, nothing left out: the end of both texts is passed.
+    let mut ends = 0;
+    for _ in 0..60 {
+        let frame = desk.frame(80, 24);
+        clean(&frame);
+        ends += usize::from(frame.contains("THE END"));
+        for key in parse_sequence("ctrl-f").expect("a key") {
+            desk.app.press(key, &desk.store, now());
+        }
+    }
+    assert!(ends >= 2, "{ends} ends were seen; the last screen:\n{}", desk.frame(80, 24));
+    assert!(desk.frame(80, 24).contains("known as"), "{}", desk.frame(80, 24));
+    desk.press("g g");
+    assert!(desk.frame(80, 24).contains("alarm long-winded"));
+}
+
+/// Ten minutes of 40 new alerts a second, each of which ends after a minute, as polls of 30 s find
+/// them.
+#[test]
+fn a_flood_of_alerts_moves_nothing_and_stays_bounded() {
+    let mut store = small_fleet();
+    let steady = alert("Steady", "web", Severity::Warning, Some(web()));
+    let flood =
+        |second: i64| (0..40).map(move |i| alert("Flood", &format!("{second:05}-{i:02}"), Severity::Warning, None));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![steady.clone()]));
+    let mut desk = Desk::new(store);
+    desk.press("7");
+    assert_eq!(desk.names(), ["Steady/web"]);
+    let at = |frame: &str| frame.lines().position(|l| l.contains("Steady"));
+    let mut most = 0;
+    for poll in 1..=20_i64 {
+        let time = now() + TimeDelta::seconds(30 * poll);
+        let mut rows = vec![steady.clone()];
+        rows.extend((30 * poll - 60..30 * poll).filter(|s| *s >= 0).flat_map(flood));
+        let expected = rows.len();
+        say(&mut desk.store, time, Body::Begin);
+        for chunk in rows.chunks(500) {
+            upsert(&mut desk.store, time, chunk.to_vec());
+            // In the middle of a list nothing is missing.
+            assert!(desk.store.alarms.len() >= most.min(expected));
+            desk.arrange();
+        }
+        say(&mut desk.store, time, Body::Synced);
+        assert_eq!(desk.store.alarms.len(), expected, "no row is lost, none is left over");
+        most = most.max(expected);
+        let frame = desk.frame(160, 40);
+        assert_eq!(desk.names()[desk.table().cursor_at], "Steady/web", "the cursor stays on its alarm");
+        assert!(at(&frame).is_some(), "and in sight:\n{frame}");
+        // One alert of many instances is one line: two lines in all.
+        assert_eq!(desk.names().len(), 2, "{frame}");
+        assert!(
+            frame.contains(&format!("{expected} alarms")) || frame.contains(&grouped(expected)),
+            "{expected} in\n{frame}"
+        );
+    }
+    assert_eq!(most, 2401);
+    // What has ended is remembered up to a bound.
+    for second in 1000..1400 {
+        let time = now() + TimeDelta::seconds(second);
+        say(&mut desk.store, time, Body::Begin);
+        upsert(&mut desk.store, time, flood(second).collect());
+        say(&mut desk.store, time, Body::Synced);
+    }
+    assert_eq!(desk.store.alarms.len(), 40);
+    assert!(desk.store.alarm_log.len() <= 10_000 + 40, "{} alarms are remembered", desk.store.alarm_log.len());
+}
+
+fn grouped(n: usize) -> String {
+    quarterdeck::view::header::grouped(n as u64)
+}
+
+/// What is kept between frames is what would be gathered anew: whenever an alarm changes, and
+/// whenever what a task belongs to does.
+#[test]
+fn groups_that_are_kept_follow_alarms_and_owners() {
+    let told = |store: &Store| -> Vec<(Option<ObjectId>, Vec<ObjectId>)> {
+        trouble(store).iter().map(|g| (g.about.clone(), g.alarms().map(|a| a.id.clone()).collect())).collect()
+    };
+    let anew = |store: &Store| -> Vec<(Option<ObjectId>, Vec<ObjectId>)> {
+        let problems = store.alarms.rows().filter(|a| a.health().is_problem());
+        groups(store, problems).iter().map(|g| (g.about.clone(), g.alarms().map(|a| a.id.clone()).collect())).collect()
+    };
+    let mut store = small_fleet();
+    let late = id(Kind::Task, "shop", "late-1");
+    let of_late = alert("PodRestarts", "late-1", Severity::Warning, Some(late.clone()));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![of_late, alarm("other", Severity::Critical, None)]));
+    assert_eq!(told(&store), anew(&store));
+    assert!(told(&store).iter().any(|(about, _)| about.as_ref() == Some(&late)), "nobody knows whose it is yet");
+    let tasks = |owner| Body::Upsert(Rows::Tasks(vec![task("late-1", owner, "node-a", "Running", Health::Ok)]));
+    let source = SourceId { cluster: cluster(), feed: Feed::Tasks };
+    for (owner, about) in [("web", web()), ("api", id(Kind::Deployment, "shop", "api"))] {
+        store.apply(Observation { source: source.clone(), at: now(), body: tasks(owner) });
+        assert_eq!(told(&store), anew(&store));
+        assert!(told(&store).iter().any(|(a, _)| a.as_ref() == Some(&about)), "{owner}: {:?}", told(&store));
+    }
+    let gone = store.alarms.rows().find(|a| a.id.name == "other").expect("it").id.clone();
+    say(&mut store, minutes(1), Body::Remove(vec![gone]));
+    assert_eq!(told(&store), anew(&store));
+    assert_eq!(told(&store).len(), 1);
 }

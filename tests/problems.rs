@@ -265,8 +265,11 @@ fn an_alarm_that_fires_is_told_once_unless_somebody_has_seen_to_it() {
     scales.severity = Severity::Info;
     let mut store = Store::default();
     // The same alarm, read through two profiles.
-    let rows = vec![alarm("test", "queue"), alarm("again", "queue"), silenced, fine, blind, scales];
+    let rows = vec![alarm("test", "queue"), silenced, fine, blind, scales];
     observe(&mut store, Feed::Alarms, Rows::Alarms(rows));
+    let source = SourceId { cluster: ClusterId::new("again"), feed: Feed::Alarms };
+    let again = |at, body| Observation { source: source.clone(), at, body };
+    store.apply(again(now(), Body::Upsert(Rows::Alarms(vec![alarm("again", "queue")]))));
     assert_eq!(store.alarms.len(), 6, "all are known");
     let found = problems(&store, now());
     let [one] = found.as_slice() else { panic!("one is told: {found:?}") };
@@ -275,4 +278,20 @@ fn an_alarm_that_fires_is_told_once_unless_somebody_has_seen_to_it() {
     assert_eq!(one.since, Some(now()));
     observe(&mut store, Feed::Alarms, Rows::Alarms(Vec::new()));
     assert_eq!(store.alarms.len(), 1, "what a whole list does not have is gone; the other cluster's stays");
+    // What a backend reports of a cluster is the backend's: it goes when the backend no longer lists
+    // it, and not because the cluster's own source does not.
+    let prom = SourceId { cluster: ClusterId::new("prom"), feed: Feed::Alarms };
+    let whole = |store: &mut Store, source: &SourceId, rows: Vec<Alarm>| {
+        for body in [Body::Begin, Body::Upsert(Rows::Alarms(rows)), Body::Synced] {
+            store.apply(Observation { source: source.clone(), at: now(), body });
+        }
+    };
+    whole(&mut store, &prom, vec![alarm("test", "burns"), alarm("again", "burns"), alarm("prom", "own")]);
+    observe(&mut store, Feed::Alarms, Rows::Alarms(Vec::new()));
+    assert_eq!(store.alarms.len(), 4);
+    whole(&mut store, &prom, vec![alarm("again", "burns")]);
+    let left: Vec<String> = store.alarms.rows().map(|a| format!("{} {}", a.id.cluster, a.id.name)).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    whole(&mut store, &prom, Vec::new());
+    assert_eq!(store.alarms.len(), 1);
 }

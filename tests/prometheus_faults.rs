@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::prometheus::{answered, questions, success, vector};
 use common::web::{Asked, Says, Web, says};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::{BackendSettings, Place, Secret};
@@ -74,14 +75,6 @@ impl Reading {
         })
         .await
     }
-}
-
-fn success(data: serde_json::Value) -> Says {
-    says(200, json!({"status": "success", "data": data}).to_string())
-}
-
-fn vector(result: serde_json::Value) -> Says {
-    success(json!({"resultType": "vector", "result": result}))
 }
 
 /// What an empty server says.
@@ -232,40 +225,6 @@ fn objectives(names: &[&str]) -> quarterdeck::slo::Outcome {
     outcome
 }
 
-/// The questions of a batch: number, and expression.
-fn questions(form: &str) -> Vec<(String, String)> {
-    let query = form.split('&').find_map(|p| p.strip_prefix("query=")).unwrap_or_default();
-    let bytes: Vec<u8> = query.replace('+', " ").into_bytes();
-    let mut text = Vec::new();
-    let mut i = 0;
-    while i < bytes.len() {
-        if bytes[i] == b'%' {
-            text.push(u8::from_str_radix(std::str::from_utf8(&bytes[i + 1..i + 3]).unwrap(), 16).unwrap());
-            i += 3;
-        } else {
-            text.push(bytes[i]);
-            i += 1;
-        }
-    }
-    let text = String::from_utf8(text).unwrap();
-    text.split("label_replace(")
-        .skip(1)
-        .filter_map(|part| {
-            let (expr, rest) = part.split_once(", \"quarterdeck_question\", \"")?;
-            Some((rest.split('"').next()?.to_owned(), expr.to_owned()))
-        })
-        .collect()
-}
-
-/// Answers each question with what `value` says.
-fn answered(asked: &Asked, value: impl Fn(&str) -> Option<&'static str>) -> Says {
-    let series = questions(&asked.body)
-        .into_iter()
-        .filter_map(|(n, expr)| Some(json!({"metric": {"quarterdeck_question": n}, "value": [1, value(&expr)?]})))
-        .collect();
-    vector(series)
-}
-
 #[tokio::test]
 async fn one_objective_that_is_refused_does_not_take_the_others_with_it() {
     let web = Web::start(|asked| {
@@ -372,4 +331,186 @@ async fn a_backend_that_comes_back_is_live_again() {
     reading.word("prom", Feed::Alarms, "live").await;
     let backend = reading.store.backends().next().unwrap().1.unwrap();
     assert_eq!((backend.version.as_str(), backend.kind), ("3.4.5", BackendKind::Prometheus));
+}
+
+/// Only questions get an answer of the test's own.
+fn is_question(asked: &Asked) -> bool {
+    asked.path.starts_with("/api/v1/query")
+        && !asked.path.contains("range")
+        && asked.body.contains("quarterdeck_question")
+}
+
+#[tokio::test]
+async fn a_range_where_a_value_is_meant_and_duplicate_series_are_said_on_their_rows() {
+    let web = Web::start(|asked| {
+        if !is_question(asked) {
+            return empty(asked);
+        }
+        // As one that evaluates it says it,
+        if asked.body.contains("bad_range") {
+            let why = "invalid parameter \"query\": 1:15: parse error: expected type instant vector, got range vector";
+            return says(400, json!({"status": "error", "errorType": "bad_data", "error": why}).to_string());
+        }
+        // or as one that does not mind answers,
+        if asked.body.contains("bad_matrix") {
+            let series = json!([{"metric": {"quarterdeck_question": "0"}, "values": [[1, "1"], [2, "2"]]}]);
+            return success(json!({"resultType": "matrix", "result": series}));
+        }
+        // or as one that finds two series of the same labels.
+        if asked.body.contains("bad_same") {
+            let why = "vector cannot contain metrics with the same labelset";
+            return says(422, json!({"status": "error", "errorType": "execution", "error": why}).to_string());
+        }
+        let series = questions(&asked.body)
+            .into_iter()
+            .flat_map(|(n, expr)| {
+                let copies = if expr.contains("bad_twice") { 2 } else { 1 };
+                let value = if expr.contains("all_") { "1000" } else { "0" };
+                vec![json!({"metric": {"quarterdeck_question": n, "pod": "a"}, "value": [1, value]}); copies]
+            })
+            .collect();
+        vector(series)
+    })
+    .await;
+    let names = ["fine", "matrix", "range", "same", "twice"];
+    let plan = Plan { objectives: Some(objectives(&names)), ..plan() };
+    let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], plan);
+    reading.word("prom", Feed::Budgets, "live").await;
+    let row = |name: &str| reading.store.budgets.rows().find(|b| b.id.name.as_str() == name).unwrap();
+    for (name, words) in [
+        ("matrix", "gives a range of values where one is meant"),
+        ("range", "got range vector"),
+        ("same", "same labelset"),
+        ("twice", "gives 2 series where one is meant"),
+    ] {
+        assert!(row(name).note.as_str().contains(words), "{name}: {}", row(name).note);
+        assert!(row(name).assessment.as_ref().is_none_or(|a| a.state == State::NoData), "{name}");
+    }
+    assert_eq!(row("fine").assessment.as_ref().map(|a| a.state), Some(State::Fine), "{}", row("fine").note);
+    assert!(row("fine").note.is_empty(), "{}", row("fine").note);
+}
+
+#[tokio::test]
+async fn duplicate_series_of_a_service_are_said_and_not_drawn_over_each_other() {
+    let minute = |ago: i64| (Clock::system().now().timestamp().div_euclid(60) - ago) * 60;
+    let web = Web::start(move |asked| {
+        if !asked.path.starts_with("/api/v1/query_range") {
+            return empty(asked);
+        }
+        let series = questions(&asked.body)
+            .into_iter()
+            .filter(|(_, expr)| expr.contains("requests_of") && !expr.contains("errors"))
+            .flat_map(|(n, _)| {
+                ["10", "3"].map(|value| {
+                    let points: Vec<_> = (0..5).map(|ago| json!([minute(ago), value])).collect();
+                    json!({"metric": {"quarterdeck_question": n, "pod": value}, "values": points})
+                })
+            })
+            .collect::<Vec<_>>();
+        success(json!({"resultType": "matrix", "result": series}))
+    })
+    .await;
+    let service = quarterdeck::config::ServiceSettings {
+        name: "checkout".to_owned(),
+        requests: Some("requests_of".to_owned()),
+        ..Default::default()
+    };
+    let plan = Plan { services: vec![service], ..plan() };
+    let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], plan);
+    reading.word("prom", Feed::Signals, "live").await;
+    let row = reading.store.services.rows().next().unwrap();
+    assert!(row.note.as_str().contains("2 series where one is meant"), "{}", row.note);
+    assert_eq!(row.now.requests, Some(10.0), "the first, whole");
+}
+
+#[tokio::test]
+async fn budgets_that_time_out_say_so_and_keep_what_was_measured() {
+    let slow = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let state = std::sync::Arc::clone(&slow);
+    let web = Web::start(move |asked| {
+        if !is_question(asked) {
+            return empty(asked);
+        }
+        let answer = answered(asked, |expr| Some(if expr.contains("all_") { "100000" } else { "1" }));
+        let after =
+            if state.load(std::sync::atomic::Ordering::Relaxed) { Duration::from_mins(1) } else { Duration::ZERO };
+        Says { after, ..answer }
+    })
+    .await;
+    let plan = Plan { objectives: Some(objectives(&["fine"])), ..plan() };
+    let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], plan);
+    reading.word("prom", Feed::Budgets, "live").await;
+    slow.store(true, std::sync::atomic::Ordering::Relaxed);
+    let why = reading.word("prom", Feed::Budgets, "stale").await;
+    assert!(why.contains("did not answer within 2 s"), "{why}");
+    let row = reading.store.budgets.rows().next().unwrap().clone();
+    assert_eq!(row.assessment.as_ref().map(|a| a.state), Some(State::Fine), "what was measured is not lost");
+    assert!(row.note.as_str().contains("did not answer within 2 s"), "{}", row.note);
+    // The rest goes on.
+    let prom = ClusterId::new("prom");
+    assert_eq!(reading.store.source(&prom, Feed::Alarms).unwrap().freshness.word(), "live");
+    slow.store(false, std::sync::atomic::Ordering::Relaxed);
+    reading.word("prom", Feed::Budgets, "live").await;
+    reading
+        .until("the note goes when it answers again", |store| {
+            store.budgets.rows().next().filter(|b| b.note.is_empty()).map(|_| ())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn forty_alerts_a_second_all_arrive_and_those_that_end_are_gone() {
+    // Forty begin at each poll, and last for 25 polls: a second is less than a poll is in reality.
+    let round = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let state = std::sync::Arc::clone(&round);
+    let web = Web::start(move |asked| {
+        if !asked.path.starts_with("/api/v1/rules") {
+            return empty(asked);
+        }
+        let n = state.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let begun = (n.saturating_sub(25)..=n).flat_map(|r| (0..40).map(move |i| alert("Burns", "firing", &format!("p{r}-{i}"))));
+        let rule = json!({"type": "alerting", "name": "Burns", "query": "x > 1", "health": "ok", "alerts": begun.collect::<Vec<_>>()});
+        success(json!({"groups": [{"rules": [rule]}]}))
+    })
+    .await;
+    let quick = Plan { interval: Duration::from_millis(50), ..plan() };
+    let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], quick);
+    let most = reading
+        .until("forty rounds", |store| {
+            let names: std::collections::BTreeSet<String> =
+                store.alarms.rows().map(|a| a.id.name.to_string()).collect();
+            let newest = (0..1000).rev().find(|r| names.contains(&format!("Burns p{r}-0")))?;
+            let complete = |r: usize| (0..40).all(|i| names.contains(&format!("Burns p{r}-{i}")));
+            // Never half of a round, and what has ended is gone by the next.
+            let oldest = (0..=newest).find(|r| complete(*r))?;
+            (newest >= 40).then_some((names.len(), newest, oldest, (oldest..=newest).all(complete)))
+        })
+        .await;
+    let (rows, newest, oldest, complete) = most;
+    assert!(complete && rows <= 27 * 40, "{rows} rows, of rounds {oldest} to {newest}");
+    assert_eq!(reading.store.source(&ClusterId::new("prom"), Feed::Alarms).unwrap().freshness.word(), "live");
+}
+
+#[tokio::test]
+async fn a_long_description_of_escape_codes_is_cleaned_before_it_is_cut() {
+    let web = Web::start(|asked| {
+        if !asked.path.starts_with("/api/v1/rules") {
+            return empty(asked);
+        }
+        let mut one = alert("Burns", "firing", "a");
+        let evil = "\u{1b}]0;title\u{7}\u{1b}[31mw\u{1b}[2J".repeat(1000);
+        one["annotations"]["description"] = json!(evil);
+        one["annotations"]["more"] = json!(evil);
+        one["labels"]["team"] = json!(evil);
+        let rule = json!({"type": "alerting", "name": "Burns", "query": "x > 1", "health": "ok", "alerts": [one]});
+        success(json!({"groups": [{"rules": [rule]}]}))
+    })
+    .await;
+    let mut reading = Reading::of(vec![spec("prom", BackendKind::Prometheus, &web.url())], plan());
+    reading.word("prom", Feed::Alarms, "live").await;
+    let row = reading.store.alarms.rows().next().unwrap();
+    let (_, more) = row.more.annotations.iter().find(|(k, _)| k.as_str() == "more").unwrap();
+    assert_eq!(more.as_str(), format!("{}...", "w".repeat(300)), "what is left is text, and its cut is seen");
+    let (_, team) = row.labels.iter().find(|(k, _)| k.as_str() == "team").unwrap();
+    assert_eq!(team.as_str(), format!("{}...", "w".repeat(300)));
 }

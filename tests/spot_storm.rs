@@ -30,7 +30,7 @@ use quarterdeck::store::{Observation, Store};
 use tokio::sync::mpsc;
 
 /// How much faster than life the storm passes.
-const SPEED: i64 = 10;
+const SPEED: i64 = 8;
 /// A step of the fleet's life.
 const STEP: TimeDelta = TimeDelta::milliseconds(250);
 
@@ -166,6 +166,9 @@ async fn what_became_of_each_machine_is_what_the_ledger_says() {
         }
     }
     eprintln!("{counts:?}");
+    for (id, state) in console.store.sources() {
+        eprintln!("{} {}: {:?}", id.cluster, id.feed.word(), state.freshness);
+    }
     let few: Vec<&String> = wrong.iter().take(3).collect();
     for w in few {
         eprintln!("{w}");

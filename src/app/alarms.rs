@@ -8,7 +8,7 @@ use super::{App, Effect, Page};
 use crate::command::Command;
 use crate::domain::{Kind, ObjectId, Timestamp};
 use crate::store::Store;
-use crate::store::alarm_groups::{groups, subject};
+use crate::store::alarm_groups::{subject, trouble};
 
 /// So long alarms have to be on screen to have been looked at.
 const LOOK: TimeDelta = TimeDelta::seconds(15);
@@ -63,8 +63,7 @@ impl App {
             }
             return;
         }
-        let trouble = store.alarms.rows().filter(|a| a.health().is_problem());
-        let several = groups(store, trouble).iter().any(|g| g.len() > 1 && g.lead().is_some_and(|a| a.id == id));
+        let several = trouble(store).iter().any(|g| g.len() > 1 && g.lead().is_some_and(|a| a.id == id));
         if !several {
             self.open_alarm(id);
             return;

@@ -40,8 +40,11 @@ pub struct TextState {
     pub kind: TextKind,
     /// The text.
     pub content: Content,
-    /// First visible line (of the wrapped text, when wrapping).
+    /// First visible row: a line, or, when wrapping, one of the rows of a line.
     pub scroll: usize,
+    /// Where each line begins when wrapping, in rows as last drawn, and how many there are in all. Empty
+    /// where every line is a row.
+    pub starts: Vec<usize>,
     /// First visible column.
     pub pan: usize,
     /// Long lines go on in the next row.
@@ -62,6 +65,7 @@ impl TextState {
             kind,
             content: Content::Loading,
             scroll: 0,
+            starts: Vec::new(),
             pan: 0,
             wrap: kind == TextKind::Describe,
             search: String::new(),
@@ -86,8 +90,29 @@ impl TextState {
 
     /// Scrolls, staying within the text.
     pub fn scroll_by(&mut self, delta: isize) {
-        let last = self.len().saturating_sub(self.height.max(1));
+        let rows = self.starts.last().copied().unwrap_or(self.len());
+        let last = rows.saturating_sub(self.height.max(1));
         self.scroll = self.scroll.saturating_add_signed(delta).min(last);
+    }
+
+    /// The line that the row is of.
+    #[must_use]
+    pub fn line_at(&self, row: usize) -> usize {
+        if self.starts.is_empty() { row } else { self.starts.partition_point(|s| *s <= row).saturating_sub(1) }
+    }
+
+    /// Takes in where lines begin now; what was at the top stays there.
+    pub fn laid_out(&mut self, starts: Vec<usize>) {
+        if starts == self.starts {
+            return;
+        }
+        let top = self.line_at(self.scroll);
+        let within = self.scroll.saturating_sub(self.starts.get(top).copied().unwrap_or(self.scroll));
+        self.starts = starts;
+        let begin = self.starts.get(top).copied().unwrap_or(top);
+        let end = self.starts.get(top + 1).copied().unwrap_or(begin + 1);
+        self.scroll = (begin + within).min(end.saturating_sub(1)).max(begin);
+        self.scroll_by(0);
     }
 
     /// Goes to the next or previous line with the searched text; false if there is none.
@@ -97,7 +122,7 @@ impl TextState {
             return false;
         }
         let n = lines.len();
-        let start = self.scroll.min(n - 1);
+        let start = self.line_at(self.scroll).min(n - 1);
         let matches = |i: &usize| lines.get(*i % n).is_some_and(|l| l.text().to_lowercase().contains(&self.search));
         // Around the whole text once, the line we stand on last (or first).
         let skip = usize::from(!from_here);
@@ -107,7 +132,7 @@ impl TextState {
             (start..start + n).rev().find(matches)
         };
         if let Some(i) = found {
-            self.scroll = i % n;
+            self.scroll = self.starts.get(i % n).copied().unwrap_or(i % n);
         }
         found.is_some()
     }

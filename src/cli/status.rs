@@ -9,7 +9,7 @@ use super::{CliError, session};
 use crate::clock::Clock;
 use crate::domain::Freshness;
 use crate::run::gather::settle;
-use crate::store::alarm_groups::groups;
+use crate::store::alarm_groups::trouble;
 use crate::store::problems::problems;
 use crate::view::alarms::{amount, limit};
 use crate::view::columns::{Context, alarm_about, alarm_mark};
@@ -126,9 +126,8 @@ fn notices(c: Context<'_>) -> String {
 
 /// The alarms that fire, a line for all that are about the same.
 fn alarms(c: Context<'_>) -> String {
-    let firing = c.store.alarms.rows().filter(|a| a.health().is_problem());
     let mut out = String::new();
-    for group in groups(c.store, firing) {
+    for group in trouble(c.store) {
         let Some(lead) = group.lead() else { continue };
         let others = group.len() - 1;
         let others = if others > 0 { format!(" +{others}") } else { String::new() };

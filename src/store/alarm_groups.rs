@@ -2,8 +2,10 @@
 //! of many instances as one. Pure; nothing is lost, only put behind another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
-use super::Store;
+use super::{Slot, Store};
 use crate::domain::{Alarm, AlarmSource, AlarmState, Health, Kind, Labels, ObjectId, Severity, Text};
 
 /// One alert: the alarm that stands for it, and its other instances, or, behind a
@@ -167,6 +169,45 @@ pub fn groups<'a>(store: &Store, alarms: impl Iterator<Item = &'a Alarm>) -> Vec
         })
     });
     out.into_iter().map(|(_, group)| group).collect()
+}
+
+/// A group as it is kept: slots of alarms, which hold for one revision of their table.
+#[derive(Debug)]
+pub(super) struct Kept {
+    about: Option<ObjectId>,
+    alerts: Vec<(Slot, Vec<Slot>)>,
+}
+
+/// The groups of all alarms that are problems, as [`groups`] gathers them; gathered again only when an
+/// alarm, a workload or the owner of a task that an alarm is about has changed.
+#[must_use]
+pub fn trouble(store: &Store) -> Vec<Group<'_>> {
+    let key = (store.alarms.revision(), store.workloads.revision(), owners(store));
+    let kept = store.trouble.at(key, || kept(store));
+    let alert = |(lead, rest): &(Slot, Vec<Slot>)| {
+        Some(Alert {
+            lead: store.alarms.at(*lead)?,
+            rest: rest.iter().filter_map(|slot| store.alarms.at(*slot)).collect(),
+        })
+    };
+    let group = |k: &Kept| Group { about: k.about.clone(), alerts: k.alerts.iter().filter_map(alert).collect() };
+    kept.iter().map(group).collect()
+}
+
+fn kept(store: &Store) -> Arc<[Kept]> {
+    let slot = |a: &Alarm| store.alarms.slot(&a.id);
+    let alert = |a: &Alert<'_>| Some((slot(a.lead)?, a.rest.iter().filter_map(|a| slot(a)).collect()));
+    let keep = |g: Group<'_>| Kept { alerts: g.alerts.iter().filter_map(alert).collect(), about: g.about };
+    groups(store, store.alarms.rows().filter(|a| a.health().is_problem())).into_iter().map(keep).collect()
+}
+
+/// What tells one set of owners of the tasks that alarms are about from another.
+fn owners(store: &Store) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for about in store.alarms.rows().filter_map(|a| a.about.as_ref()).filter(|about| about.kind == Kind::Task) {
+        store.tasks.get(about).map(|t| (t.owner_kind, &t.owner)).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn alert<'a>(mut alarms: Vec<&'a Alarm>, behind: &mut HashMap<ObjectId, Vec<&'a Alarm>>) -> Option<Alert<'a>> {

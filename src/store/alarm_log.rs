@@ -98,6 +98,18 @@ impl AlarmLog {
         self.told.retain(|_, told| at - *told < TOLD_FOR);
     }
 
+    /// How many alarms are remembered, those that are gone included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// True if none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// The transitions of an alarm that were seen, oldest first, at most [`CHANGES`].
     pub fn changes(&self, id: &ObjectId) -> impl DoubleEndedIterator<Item = &Change> {
         self.of.get(id).into_iter().flat_map(|seen| &seen.changes)

@@ -13,6 +13,7 @@ pub mod notices;
 pub mod observation;
 pub mod problems;
 pub mod services;
+pub mod summary;
 pub mod table;
 pub mod totals;
 
@@ -138,6 +139,13 @@ pub struct Store {
     board: memo::Memo<Arc<notices::Board>>,
     /// The pools, as last asked.
     pool_board: memo::Memo<Arc<notices::PoolBoard>>,
+    /// The clusters in numbers, as last asked.
+    summaries: memo::Memo<Arc<[summary::ClusterSummary]>>,
+    /// Alarms that are problems, gathered: for the revisions of alarms and workloads, and for
+    /// whose the tasks are that alarms are about.
+    trouble: memo::Memo<Arc<[alarm_groups::Kept]>, (u64, u64, u64)>,
+    /// How many alarms page, for a revision of the alarms.
+    pages: memo::Memo<usize, u64>,
     /// Nodes and workloads that are unwell, and since when that was seen.
     unwell: HashMap<ObjectId, health::Unwell>,
     /// Machines of which nothing is heard.
@@ -175,8 +183,10 @@ impl Store {
     /// counts once.
     #[must_use]
     pub fn paging(&self) -> usize {
-        let mut told = BTreeSet::new();
-        self.alarms.rows().filter(|a| a.is_paging() && (a.uid.is_empty() || told.insert(&a.uid))).count()
+        self.pages.at(self.alarms.revision(), || {
+            let mut told = BTreeSet::new();
+            self.alarms.rows().filter(|a| a.is_paging() && (a.uid.is_empty() || told.insert(&a.uid))).count()
+        })
     }
 
     /// Who places a cluster's tasks: as it said itself, or as was expected of it.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Store;
-use super::alarm_groups::groups;
+use super::alarm_groups::trouble;
 use super::health::is_stuck;
 use crate::domain::budget::burn_text;
 use crate::domain::slo::{RowState, Severity};
@@ -201,7 +201,7 @@ fn is_left_over(store: &Store, task: &Task) -> bool {
 /// the line of that if it has one, else on a line of their own. What drives autoscaling
 /// fires as a matter of course and is left out.
 fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
-    let groups = groups(store, store.alarms.rows().filter(|a| a.health().is_problem()));
+    let groups = trouble(store);
     let known: HashMap<ObjectId, usize> = out.iter().enumerate().rev().map(|(i, p)| (p.id.clone(), i)).collect();
     let mut added: HashMap<usize, usize> = HashMap::new();
     for group in groups {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    Alarm, Autoscaler, Budget, DisruptionBudget, Event, Limit, Node, ObjectId, Service, Task, Workload,
+    Alarm, Autoscaler, Budget, ClusterId, DisruptionBudget, Event, Limit, Node, ObjectId, Service, Task, Workload,
 };
 
 use super::observation::SourceId;
@@ -29,6 +29,15 @@ struct Entry<T> {
     generation: u32,
     /// Which feed it came from: several feeds share the workloads' table.
     feed: super::Feed,
+    /// Who reports it, where that is not the cluster it is in: an alert of a metric backend.
+    reporter: Option<Box<ClusterId>>,
+}
+
+impl<T: Row> Entry<T> {
+    fn is_from(&self, source: &SourceId) -> bool {
+        let cluster = self.reporter.as_deref().unwrap_or(&self.row.id().cluster);
+        self.feed == source.feed && *cluster == source.cluster
+    }
 }
 
 /// Rows of one kind over all clusters.
@@ -102,7 +111,8 @@ impl<T: Row> Table<T> {
     /// Inserts or replaces; the row it replaced.
     pub(super) fn upsert(&mut self, row: T, source: &SourceId, generation: u32) -> Option<T> {
         self.revision += 1;
-        let entry = Entry { row, generation, feed: source.feed };
+        let reporter = (row.id().cluster != source.cluster).then(|| Box::new(source.cluster.clone()));
+        let entry = Entry { row, generation, feed: source.feed, reporter };
         if let Some(slot) = self.index.get(entry.row.id()) {
             let place = self.entries.get_mut(*slot as usize)?;
             return place.replace(entry).map(|e| e.row);
@@ -134,7 +144,7 @@ impl<T: Row> Table<T> {
         self.entries
             .iter()
             .flatten()
-            .filter(|e| e.feed == source.feed && e.generation != generation && e.row.id().cluster == source.cluster)
+            .filter(|e| e.generation != generation && e.is_from(source))
             .map(|e| e.row.id().clone())
             .collect()
     }

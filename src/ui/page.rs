@@ -251,6 +251,20 @@ fn details_pane(
     lines(buf, inner, all.get(from..).unwrap_or_default(), painter);
 }
 
+/// In which row each line begins, and how many there are; nothing without lines.
+fn begins(folded: &[Vec<Line>]) -> Vec<usize> {
+    let mut row = 0;
+    let mut out = Vec::with_capacity(folded.len() + 1);
+    for rows in folded {
+        out.push(row);
+        row += rows.len();
+    }
+    if !folded.is_empty() {
+        out.push(row);
+    }
+    out
+}
+
 fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Painter<'_>) {
     state.height = usize::from(area.height.saturating_sub(1));
     let inner =
@@ -264,23 +278,24 @@ fn text_page(buf: &mut Buffer, area: Rect, state: &mut TextState, painter: &Pain
             lines(buf, inner, &all, painter);
         }
         Content::Lines(all) => {
-            let mut y = inner.top();
-            for l in all.iter().skip(state.scroll) {
-                let rows = if state.wrap {
-                    hung(l, usize::from(inner.width))
-                } else {
-                    vec![Line { spans: logs::cut(&l.spans, state.pan, usize::from(inner.width)) }]
-                };
-                for spans in rows.iter().map(|row| marked(&row.spans, &state.search)) {
-                    if y >= inner.bottom() {
-                        break;
-                    }
-                    line(buf, Rect { y, height: 1, ..inner }, &Line { spans }, painter);
-                    y += 1;
-                }
+            let (width, count) = (usize::from(inner.width), all.len());
+            let folded: Vec<Vec<Line>> =
+                if state.wrap { all.iter().map(|l| hung(l, width)).collect() } else { Vec::new() };
+            state.laid_out(begins(&folded));
+            let from = state.scroll;
+            let Content::Lines(all) = &state.content else { return };
+            let cut = |l: &Line| Line { spans: logs::cut(&l.spans, state.pan, width) };
+            let shown: Vec<Line> = if state.wrap {
+                folded.into_iter().flatten().skip(from).take(usize::from(inner.height)).collect()
+            } else {
+                all.iter().skip(from).take(usize::from(inner.height)).map(cut).collect()
+            };
+            for (y, l) in (inner.top()..inner.bottom()).zip(shown) {
+                let spans = marked(&l.spans, &state.search);
+                line(buf, Rect { y, height: 1, ..inner }, &Line { spans }, painter);
             }
-            let end = (state.scroll + state.height).min(all.len());
-            let mut foot = Line::new().with(format!(" {end} of {} lines", all.len()), Tone::Dim);
+            let end = (state.line_at(from + state.height.saturating_sub(1)) + 1).min(count);
+            let mut foot = Line::new().with(format!(" {end} of {count} lines"), Tone::Dim);
             if !state.search.is_empty() {
                 foot.push("  search ", Tone::Dim);
                 foot.push(state.search.clone(), Tone::Match);

@@ -4,7 +4,7 @@ use super::bars::Chart;
 use super::columns::{Context, alarm_about, alarm_mark, alarm_state, alarm_tone, clock_time};
 use super::details::Lines;
 use crate::domain::{Alarm, AlarmSource, AlarmState, Bytes, Health, Line, ObjectId, Tone, age::human_duration};
-use crate::store::alarm_groups::{Group, groups, subject};
+use crate::store::alarm_groups::{Group, groups, subject, trouble};
 
 /// How many other alarms the details name.
 const NAMED: usize = 20;
@@ -149,8 +149,7 @@ fn chart(d: &mut Lines<'_, '_>, a: &Alarm, width: usize) {
 /// The alarms that are shown as one line with it, and those a composite one watches.
 fn beside(d: &mut Lines<'_, '_>, a: &Alarm) {
     let store = d.c.store;
-    let firing = store.alarms.rows().filter(|other| other.health().is_problem());
-    let group = groups(store, firing).into_iter().find(|g| g.alarms().any(|other| other.id == a.id));
+    let group = trouble(store).into_iter().find(|g| g.alarms().any(|other| other.id == a.id));
     let others: Vec<&Alarm> = group.iter().flat_map(Group::alarms).filter(|other| other.id != a.id).collect();
     if !others.is_empty() {
         d.heading(&format!("fire with it: {}", others.len()));

@@ -64,7 +64,7 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
         head += &if column.left { format!(" {title:<width$}") } else { format!(" {title:>width$}") };
     }
     let mut out = vec![Line::new().with(head, Tone::Key)];
-    for s in &all {
+    for s in all.iter() {
         let badge = if s.read_only { " RO" } else { "" };
         let name = super::words::cut(s.id.as_str(), name_width - badge.len(), true, c.ascii);
         let rest = name_width.saturating_sub(name.width());

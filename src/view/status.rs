@@ -261,7 +261,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         version: VERSION,
         at: time(now),
         state,
-        clusters: summaries.into_iter().map(cluster).collect(),
+        clusters: summaries.iter().cloned().map(cluster).collect(),
         problems,
         alarms: alarms(store),
         budgets: super::report::budgets(store, now),

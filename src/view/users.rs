@@ -34,10 +34,17 @@ pub fn users(c: Context<'_>) -> Vec<Line> {
         .with(worst.sentence(), tone(worst));
     let mut second = Line::new().with(format!("        {} budget", all.len()), Tone::Dim);
     second.push(if all.len() == 1 { ":" } else { "s:" }, Tone::Dim);
-    for state in ORDER {
-        let of: Vec<&&Budget> = all.iter().filter(|b| b.state() == state).collect();
-        if let Some(one) = of.first() {
-            second.push(format!("  {} {} {}", budget_mark(one, c.ascii), of.len(), one.word()), tone(one));
+    // The first of each state, and how many are in it.
+    let mut counts: [(Option<&Budget>, usize); ORDER.len()] = [(None, 0); ORDER.len()];
+    for b in &all {
+        if let Some((first, count)) = counts.get_mut(place(b)) {
+            first.get_or_insert(b);
+            *count += 1;
+        }
+    }
+    for (one, count) in counts {
+        if let Some(one) = one {
+            second.push(format!("  {} {count} {}", budget_mark(one, c.ascii), one.word()), tone(one));
         }
     }
     vec![first, second]

@@ -4,4 +4,6 @@
 
 pub mod client;
 pub mod fleet;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 pub mod web;

@@ -154,6 +154,12 @@ fn alarm(name: &str, slo: &str) -> Alarm {
     }
 }
 
+/// An alarm that fires about this.
+#[allow(dead_code, reason = "benches and frames use it")]
+pub fn alarm_about(name: &str, about: Option<ObjectId>) -> Alarm {
+    Alarm { about, labels: Labels::default(), ..alarm(name, "") }
+}
+
 /// The small fleet with a Prometheus: every vector's budget, one without data, services.
 pub fn fleet_with_budgets() -> Store {
     let mut store = small_fleet().and_backends([backend()]);

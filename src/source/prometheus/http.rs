@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SHORT: usize = 6 << 10;
 /// An expression is no longer than this where the question may have to fit into a URL.
 pub(super) const SMALL_BATCH: usize = 5 << 10;
-/// And no longer than this elsewhere.
-pub(super) const LARGE_BATCH: usize = 96 << 10;
+/// And no longer than this elsewhere: the windows of 200 objectives are two requests a round.
+pub(super) const LARGE_BATCH: usize = 256 << 10;
 
 /// How a backend is reached.
 #[derive(Clone)]
@@ -77,6 +78,8 @@ struct Inner {
     settings: BackendSettings,
     client: Mutex<Option<Client>>,
     may_post: OnceCell<bool>,
+    /// The longest expression that the server has not said to be too long.
+    longest: AtomicUsize,
 }
 
 /// An answer, whatever its status.
@@ -92,7 +95,8 @@ impl Http {
     /// With what the settings say about credentials, TLS, time and size.
     #[must_use]
     pub fn new(way: Way, settings: BackendSettings) -> Self {
-        Self(Arc::new(Inner { way, settings, client: Mutex::default(), may_post: OnceCell::new() }))
+        let longest = AtomicUsize::new(LARGE_BATCH);
+        Self(Arc::new(Inner { way, settings, client: Mutex::default(), may_post: OnceCell::new(), longest }))
     }
 
     /// Where it goes, as a person may read it.
@@ -106,14 +110,20 @@ impl Http {
     /// The longest expression that one question should have. Through a Kubernetes API a long
     /// one needs `create` on `services/proxy`, which is found out by trying once.
     pub(super) async fn batch(&self) -> usize {
+        let longest = self.0.longest.load(Ordering::Relaxed);
         if matches!(self.0.way, Way::Url(_)) {
-            return LARGE_BATCH;
+            return longest;
         }
         let may_post = self.0.may_post.get_or_try_init(|| async {
             let tried = self.send("/api/v1/query", &[("query", "vector(1)")], true).await?;
             Ok::<bool, SourceError>((200..300).contains(&tried.code))
         });
-        if may_post.await.is_ok_and(|may| *may) { LARGE_BATCH } else { SMALL_BATCH }
+        longest.min(if may_post.await.is_ok_and(|may| *may) { LARGE_BATCH } else { SMALL_BATCH })
+    }
+
+    /// No expression is to be longer than this from now on.
+    pub(super) fn shorten(&self, length: usize) {
+        self.0.longest.fetch_min(length, Ordering::Relaxed);
     }
 
     /// Asks with GET. Any answer whose status is no success is an error, `explain` may make
@@ -303,8 +313,10 @@ fn plain(body: &[u8]) -> String {
     format!("a web page{}", title.map(|t| format!(" \"{}\"", t.trim())).unwrap_or_default())
 }
 
-/// At most so many characters.
+/// At most so many characters of what is left of a text once it is clean: a cut in the middle of
+/// an escape sequence would take its own mark with it.
 pub(crate) fn clipped(text: &str, most: usize) -> String {
+    let text = &*crate::domain::text::clean(text);
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),

@@ -44,6 +44,7 @@ type Minutes = BTreeMap<i64, BTreeMap<Figure, f64>>;
 pub(super) async fn run(reader: Reader, mut supervisor: Supervisor) {
     let mut settings = reader.services.clone();
     let mut look = Instant::now();
+    let mut apart = None;
     loop {
         let began = Instant::now();
         let now = reader.clock.now();
@@ -52,14 +53,7 @@ pub(super) async fn run(reader: Reader, mut supervisor: Supervisor) {
                 settings = found(&reader.api, now).await?;
                 look = began + LOOK;
             }
-            let mut rows: BTreeMap<ObjectId, Service> = BTreeMap::new();
-            for service in &settings {
-                for row in reader.read(service, now).await? {
-                    // The first convention that tells of a service is the one that is shown.
-                    rows.entry(row.id.clone()).or_insert(row);
-                }
-            }
-            Ok::<_, SourceError>(rows)
+            reader.read_all(&settings, now, &mut apart).await
         };
         match outcome.await {
             Ok(rows) => {
@@ -90,27 +84,99 @@ async fn found(api: &Api, now: Timestamp) -> Result<Vec<ServiceSettings>, Source
 }
 
 impl Reader {
-    async fn read(&self, settings: &ServiceSettings, now: Timestamp) -> Result<Vec<Service>, SourceError> {
-        let preset = settings.preset.as_deref().and_then(Preset::of);
-        let queries = preset.map_or_else(|| own(settings), |p| p.queries(&settings.matchers));
+    /// Every service, all in one request; in one for each of `settings` for a while where that was too
+    /// much for the server.
+    async fn read_all(
+        &self,
+        settings: &[ServiceSettings],
+        now: Timestamp,
+        apart: &mut Option<Instant>,
+    ) -> Result<BTreeMap<ObjectId, Service>, SourceError> {
+        if apart.is_none_or(|until| Instant::now() >= until) {
+            *apart = None;
+            match self.read(settings, now).await {
+                Err(SourceError::TimedOut { .. } | SourceError::Server { .. } | SourceError::TooLarge { .. })
+                    if settings.len() > 1 =>
+                {
+                    *apart = Some(Instant::now() + LOOK);
+                }
+                other => return other,
+            }
+        }
+        let mut rows = BTreeMap::new();
+        for one in settings {
+            for (id, row) in self.read(std::slice::from_ref(one), now).await? {
+                rows.entry(id).or_insert(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The services of these settings, asked together.
+    async fn read(
+        &self,
+        settings: &[ServiceSettings],
+        now: Timestamp,
+    ) -> Result<BTreeMap<ObjectId, Service>, SourceError> {
+        let queries = |s: &ServiceSettings| {
+            let preset = s.preset.as_deref().and_then(Preset::of);
+            preset.map_or_else(|| own(s), |p| p.queries(&s.matchers))
+        };
+        let queries: Vec<Queries> = settings.iter().map(queries).collect();
         // Whole minutes: the one that still grows is not shown.
         let end = Timestamp::from_timestamp(now.timestamp().div_euclid(60) * 60, 0).unwrap_or(now);
         let start = end - TimeDelta::minutes(i64::from(TREND) - 1);
-        let questions: Vec<Question<Figure>> = queries
-            .figures
-            .iter()
+        // Every figure is its own owner: one that is refused takes no other with it.
+        let figures = queries.iter().enumerate().flat_map(|(of, q)| q.figures.iter().map(move |f| (of, f)));
+        let questions: Vec<Question<(usize, Figure)>> = figures
             .enumerate()
-            .map(|(owner, (figure, expr))| Question { key: *figure, owner, expr: expr.clone() })
+            .map(|(owner, (of, (figure, expr)))| Question { key: (of, *figure), owner, expr: expr.clone() })
             .collect();
-        let answers = self.ask(start, end, questions).await?;
-        let mut note = answers.note;
-        if let Some((_, error)) = answers.refused.first() {
-            note = error.to_string();
+        let whose: Vec<usize> = questions.iter().map(|q| q.key.0).collect();
+        let answers = ask(&self.api, When::Range(start, end, 60), questions, &[]).await?;
+        let mut series: Vec<Vec<One>> = queries.iter().map(|_| Vec::new()).collect();
+        for (_, (of, figure), got) in answers.got {
+            let Some(mine) = series.get_mut(of) else { continue };
+            match got {
+                Got::One(one) => mine.push((figure, one.0, one.1)),
+                Got::Several(all) => mine.extend(all.into_iter().map(|s| (figure, s.0, s.1))),
+                Got::Nothing => {}
+            }
         }
+        let mut rows: BTreeMap<ObjectId, Service> = BTreeMap::new();
+        for (of, ((settings, queries), series)) in settings.iter().zip(&queries).zip(series).enumerate() {
+            let refusal = answers.refused.iter().find(|(owner, _)| whose.get(*owner) == Some(&of));
+            let note = refusal.map_or_else(|| answers.note.clone(), |(_, error)| error.to_string());
+            for row in self.rows(queries, settings, series, (start, end), &note) {
+                // The first convention that tells of a service is the one that is shown.
+                rows.entry(row.id.clone()).or_insert(row);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The services that the series of one entry of the settings tell of.
+    fn rows(
+        &self,
+        queries: &Queries,
+        settings: &ServiceSettings,
+        series: Vec<One>,
+        (start, end): (Timestamp, Timestamp),
+        note: &str,
+    ) -> Vec<Service> {
+        let is_preset = settings.preset.is_some();
         let mut services: BTreeMap<(String, String), (LabelMap, Minutes)> = BTreeMap::new();
-        for (figure, labels, points) in answers.series {
-            let key = name_of(&queries, settings, &labels);
-            if key.1.is_empty() || (preset.is_some() && !settings.name.is_empty() && key.1 != settings.name) {
+        // How many series each figure has.
+        let mut told: BTreeMap<(String, String), BTreeMap<Figure, usize>> = BTreeMap::new();
+        for (figure, labels, points) in series {
+            let key = name_of(queries, settings, &labels);
+            if key.1.is_empty() || (is_preset && !settings.name.is_empty() && key.1 != settings.name) {
+                continue;
+            }
+            let count = told.entry(key.clone()).or_default().entry(figure).or_default();
+            *count += 1;
+            if *count > 1 {
+                // Drawn over each other they would be neither's.
                 continue;
             }
             let (_, minutes) = services.entry(key).or_insert_with(|| (labels, Minutes::new()));
@@ -119,34 +185,22 @@ impl Reader {
                 minutes.entry(at.round() as i64).or_default().insert(figure, value);
             }
         }
-        if preset.is_none() && services.is_empty() {
+        if !is_preset && services.is_empty() {
             // One that is set up is shown, though nothing is heard of it.
             let key = (settings.namespace.clone(), settings.name.clone());
             services.insert(key, (LabelMap::new(), Minutes::new()));
         }
-        let row = |((namespace, name), (labels, minutes)): (_, (LabelMap, Minutes))| {
-            self.row(&queries, settings, (namespace, name), &labels, &minutes, (start, end), &note)
+        let row = |((namespace, name), (labels, minutes)): ((String, String), (LabelMap, Minutes))| {
+            let key = (namespace, name);
+            let most = told.get(&key).and_then(|figures| figures.values().max()).copied().unwrap_or(0);
+            let (namespace, name) = key;
+            let several = format!("a query gives {most} series where one is meant: the first is shown");
+            let mut notes = vec![note, &several];
+            notes.retain(|n| !n.is_empty() && (most > 1 || *n != several));
+            let note = &notes.join("; ");
+            self.row(queries, settings, (namespace, name), &labels, &minutes, (start, end), note)
         };
-        Ok(services.into_iter().map(row).collect())
-    }
-
-    /// Asks figure by figure in one request, keeping every series.
-    async fn ask(
-        &self,
-        start: Timestamp,
-        end: Timestamp,
-        questions: Vec<Question<Figure>>,
-    ) -> Result<Answers, SourceError> {
-        let answers = ask(&self.api, When::Range(start, end, 60), questions, &[]).await?;
-        let mut series = Vec::new();
-        for (_, figure, got) in answers.got {
-            match got {
-                Got::One(one) => series.push((figure, one.0, one.1)),
-                Got::Several(all) => series.extend(all.into_iter().map(|s| (figure, s.0, s.1))),
-                Got::Nothing => {}
-            }
-        }
-        Ok(Answers { series, refused: answers.refused, note: answers.note })
+        services.into_iter().map(row).collect()
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of what one row is made of")]
@@ -197,12 +251,6 @@ impl Reader {
 
 /// A figure's series: its labels, and its points.
 type One = (Figure, LabelMap, Vec<(f64, f64)>);
-
-struct Answers {
-    series: Vec<One>,
-    refused: Vec<(usize, SourceError)>,
-    note: String,
-}
 
 /// Namespace and name.
 fn name_of(queries: &Queries, settings: &ServiceSettings, labels: &LabelMap) -> (String, String) {

@@ -66,6 +66,15 @@ impl Verdict {
     }
 }
 
+/// How the workloads stand that a case's tasks belong to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owners {
+    /// Since when all are at their desired counts, as far as is known; `None` while one is short.
+    pub back: Option<Timestamp>,
+    /// How things stood then is what is known of them.
+    pub as_of: Timestamp,
+}
+
 /// A victim's story from the first word of it to its end.
 #[derive(Debug, Clone)]
 pub struct Case {
@@ -237,8 +246,8 @@ impl Case {
         }
     }
 
-    /// Says that all who are to replace the tasks are back, as is seen at `now`.
-    pub(super) fn settle(&mut self, owners_back: bool, now: Timestamp) {
+    /// Looks how it stands at `now`.
+    pub(super) fn settle(&mut self, owners: Owners, now: Timestamp) {
         if self.outcome.is_some() {
             return;
         }
@@ -248,16 +257,19 @@ impl Case {
         } else {
             None
         };
-        match (self.clear, owners_back) {
-            (Some(_), true) => self.back = self.back.or(Some(now)),
+        match (self.clear, owners.back) {
+            // What was known before the last task left says nothing of its replacement.
+            (Some(clear), Some(back)) if owners.as_of >= clear || self.tasks.is_empty() => {
+                self.back = self.back.or(Some(clear.max(back)));
+            }
             (None, _) => self.back = None,
             // Short again for another reason: it was back.
-            (Some(_), false) => {}
+            (Some(_), _) => {}
         }
-        self.outcome = self.judge(now).map(|o| (o, now));
+        self.outcome = self.judge(owners.as_of, now).map(|o| (o, now));
     }
 
-    fn judge(&self, now: Timestamp) -> Option<Outcome> {
+    fn judge(&self, as_of: Timestamp, now: Timestamp) -> Option<Outcome> {
         if self.called_off.is_some() {
             return Some(Outcome::CalledOff);
         }
@@ -265,7 +277,12 @@ impl Case {
         let gone = self.gone.as_ref().map(|g| g.at);
         // It was over before anybody could see what was on it.
         if gone.is_some_and(|g| g < self.heard) && self.tasks.is_empty() && self.kind() != NoticeKind::Unannounced {
-            return Some(Outcome::Unseen);
+            let is_row_due = matches!(self.victim, Victim::Task(_)) && now - self.heard < WORD_OF_TASKS;
+            return (!is_row_due).then_some(Outcome::Unseen);
+        }
+        // Its own row is still to come.
+        if matches!(self.victim, Victim::Task(_)) && self.tasks.is_empty() && now - self.heard < WORD_OF_TASKS {
+            return None;
         }
         if let Some(gone) = gone {
             let late = |t: &&AtRisk| t.left.is_none_or(|l| l.killed || l.at > gone + TOLERANCE);
@@ -278,35 +295,30 @@ impl Case {
             }
         }
         let end = match (deadline, gone) {
-            (Some(d), Some(g)) => Some(d.max(g)),
-            (Some(d), None) => Some(d),
-            (None, g) => g,
-        };
-        let Some(end) = end else {
-            return (now - self.heard > NO_DEADLINE).then_some(Outcome::Stayed);
+            (Some(d), Some(g)) => d.max(g),
+            (Some(d), None) => d,
+            (None, Some(g)) => g,
+            (None, None) => return (now - self.heard > NO_DEADLINE).then_some(Outcome::Stayed),
         };
         let Some(clear) = self.clear else {
             return (gone.is_none() && now - end > STAYS).then_some(Outcome::Stayed);
         };
-        if self.is_recommendation() && gone.is_none() {
+        if self.kind() == NoticeKind::Rebalance && gone.is_none() {
             return None;
         }
         match self.back {
-            Some(back) if back <= end || gone.is_some_and(|_| deadline.is_none()) => {
+            Some(back) if back <= end || (gone.is_some() && deadline.is_none()) => {
                 let done = clear.max(back);
                 // Nothing is over while the machine may take tasks again.
                 let sure = gone.is_some() || now >= end;
                 sure.then(|| Outcome::Evacuated { left: deadline.map(|d| (d - done).num_seconds().max(0)) })
             }
-            _ if now < end => None,
+            // What is polled is known later; of what is not heard any more it is not awaited for ever.
+            _ if as_of < end && now - end < STAYS => None,
             // Without a deadline they are given as long as with one.
             None if deadline.is_none() && now - end < WORD_OF_TASKS => None,
             _ => Some(Outcome::NotReplaced),
         }
-    }
-
-    fn is_recommendation(&self) -> bool {
-        self.kind() == NoticeKind::Rebalance
     }
 
     /// How it is going to end, as it looks now; `None` without a deadline, or once it has.

@@ -19,11 +19,14 @@ use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
+use case::Owners;
 pub use case::{AtRisk, Case, Left, Verdict};
 pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
 /// How many victims are kept; of those that are over the oldest go first.
 const VICTIMS: usize = 5_000;
+/// A list that is complete was asked for so much earlier.
+const POLLED: TimeDelta = TimeDelta::seconds(2);
 /// How many are remembered of earlier.
 pub const RECORDS: usize = 20_000;
 /// What is over stays on the list for so long.
@@ -248,14 +251,18 @@ impl Store {
         if !task.is_active() || matches!(task.owner_kind, Kind::DaemonSet | Kind::Node) {
             return None;
         }
-        Some(AtRisk {
+        Some(self.risk_of(task, at))
+    }
+
+    fn risk_of(&self, task: &Task, at: Timestamp) -> AtRisk {
+        AtRisk {
             id: task.id.clone(),
             uid: task.uid.clone(),
             owner: self.workload_id_of(task),
             grace: task.grace,
             leaving: is_leaving(task).then_some(at),
             left: None,
-        })
+        }
     }
 
     /// A node's row comes in.
@@ -353,6 +360,7 @@ impl Store {
         }
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         let risk = self.at_risk(row, at);
+        let late = self.risk_of(row, at);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
         match (case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
@@ -372,7 +380,17 @@ impl Store {
                 }
             }
             (None, Some(risk)) => case.tasks.push(risk),
-            (None, None) => {}
+            // A poll may show a task for the first time when it has ended.
+            (None, None) => {
+                let stopped = row.ecs.as_ref().and_then(|e| e.stop.as_ref()?.at);
+                if stopped.is_some_and(|at| at >= case.issued()) && row.created.is_none_or(|c| c <= case.issued()) {
+                    let left = left(row, at);
+                    case.tasks.push(AtRisk { left: Some(left), ..late });
+                    if let Victim::Task(_) = &case.victim {
+                        case.depart(Departure { victim, feed: NoticeFeed::EcsTask, at: left.at, taken: true });
+                    }
+                }
+            }
         }
     }
 
@@ -405,9 +423,9 @@ impl Store {
         let open = std::mem::take(&mut self.notices.open);
         let mut still = Vec::with_capacity(open.len());
         for victim in open {
-            let back = self.notices.cases.get(&victim).is_some_and(|case| self.owners_back(case));
+            let Some(owners) = self.notices.cases.get(&victim).map(|case| self.owners(case, now)) else { continue };
             let Some(case) = self.notices.cases.get_mut(&victim) else { continue };
-            case.settle(back, now);
+            case.settle(owners, now);
             if case.is_open() {
                 still.push(victim);
                 continue;
@@ -425,13 +443,29 @@ impl Store {
         self.notices.open = still;
     }
 
-    /// True if every workload that a case's tasks belong to is at its desired count.
-    fn owners_back(&self, case: &Case) -> bool {
+    /// How the workloads stand that a case's tasks belong to.
+    fn owners(&self, case: &Case, now: Timestamp) -> Owners {
         let mut owners: Vec<&ObjectId> = case.tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
         owners.sort();
         owners.dedup();
-        // One that is gone wants nothing back.
-        owners.iter().all(|id| self.workloads.get(id).is_none_or(|w| w.replicas.ready >= w.replicas.desired))
+        let mut standing = Owners { back: Some(Timestamp::MIN_UTC), as_of: now };
+        for id in owners {
+            // One that is gone wants nothing back.
+            let Some(row) = self.workloads.get(id) else { continue };
+            let is_back = row.replicas.ready >= row.replicas.desired;
+            let since = if row.ecs.is_some() {
+                // A poll says how it was, and its tasks since when.
+                let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_list);
+                standing.as_of = standing.as_of.min(listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED));
+                let own =
+                    self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
+                own.filter_map(|t| t.ecs.as_ref()?.started).max().unwrap_or(now)
+            } else {
+                now
+            };
+            standing.back = standing.back.filter(|_| is_back).map(|b| b.max(since));
+        }
+        standing
     }
 
     /// The disruption budget that allows no eviction of this task now.

@@ -7,7 +7,9 @@ use crate::source::SourceError;
 /// The label that tells, in the answer to a batch, which question a value answers.
 const LABEL: &str = "quarterdeck_question";
 /// No more questions in a request than this.
-const MOST: usize = 600;
+const MOST: usize = 1000;
+/// Shorter than this no server wants them.
+const SHORTEST: usize = 2 << 10;
 
 /// One expression, which should give one value.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,8 @@ pub struct Answers<K> {
     pub refused: Vec<(usize, SourceError)>,
     /// What the server adds.
     pub note: String,
+    /// How many requests it takes: what it costs to find out who is refused is not paid again.
+    pub requests: u32,
 }
 
 /// When to evaluate.
@@ -66,12 +70,22 @@ pub async fn ask<K: Clone>(
     alone: &[usize],
 ) -> Result<Answers<K>, SourceError> {
     let limit = api.http.batch().await;
-    let mut out = Answers { got: Vec::new(), refused: Vec::new(), note: String::new() };
+    let mut out = Answers { got: Vec::new(), refused: Vec::new(), note: String::new(), requests: 0 };
     let mut work = batches(questions, limit, alone);
     work.reverse();
+    out.requests = u32::try_from(work.len()).unwrap_or(u32::MAX);
     while let Some(batch) = work.pop() {
         match one(api, when, &batch, &mut out).await {
             Ok(()) => {}
+            Err(error) if is_too_long(&error) && batch.len() > 1 && batch_length(&batch) > SHORTEST => {
+                // From now on none is longer than half of it.
+                api.http.shorten(batch_length(&batch) / 2);
+                let mut rest = batches(batch, api.http.batch().await, alone);
+                rest.reverse();
+                out.requests =
+                    out.requests.saturating_add(u32::try_from(rest.len()).unwrap_or(u32::MAX)).saturating_sub(1);
+                work.extend(rest);
+            }
             Err(error) if is_refusal(&error) => {
                 let mut owners: Vec<usize> = batch.iter().map(|q| q.owner).collect();
                 owners.dedup();
@@ -92,6 +106,29 @@ pub async fn ask<K: Clone>(
     Ok(out)
 }
 
+/// The expression's length is at fault: some servers, and what stands before them, take short
+/// ones only (`VictoriaMetrics` 16 KiB, unless it is told otherwise).
+fn is_too_long(error: &SourceError) -> bool {
+    match error {
+        SourceError::Server { code: 413 | 414 | 431, .. } => true,
+        SourceError::Server { code: 200 | 400 | 422, message } => {
+            message.contains("too long query")
+                || message.contains("query is too long")
+                || message.contains("maxQueryLen")
+        }
+        _ => false,
+    }
+}
+
+/// How much of an expression a question is.
+fn length<K>(question: &Question<K>) -> usize {
+    question.expr.len() + 64
+}
+
+fn batch_length<K>(batch: &[Question<K>]) -> usize {
+    batch.iter().map(length).sum()
+}
+
 /// The query is at fault, and not the server.
 fn is_refusal(error: &SourceError) -> bool {
     matches!(error, SourceError::Server { code: 200 | 400 | 422, .. })
@@ -101,7 +138,7 @@ fn batches<K>(questions: Vec<Question<K>>, limit: usize, alone: &[usize]) -> Vec
     let mut out: Vec<Vec<Question<K>>> = Vec::new();
     let mut size = 0;
     for question in questions {
-        let length = question.expr.len() + 64;
+        let length = length(&question);
         let fits = out.last().and_then(|b| b.last().map(|q| (b.len(), q.owner))).is_some_and(|(count, owner)| {
             let apart = owner != question.owner && (alone.contains(&owner) || alone.contains(&question.owner));
             count < MOST && size + length <= limit && !apart

@@ -23,6 +23,11 @@ use crate::source::SourceError;
 use crate::source::supervise::Supervisor;
 use crate::store::observation::{Body, Rows};
 
+/// No more than this many objectives that the server has refused are tried again in a round.
+const TRIES: usize = 2;
+/// So many requests may ask for the short windows each time. Where it takes more, because the server
+/// wants short expressions, they are asked for less often.
+const EACH_ROUND: u32 = 5;
 /// Files are complained about up to here.
 const COMPLAINTS: usize = 20;
 
@@ -75,6 +80,8 @@ pub(super) async fn run(evaluator: Evaluator, mut supervisor: Supervisor) {
     }
     let mut all: Vec<Tracked> = definitions.into_iter().map(|(d, remark)| track(d, remark)).collect();
     let own = all.len();
+    let usual = interval;
+    let mut interval = usual;
     let mut look = Instant::now();
     loop {
         let began = Instant::now();
@@ -88,20 +95,40 @@ pub(super) async fn run(evaluator: Evaluator, mut supervisor: Supervisor) {
                 }
             }
         }
-        if let Err(error) = round(&api, &mut all, now, began, interval).await {
-            for tracked in &mut all {
-                tracked.assess(now, began, interval);
-            }
-            if all.iter().any(|t| t.row(&backend.id).assessment.is_some()) {
+        match round(&api, &mut all, now, began, interval).await {
+            Ok(requests) => {
                 show(&backend, &all, &supervisor).await;
+                supervisor.synced().await;
+                let paced = pace(usual, requests);
+                if paced > interval && paced > usual {
+                    supervisor.emit(Body::Note(slower(requests, paced))).await;
+                }
+                interval = paced;
+                supervisor.pause((began + interval).saturating_duration_since(Instant::now())).await;
             }
-            supervisor.failed(&error).await;
-            continue;
+            Err(error) => {
+                for tracked in &mut all {
+                    tracked.assess(now, began, interval);
+                }
+                if all.iter().any(|t| t.row(&backend.id).assessment.is_some()) {
+                    show(&backend, &all, &supervisor).await;
+                }
+                supervisor.failed(&error).await;
+            }
         }
-        show(&backend, &all, &supervisor).await;
-        supervisor.synced().await;
-        supervisor.pause((began + interval).saturating_duration_since(Instant::now())).await;
     }
+}
+
+/// How often short windows are asked for where one round takes so many requests.
+fn pace(usual: Duration, requests: u32) -> Duration {
+    usual.saturating_mul(requests.max(EACH_ROUND)) / EACH_ROUND
+}
+
+fn slower(requests: u32, paced: Duration) -> Text {
+    Text::new(&format!(
+        "one round of budgets takes {requests} requests, since this server takes short queries only: a round every {} s",
+        paced.as_secs()
+    ))
 }
 
 async fn show(backend: &Backend, all: &[Tracked], supervisor: &Supervisor) {
@@ -142,25 +169,34 @@ fn namespace(recorded: &Recorded) -> Option<String> {
 }
 
 /// One round: short windows, then what is due of the rest. Only short windows that cannot be
-/// had at all are a failure; what is wrong with the rest is said in place.
+/// had at all are a failure; what is wrong with the rest is said in place. Gives how many requests
+/// the short windows took.
 async fn round(
     api: &Api,
     all: &mut [Tracked],
     now: Timestamp,
     tick: Instant,
     base: Duration,
-) -> Result<(), SourceError> {
-    let alone: Vec<usize> = (0..all.len()).filter(|i| all.get(*i).is_some_and(Tracked::is_refused)).collect();
+) -> Result<u32, SourceError> {
     let mut failed = None;
+    let mut requests = 0;
     for short in [true, false] {
-        let questions: Vec<_> =
-            all.iter_mut().enumerate().flat_map(|(i, t)| t.due(i, short, now, tick, base)).collect();
+        let (alone, mut not_now) = refused(all, short, tick);
+        if !short {
+            // Who is refused the short windows is not asked for long ones.
+            not_now.extend(refused(all, true, tick).0);
+        }
+        let asked = all.iter_mut().enumerate().filter(|(i, _)| !not_now.contains(i));
+        let questions: Vec<_> = asked.flat_map(|(i, t)| t.due(i, short, now, tick, base)).collect();
         if questions.is_empty() {
             continue;
         }
         let slots = slots(&questions);
         match ask(api, When::At(now), questions, &alone).await {
-            Ok(answers) => take(all, answers, &slots, tick),
+            Ok(answers) => {
+                requests += if short { answers.requests } else { 0 };
+                take(all, answers, &slots, tick, base);
+            }
             Err(error) => {
                 // What takes too long is not asked again before its turn.
                 let heavy = matches!(error, SourceError::TimedOut { .. } | SourceError::Server { .. });
@@ -183,11 +219,22 @@ async fn round(
         return Err(error);
     }
     say_bounds(api, all, now).await;
-    histories(api, all, now, tick, base, &alone).await;
+    histories(api, all, now, tick, base).await;
     for tracked in all.iter_mut() {
         tracked.assess(now, tick, base);
     }
-    Ok(())
+    Ok(requests)
+}
+
+/// Those that the server has refused, and those among them that are not asked again yet: each of
+/// them is a request of its own.
+fn refused(all: &[Tracked], short: bool, tick: Instant) -> (Vec<usize>, Vec<usize>) {
+    let mut refused: Vec<(Instant, usize)> =
+        all.iter().enumerate().filter_map(|(i, t)| Some((t.is_refused(short)?, i))).collect();
+    refused.sort_unstable();
+    let tried = refused.iter().take(TRIES).take_while(|(again, _)| *again <= tick).count();
+    let not_now = refused.iter().skip(tried).map(|(_, i)| *i).collect();
+    (refused.into_iter().map(|(_, i)| i).collect(), not_now)
 }
 
 fn slots(questions: &[Question<Key>]) -> BTreeMap<usize, Vec<Slot>> {
@@ -203,7 +250,7 @@ fn slots(questions: &[Question<Key>]) -> BTreeMap<usize, Vec<Slot>> {
 
 type Taken = BTreeMap<(usize, Slot, Lookback), BTreeMap<Role, Got<f64>>>;
 
-fn take(all: &mut [Tracked], answers: Answers<Key>, slots: &BTreeMap<usize, Vec<Slot>>, tick: Instant) {
+fn take(all: &mut [Tracked], answers: Answers<Key>, slots: &BTreeMap<usize, Vec<Slot>>, tick: Instant, base: Duration) {
     let mut values: Taken = BTreeMap::new();
     for (owner, (slot, window, role), got) in answers.got {
         let got = match got {
@@ -221,30 +268,45 @@ fn take(all: &mut [Tracked], answers: Answers<Key>, slots: &BTreeMap<usize, Vec<
     }
     for (owner, error) in answers.refused {
         if let (Some(tracked), Some(slots)) = (all.get_mut(owner), slots.get(&owner)) {
-            tracked.refused(slots, &error.to_string());
+            tracked.refused(slots, &error.to_string(), tick + base.saturating_mul(10));
         }
     }
 }
 
-/// A threshold that is no bucket's bound: says which bounds there are.
+/// Thresholds that are no bucket's bound: says which bounds there are.
 async fn say_bounds(api: &Api, all: &mut [Tracked], now: Timestamp) {
-    for tracked in all {
-        let What::Measured(PrometheusSignal::Latency { buckets, threshold }) = &tracked.what else { continue };
-        if !tracked.remark.is_empty()
-            || !tracked.row(&crate::domain::ClusterId::new("")).note.contains("no bucket ends")
-        {
-            continue;
-        }
-        let Ok(answer) = api.query(&bounds(buckets), now).await else { continue };
-        let mut found: Vec<f64> = answer
-            .data
-            .iter()
-            .filter_map(|s| s.labels.get("le")?.parse().ok())
-            .filter(|b: &f64| b.is_finite())
-            .collect();
+    let questions: Vec<Question<()>> = all
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| t.remark.is_empty() && t.misses_a_bound())
+        .filter_map(|(owner, t)| {
+            let What::Measured(PrometheusSignal::Latency { buckets, .. }) = &t.what else { return None };
+            Some(Question { key: (), owner, expr: bounds(buckets) })
+        })
+        .collect();
+    if questions.is_empty() {
+        return;
+    }
+    let Ok(answers) = ask(api, When::At(now), questions, &[]).await else { return };
+    for (owner, (), got) in answers.got {
+        let Some(tracked) = all.get_mut(owner) else { continue };
+        let What::Measured(PrometheusSignal::Latency { threshold, .. }) = &tracked.what else { continue };
+        let series = match got {
+            Got::One(one) => vec![one],
+            Got::Several(all) => all,
+            Got::Nothing => Vec::new(),
+        };
+        let bound = |(labels, _): &ask::Found| labels.get("le")?.parse().ok();
+        let mut found: Vec<f64> = series.iter().filter_map(bound).filter(|b: &f64| b.is_finite()).collect();
         found.sort_by(f64::total_cmp);
         let words: Vec<String> = found.iter().take(30).map(ToString::to_string).collect();
         tracked.remark = format!("{threshold} is no bound of the histogram; there are {}", words.join(", "));
+    }
+    // Who was refused is told what was found out before: nothing.
+    for (owner, error) in answers.refused {
+        if let Some(tracked) = all.get_mut(owner) {
+            tracked.remark = format!("no bucket ends at the threshold, and which bounds there are is refused: {error}");
+        }
     }
 }
 
@@ -252,7 +314,7 @@ async fn say_bounds(api: &Api, all: &mut [Tracked], now: Timestamp) {
 type Charts = BTreeMap<Role, Vec<(f64, f64)>>;
 
 /// Burn-downs that are due, those over the same time together.
-async fn histories(api: &Api, all: &mut [Tracked], now: Timestamp, tick: Instant, base: Duration, alone: &[usize]) {
+async fn histories(api: &Api, all: &mut [Tracked], now: Timestamp, tick: Instant, base: Duration) {
     let mut groups: BTreeMap<(Timestamp, u64), Vec<Question<Key>>> = BTreeMap::new();
     for (i, tracked) in all.iter_mut().enumerate() {
         if let Some((from, _, step, questions)) = tracked.history_due(i, now, tick, base) {
@@ -261,7 +323,7 @@ async fn histories(api: &Api, all: &mut [Tracked], now: Timestamp, tick: Instant
     }
     for ((from, step), questions) in groups {
         // Without a chart the rest is as good as before: what fails here fails above, too.
-        let Ok(answers) = ask(api, When::Range(from, now, step), questions, alone).await else { continue };
+        let Ok(answers) = ask(api, When::Range(from, now, step), questions, &[]).await else { continue };
         let mut series: BTreeMap<(usize, Lookback), Charts> = BTreeMap::new();
         for (owner, (_, window, role), got) in answers.got {
             if let Got::One((_, points)) = got {

@@ -39,6 +39,13 @@ pub enum Slot {
     History,
 }
 
+impl Slot {
+    /// One that is asked for each time.
+    fn is_short(self) -> bool {
+        matches!(self, Self::Window(w) if w <= EACH_TIME)
+    }
+}
+
 /// A value's place: slot, the window that was asked for, and what it counts.
 pub type Key = (Slot, Lookback, Role);
 
@@ -55,9 +62,13 @@ pub struct Tracked {
     pub remark: String,
     measures: BTreeMap<Slot, (Measure, Instant)>,
     asked: HashMap<Slot, Instant>,
+    /// What was refused is not asked for before then.
+    held: HashMap<Slot, Instant>,
     history: Arc<[(Timestamp, f64)]>,
     errors: BTreeMap<Slot, String>,
-    refused: bool,
+    /// Whether the server has refused a question of it, for the short windows and for the rest,
+    /// and when it is asked again.
+    refused: [Option<Instant>; 2],
     partial: String,
     at: Option<Timestamp>,
     assessment: Option<Assessment>,
@@ -73,9 +84,10 @@ impl Tracked {
             remark,
             measures: BTreeMap::new(),
             asked: HashMap::new(),
+            held: HashMap::new(),
             history: Arc::from([]),
             errors: BTreeMap::new(),
-            refused: false,
+            refused: [None; 2],
             partial: String::new(),
             at: None,
             assessment: None,
@@ -119,8 +131,7 @@ impl Tracked {
     ) -> Vec<Question<Key>> {
         let mut out = Vec::new();
         for slot in self.slots() {
-            let is_short = matches!(slot, Slot::Window(w) if w <= EACH_TIME);
-            if is_short != short || !self.is_due(slot, now, tick, base) {
+            if slot.is_short() != short || slot == Slot::History || !self.is_due(slot, now, tick, base) {
                 continue;
             }
             self.asked.insert(slot, tick);
@@ -149,7 +160,8 @@ impl Tracked {
     /// By the interval of now, not of when it was asked for: one that begins to burn does not wait for
     /// the turn it had while it was quiet.
     fn is_due(&self, slot: Slot, now: Timestamp, tick: Instant, base: Duration) -> bool {
-        self.asked.get(&slot).is_none_or(|at| tick.duration_since(*at) >= self.interval(slot, now, base))
+        self.held.get(&slot).is_none_or(|at| *at <= tick)
+            && self.asked.get(&slot).is_none_or(|at| tick.duration_since(*at) >= self.interval(slot, now, base))
     }
 
     fn interval(&self, slot: Slot, now: Timestamp, base: Duration) -> Duration {
@@ -190,7 +202,8 @@ impl Tracked {
         tick: Instant,
         base: Duration,
     ) -> Option<(Timestamp, Timestamp, u64, Vec<Question<Key>>)> {
-        if matches!(self.what, What::Not(_)) || !self.is_due(Slot::History, now, tick, base) {
+        let refused = self.refused.iter().any(Option::is_some);
+        if matches!(self.what, What::Not(_)) || refused || !self.is_due(Slot::History, now, tick, base) {
             return None;
         }
         self.asked.insert(Slot::History, tick);
@@ -221,7 +234,7 @@ impl Tracked {
             Some(n) => Err(format!("the query gives {n} series where one is meant: add them up with sum(...)")),
             None => self.measure(window, value),
         };
-        self.refused = false;
+        self.refused[part(slot.is_short())] = None;
         match measured {
             Ok(measure) => {
                 self.errors.remove(&slot);
@@ -276,9 +289,12 @@ impl Tracked {
         self.history = burn_down(&self.objective, now, &parts).into();
     }
 
-    /// The server refuses its questions.
-    pub fn refused(&mut self, slots: &[Slot], why: &str) {
-        self.refused = true;
+    /// The server refuses its questions: they are asked again at `again`, not before.
+    pub fn refused(&mut self, slots: &[Slot], why: &str, again: Instant) {
+        for slot in slots {
+            self.refused[part(slot.is_short())] = Some(again);
+            self.held.insert(*slot, again);
+        }
         self.failed(slots, why);
     }
 
@@ -296,9 +312,14 @@ impl Tracked {
         }
     }
 
-    /// Whether the server has refused a question of its.
-    pub fn is_refused(&self) -> bool {
-        self.refused
+    /// When the server, which has refused it, is asked again for the short windows, or the rest.
+    pub fn is_refused(&self, short: bool) -> Option<Instant> {
+        self.refused[part(short)]
+    }
+
+    /// True where a threshold is no bound of the histogram.
+    pub fn misses_a_bound(&self) -> bool {
+        self.errors.values().any(|why| why.contains("no bucket ends"))
     }
 
     /// What the server adds to its answers.
@@ -349,4 +370,9 @@ impl Tracked {
             origin: Text::new(self.origin),
         }
     }
+}
+
+/// Where the short windows are, and the rest.
+fn part(short: bool) -> usize {
+    usize::from(!short)
 }
