@@ -27,7 +27,7 @@
 //!   `owners` of a machine that has gone, what is on machines that have gone does not count, though
 //!   the API shows it a few seconds longer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::Timestamp;
 
@@ -172,6 +172,8 @@ pub(crate) struct About {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     entries: BTreeMap<String, Entry>,
+    /// Undecided victims by their tasks at risk.
+    by_task: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Ledger {
@@ -219,6 +221,9 @@ impl Ledger {
         deadline: Option<Timestamp>,
         tasks: Vec<Risk>,
     ) {
+        for t in &tasks {
+            self.by_task.entry(t.id.clone()).or_default().insert(about.victim.clone());
+        }
         let e = self.entry(about);
         let weightiest = e.told.iter().all(|(t, _)| *t <= what);
         e.told.push((what, at));
@@ -238,7 +243,8 @@ impl Ledger {
 
     /// A task is gone, or was killed.
     pub(crate) fn ended(&mut self, task: &str, at: Timestamp, killed: bool) {
-        for e in self.entries.values_mut().filter(|e| e.outcome.is_none()) {
+        for victim in self.by_task.remove(task).unwrap_or_default() {
+            let Some(e) = self.entries.get_mut(&victim).filter(|e| e.outcome.is_none()) else { continue };
             let end = if killed { End::Cut(at) } else { End::Evacuated(at) };
             for t in e.tasks.iter_mut().filter(|t| t.id == task && t.end.is_none()) {
                 t.end = Some(end);
@@ -255,13 +261,21 @@ impl Ledger {
     /// Looks whether owners are back. `back` says it of one, `None` when it is not this side's; its
     /// second argument is whether only machines that run count, whatever the API shows yet.
     pub(crate) fn look(&mut self, at: Timestamp, back: &dyn Fn(&str, bool) -> Option<bool>) {
+        // Many victims have the same owners.
+        let mut known: BTreeMap<(String, bool), Option<bool>> = BTreeMap::new();
         for e in self.entries.values_mut().filter(|e| watches(e, at)) {
+            if e.evacuated.is_some() && e.owners.values().all(Option::is_some) {
+                continue;
+            }
             let mut all =
                 e.gone(None) && e.tasks.iter().all(|t| t.owner.is_some() && !matches!(t.end, Some(End::Cut(_))));
             let names: Vec<String> = e.owners.keys().cloned().collect();
             let (mut mine, mut all_back) = (e.owners.is_empty(), true);
             for name in names {
-                let Some(is) = back(&name, e.went.is_some() && !e.host.is_empty()) else { continue };
+                let alive = e.went.is_some() && !e.host.is_empty();
+                let Some(is) = *known.entry((name.clone(), alive)).or_insert_with(|| back(&name, alive)) else {
+                    continue;
+                };
                 mine = true;
                 all_back &= is;
                 if is

@@ -229,11 +229,13 @@ fn taking(file: &File, s: &StepDef, zone: Option<String>) -> Result<Taking, Faul
     let fits = |g: &&super::NodeGroup| !spot || g.capacity == super::Capacity::Spot;
     let have: Vec<&str> = file.nodes.iter().filter(fits).map(|g| g.group.as_str()).collect();
     let word = if spot { "spot group" } else { "group" };
-    if let Some(g) = s.group.as_ref().filter(|g| !have.contains(&g.get_ref().as_str())) {
+    // What is generated is not known yet.
+    let fixed = file.generate.is_none();
+    if let Some(g) = s.group.as_ref().filter(|g| fixed && !have.contains(&g.get_ref().as_str())) {
         let m = format!("there is no {word} {:?}; [[nodes]] has {}", g.get_ref(), have.join(", "));
         return Err((g.span().start, m));
     }
-    if have.is_empty() && file.generate.is_none() {
+    if have.is_empty() && fixed {
         return Err((s.action.span().start, "no [[nodes]] have capacity = \"spot\"".to_owned()));
     }
     if let Some(p) = s.percent.as_ref().filter(|p| !(1..=100).contains(p.get_ref())) {
