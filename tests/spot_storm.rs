@@ -49,7 +49,7 @@ struct Console {
 
 impl Console {
     async fn new() -> Self {
-        let start: Timestamp = "2026-11-25T08:30:00.400Z".parse().expect("a time");
+        let start: Timestamp = Clock::system().now();
         let clock = Clock::manual(start);
         let scenario = Scenario::embedded("spot-storm", Parameters::default()).expect("a scenario");
         let options = ServerOptions {
@@ -59,6 +59,8 @@ impl Console {
             ..ServerOptions::default()
         };
         let sim = SimServer::start(Box::new(Model::new(scenario)), clock.clone(), options).await.expect("a server");
+        // The SDK signs by the machine's clock.
+        sim.aws_faults().set(|f| (f.any_time, f.unlimited) = (true, true));
         let (tx, rx) = mpsc::channel(4096);
         let of_cluster = ClusterSpec {
             id: ClusterId::new("demo"),
@@ -129,10 +131,12 @@ impl Console {
 }
 
 fn said(case: &Case) -> String {
+    if !case.is_open() && case.kind() == NoticeKind::Unannounced {
+        return "unannounced".to_owned();
+    }
     match case.outcome {
         Some((Outcome::Evacuated { .. }, _)) => "evacuated".to_owned(),
         Some((Outcome::NotReplaced, _)) => "not replaced".to_owned(),
-        Some((Outcome::Cut { .. }, _)) if case.kind() == NoticeKind::Unannounced => "unannounced".to_owned(),
         Some((Outcome::Cut { tasks }, _)) => format!("{tasks} cut"),
         Some((other, _)) => other.words(),
         None => "open".to_owned(),

@@ -55,6 +55,7 @@ fn field(m: &Machine, name: &str) -> Option<String> {
         "spot-instance-request-id" => request_id(m),
         "state" => request_state(m).to_owned(),
         "status-code" => m.request.0.to_owned(),
+        "state-reason-code" => m.reason.unwrap_or_default().to_owned(),
         "event.code" => m.maintenance.first().map_or("", |e| e.code).to_owned(),
         _ => return None,
     })

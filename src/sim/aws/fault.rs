@@ -29,6 +29,8 @@ pub struct AwsFaults {
     pub unlimited: bool,
     /// Seconds that AWS's clock is ahead of this machine's.
     pub skew_secs: i64,
+    /// Signatures of any time are good: the fleet's time is not the one that clients sign by.
+    pub any_time: bool,
 }
 
 /// Turns them on and off. Thread-safe.

@@ -187,7 +187,12 @@ impl Case {
     /// Why it goes, or went.
     #[must_use]
     pub fn kind(&self) -> NoticeKind {
-        self.main().map_or(NoticeKind::Unannounced, |n| n.kind)
+        match (self.main(), &self.gone) {
+            // Word that comes along with the end, or after it, is no notice.
+            (Some(n), Some(gone)) if n.issued >= gone.at => NoticeKind::Unannounced,
+            (Some(n), _) => n.kind,
+            (None, _) => NoticeKind::Unannounced,
+        }
     }
 
     /// When the notice that weighs most was given; of what went unannounced when it went.

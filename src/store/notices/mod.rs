@@ -455,7 +455,7 @@ impl Store {
             let is_back = row.replicas.ready >= row.replicas.desired;
             let since = if row.ecs.is_some() {
                 // A poll says how it was, and its tasks since when.
-                let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_list);
+                let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_data);
                 standing.as_of = standing.as_of.min(listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED));
                 let own =
                     self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
