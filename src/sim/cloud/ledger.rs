@@ -117,7 +117,8 @@ pub struct Entry {
     /// When the machine goes, as the weightiest of them says; `None` for a mere rebalance
     /// recommendation and where nothing was said.
     pub deadline: Option<Timestamp>,
-    /// Tasks at risk at that notice; without one, those that were there when it went.
+    /// Tasks at risk at that notice, and those put there later that went with it; without one,
+    /// those that were there when it went.
     pub tasks: Vec<Risk>,
     /// When the last of the tasks was gone or cut; the time of the notice when there were none.
     pub all_gone: Option<Timestamp>,
@@ -303,6 +304,13 @@ impl Ledger {
         e.went = Some(at);
         if e.deadline.is_none() {
             Self::list(e, here, at);
+        } else {
+            // What was put there after the notice goes with the rest.
+            for t in here {
+                if !e.tasks.iter().any(|known| known.id == t.id) {
+                    e.tasks.push(t);
+                }
+            }
         }
         for t in e.tasks.iter_mut().filter(|t| t.end.is_none()) {
             t.end = Some(End::Cut(at));
