@@ -49,7 +49,7 @@ fn alarmed(n: usize) -> Store {
     let alarms = (0..2000).map(|i| alarm_about(&format!("Alert{:02} {i:04}", i % 40), about(i))).collect();
     observe_backend(&mut store, Feed::Alarms, Rows::Alarms(alarms));
     let burn = |i: usize| {
-        if i % 10 == 0 { "W 20000/25920000, 5m 60/3000, 1h 600/36000" } else { "W 6000/25920000, 5m 1/3000" }
+        if i.is_multiple_of(10) { "W 20000/25920000, 5m 60/3000, 1h 600/36000" } else { "W 6000/25920000, 5m 1/3000" }
     };
     let budgets =
         (0..200).map(|i| budget(&format!("slo-{i:03}"), &format!("app-{i:03}"), "0.999", 30, burn(i))).collect();

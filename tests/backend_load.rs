@@ -2,6 +2,7 @@
 //! the default intervals, in virtual time, with every request counted where it arrives.
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the figures are for docs/performance.md")]
 
 mod common;
 

@@ -1,7 +1,6 @@
 //! A Prometheus and an Alertmanager that misbehave: what is said, and that the rest goes on.
 #![cfg(feature = "prometheus")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::needless_pass_by_value, reason = "what `json!` makes is handed over")]
 
 mod common;
 

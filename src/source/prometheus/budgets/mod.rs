@@ -74,13 +74,12 @@ pub(super) fn unread(cluster: &crate::domain::ClusterId, definitions: &[Definiti
 
 /// Follows objectives until it is stopped.
 pub(super) async fn run(evaluator: Evaluator, mut supervisor: Supervisor) {
-    let Evaluator { backend, api, clock, interval, definitions, complaints } = evaluator;
+    let Evaluator { backend, api, clock, interval: usual, definitions, complaints } = evaluator;
     for complaint in complaints {
         supervisor.emit(Body::Note(complaint)).await;
     }
     let mut all: Vec<Tracked> = definitions.into_iter().map(|(d, remark)| track(d, remark)).collect();
     let own = all.len();
-    let usual = interval;
     let mut interval = usual;
     let mut look = Instant::now();
     loop {
