@@ -1,6 +1,12 @@
 //! What clusters tell of machines that are going to go, and how the word of several feeds
 //! becomes one notice: the words of SEMANTICS.md, section 4, and its notes.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
+)]
+
 use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
 use quarterdeck::domain::notice::{

@@ -30,7 +30,7 @@ use quarterdeck::store::{Observation, Store};
 use tokio::sync::mpsc;
 
 /// How much faster than life the storm passes.
-const SPEED: i64 = 8;
+const SPEED: i64 = 5;
 /// A step of the fleet's life.
 const STEP: TimeDelta = TimeDelta::milliseconds(250);
 

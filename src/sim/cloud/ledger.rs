@@ -242,6 +242,18 @@ impl Ledger {
         e.count(at);
     }
 
+    /// A task is put on a machine: if that has been told of its end, it is at risk, too.
+    pub(crate) fn placed(&mut self, victim: &str, task: Risk) {
+        let told = |e: &&mut Entry| e.issued.is_some() && e.went.is_none() && e.outcome.is_none();
+        let Some(e) = self.entries.get_mut(victim).filter(told) else { return };
+        self.by_task.entry(task.id.clone()).or_default().insert(victim.to_owned());
+        if let Some(owner) = &task.owner {
+            e.owners.insert(owner.clone(), None);
+        }
+        e.tasks.push(task);
+        (e.all_gone, e.evacuated) = (None, None);
+    }
+
     /// A task is gone, or was killed.
     pub(crate) fn ended(&mut self, task: &str, at: Timestamp, killed: bool) {
         for victim in self.by_task.remove(task).unwrap_or_default() {

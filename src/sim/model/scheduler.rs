@@ -104,6 +104,7 @@ impl World {
         n.used_memory += p.template.memory;
         self.pending.remove(&id);
         self.touch_pod(id);
+        self.placed(id, node);
     }
 
     /// Tries to place a pod; tries again later when nothing fits.

@@ -226,13 +226,29 @@ impl World {
     }
 
     fn risks(&self, n: &Node) -> Vec<Risk> {
+        self.at_risk(n).iter().filter_map(|id| self.pods.get(id)).map(|p| self.risk(p)).collect()
+    }
+
+    fn risk(&self, p: &Pod) -> Risk {
         let cluster = self.spot.cloud.cluster();
-        let risk = |p: &Pod| Risk {
+        Risk {
             id: format!("{cluster}/{}/{}", p.ns, p.name),
             owner: self.root_owner(p).map(|o| format!("{cluster}/{}/{}/{}", o.ns, kind_name(o.kind), o.name)),
             end: None,
-        };
-        self.at_risk(n).iter().filter_map(|id| self.pods.get(id)).map(risk).collect()
+        }
+    }
+
+    /// A pod is put on a node: the ledger has to know if that one is to go.
+    pub fn placed(&self, id: PodId, node: &Arc<str>) {
+        // Nothing has been told of any machine as long as nobody looks.
+        if !self.spot.looking {
+            return;
+        }
+        let (Some(p), Some(n)) = (self.pods.get(&id), self.nodes.get(node)) else { return };
+        if p.owner.as_ref().is_none_or(|o| o.at.kind != ObjectKind::DaemonSet) {
+            let risk = self.risk(p);
+            self.spot.cloud.on_ledger(|l| l.placed(&n.instance_id, risk));
+        }
     }
 
     fn give_notice(&mut self, node: &Arc<str>, t: &Taking, plan: usize) {

@@ -2,7 +2,9 @@
 
 use chrono::TimeDelta;
 
-use crate::domain::notice::{Departure, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim};
+use crate::domain::notice::{
+    Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+};
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
 /// A task that ends so shortly after its machine went had ended before: clocks differ.
@@ -13,6 +15,9 @@ const WORD_OF_TASKS: TimeDelta = TimeDelta::seconds(90);
 const STAYS: TimeDelta = TimeDelta::minutes(15);
 /// What has no deadline is over after so long.
 const NO_DEADLINE: TimeDelta = TimeDelta::hours(1);
+/// EC2 is asked so often at the least: what it says of both notice and end within this time
+/// was said of the end.
+const AT_ONCE: TimeDelta = TimeDelta::seconds(10);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
 
@@ -190,6 +195,10 @@ impl Case {
         match (self.main(), &self.gone) {
             // Word that comes along with the end, or after it, is no notice.
             (Some(n), Some(gone)) if n.issued >= gone.at => NoticeKind::Unannounced,
+            // A poll finds both at once, and does not know when it went.
+            (Some(n), Some(gone)) if gone.taken && n.fate != Fate::Hibernate && gone.at - n.issued < AT_ONCE => {
+                if matches!(self.victim, Victim::Task(_)) { n.kind } else { NoticeKind::Unannounced }
+            }
             (Some(n), _) => n.kind,
             (None, _) => NoticeKind::Unannounced,
         }
