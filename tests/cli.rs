@@ -135,8 +135,20 @@ fn help_has_a_line_for_each_command_and_ends_with_examples() {
         let after = help.split_once("Commands:\n").expect("commands").1;
         let commands: Vec<&str> = after.lines().take_while(|l| !l.is_empty()).collect();
         let names: Vec<&str> = commands.iter().filter_map(|l| l.split_whitespace().next()).collect();
-        let order =
-            ["status", "snapshot", "doctor", "config", "keys", "themes", "slo", "sim", "completions", "man", "help"];
+        let order = [
+            "status",
+            "snapshot",
+            "doctor",
+            "config",
+            "keys",
+            "themes",
+            "slo",
+            "spot",
+            "sim",
+            "completions",
+            "man",
+            "help",
+        ];
         assert_eq!(names, order, "one line each, in order of use: {help}");
         assert!(commands.iter().all(|l| l.len() <= 80), "{help}");
         let examples = help.split_once("Examples:\n").expect("examples").1;

@@ -267,7 +267,7 @@ pub enum SpotVerb {
 pub enum HistoryFormat {
     /// For people, the newest first.
     Table,
-    /// For programs: versioned, see docs/spot.md.
+    /// For programs: versioned, see docs/notices.md.
     Json,
     /// For a spreadsheet.
     Csv,

@@ -137,7 +137,8 @@ fn csv(records: &[&Record]) -> Result<String, CliError> {
 
 fn table(records: &[&Record], now: Timestamp) -> String {
     if records.is_empty() {
-        return "No notice has been kept. Consoles keep them as they end; see docs/spot.md for the feeds.\n".to_owned();
+        return "No notice has been kept. Consoles keep them as they end; see docs/spot-feeds.md for the feeds.\n"
+            .to_owned();
     }
     let dash = |s: &str| if s.is_empty() { "-".to_owned() } else { s.to_owned() };
     let mut rows = vec![["AGO", "KIND", "VICTIM", "TYPE", "ZONE", "TASKS", "CLUSTER", "OUTCOME"].map(str::to_owned)];

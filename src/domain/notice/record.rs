@@ -19,6 +19,8 @@ pub enum Outcome {
     /// Tasks were still there when it went.
     Cut {
         /// How many.
+        // A record has its own `tasks`, and both are on one line.
+        #[serde(rename = "tasks_cut")]
         tasks: u32,
     },
     /// It was called off.
