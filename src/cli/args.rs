@@ -127,7 +127,7 @@ pub enum Verb {
         #[command(subcommand)]
         what: SloVerb,
     },
-    /// Print what became of notices: interruptions of spot capacity, maintenance.
+    /// Print what became of spot interruptions and other notices.
     Spot {
         /// What.
         #[command(subcommand)]
