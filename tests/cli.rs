@@ -254,3 +254,44 @@ fn a_namespace_that_does_not_exist_is_not_fine() {
     assert_eq!(out.status.code(), Some(2), "{}", text(&out));
     assert!(text(&out).contains("there is no namespace `tpyo`"), "{}", text(&out));
 }
+
+#[test]
+fn the_history_of_notices_is_printed_in_three_ways() {
+    let home = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+            .args(arguments)
+            .env("HOME", home.path())
+            .env("XDG_STATE_HOME", home.path().join("state"))
+            .env("XDG_CONFIG_HOME", home.path().join("config"))
+            .output()
+            .expect("runs")
+    };
+    assert!(text(&run(&["spot", "history"])).contains("No notice has been kept"));
+    let dir = home.path().join("state/quarterdeck");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let lines = concat!(
+        r#"{"victim":{"instance":"i-0b66"},"cluster":"prod","name":"node, \"a\"","kind":"interruption","issued":"2026-11-25T03:14:00Z","#,
+        r#""deadline":"2026-11-25T03:16:00Z","tasks":11,"outcome":"cut","tasks_cut":2,"told_by":"event-log","late_ms":1200}"#,
+        "\n",
+        r#"{"victim":{"instance":"i-0b67"},"kind":"interruption","issued":"2026-11-25T03:15:00Z","tasks":3,"outcome":"evacuated","left":40}"#,
+        "\n{\"victim\":\n",
+    );
+    std::fs::write(dir.join("spot-history.jsonl"), lines).expect("writes");
+    let table = run(&["spot", "history"]);
+    let rows: Vec<String> = text(&table).lines().map(str::to_owned).collect();
+    assert!(rows[0].contains("VICTIM") && rows[1].contains("i-0b67") && rows[2].ends_with("2 tasks cut"), "{rows:?}");
+    assert!(String::from_utf8_lossy(&table.stderr).contains("1 lines"), "what is damaged is told");
+    let json: serde_json::Value =
+        serde_json::from_str(&text(&run(&["spot", "history", "--format", "json"]))).expect("JSON");
+    assert_eq!(json["version"], 1);
+    let first = &json["notices"][0];
+    assert_eq!((&first["outcome"], &first["tasks"], &first["tasks_cut"]), (&"cut".into(), &11.into(), &2.into()));
+    assert_eq!(json["notices"][1]["seconds_left"], 40);
+    let csv = text(&run(&["spot", "history", "--format", "csv"]));
+    assert!(csv.contains(r#""node, ""a""""#), "{csv}");
+    assert_eq!(csv.lines().count(), 3);
+    assert!(text(&run(&["spot", "history", "--since", "1m"])).contains("No notice has been kept"));
+    let wrong = run(&["spot", "history", "--since", "soon"]);
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("7d"));
+}

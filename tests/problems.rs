@@ -5,7 +5,7 @@
 mod fleet;
 
 use chrono::TimeDelta;
-use fleet::{node, now, observe, task, workload};
+use fleet::{Desk, node, now, observe, small_fleet, task, workload};
 use quarterdeck::domain::{
     Alarm, AlarmSource, AlarmState, CapacityType, ClusterId, EcsTask, Health, Kind, Labels, NodeCondition, Severity,
     Stop, Text,
@@ -294,4 +294,28 @@ fn an_alarm_that_fires_is_told_once_unless_somebody_has_seen_to_it() {
     assert_eq!(left.len(), 2, "{left:?}");
     whole(&mut store, &prom, Vec::new());
     assert_eq!(store.alarms.len(), 1);
+}
+
+#[test]
+fn what_was_a_moment_old_is_new_a_moment_later() {
+    use quarterdeck::store::memo::Patience;
+    let mut desk = Desk::new(small_fleet());
+    desk.store.patience = Patience::of(TimeDelta::milliseconds(250));
+    desk.now += TimeDelta::milliseconds(100);
+    let before = desk.names();
+    let broken = task("lonely", "", "node-a", "CrashLoopBackOff", Health::Critical);
+    desk.put_task(quarterdeck::domain::Task { owner_kind: Kind::Other, ..broken });
+    desk.now += TimeDelta::milliseconds(100);
+    assert_eq!(desk.names(), before, "many changes a second are looked at a few times a second");
+    assert!(desk.store.patience.was_used(), "and somebody is told to look again");
+    // Nothing changes any more, and the second is the same.
+    desk.now += TimeDelta::milliseconds(200);
+    assert!(desk.names().contains(&"lonely".to_owned()), "{:?}", desk.names());
+    assert!(!desk.store.patience.was_used());
+    // Nor does a place in the table say of a new task what an old one did.
+    let id = desk.store.tasks.rows().find(|t| t.id.name == "lonely").map(|t| t.id.clone()).expect("it is there");
+    desk.remove_task(&id);
+    desk.put_task(task("new", "web", "node-a", "Running", Health::Ok));
+    desk.now += TimeDelta::milliseconds(400);
+    assert_eq!(desk.names(), before);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use color_eyre::eyre::eyre;
 
 use super::args::Cli;
@@ -14,6 +15,7 @@ use crate::config::Paths;
 use crate::run::journal::Journal;
 use crate::run::notify::Notifier;
 use crate::run::{Console, End};
+use crate::store::memo::Patience;
 
 /// Where screens are saved: with the state, but a demo's directory goes when it ends, and
 /// who saves a screen of it wants to keep that.
@@ -54,8 +56,10 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     let reading = session::read(cli, &config, &clock).await?;
     // Over SSH every frame is bytes on somebody's hotspot.
     let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
+    let mut store = reading.store;
+    store.patience = Patience::of(TimeDelta::milliseconds(250));
     let mut console = Console {
-        store: reading.store,
+        store,
         app,
         theme,
         ascii: session::ascii(&config),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::slo::{Assessment, Exhaustion, Fraction, Indicator, Lookback, Method, Objective, State};
-use super::{Health, ObjectId, Text, Timestamp};
+use super::{ClusterId, Health, Kind, ObjectId, Text, Timestamp};
 
 /// One objective of an SLO with what was measured last.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,13 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// The identity of an objective's row in the backend `of`.
+    #[must_use]
+    pub fn id_of(objective: &Objective, of: &ClusterId) -> ObjectId {
+        let (namespace, name) = (objective.service.clone(), Text::new(&objective.key()));
+        ObjectId { cluster: of.clone(), kind: Kind::Budget, namespace, name }
+    }
+
     /// How bad it is: what calls somebody now is critical, a ticket or an exhausted
     /// budget a warning, no data unknown.
     #[must_use]

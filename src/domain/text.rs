@@ -5,6 +5,7 @@
 //! drawn: no control character, no escape sequence, no bidirectional override.
 
 use std::borrow::{Borrow, Cow};
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
@@ -115,7 +116,7 @@ fn skip_string(chars: &mut Chars<'_>) {
 }
 
 /// Cleaned, shared, immutable text. Cloning costs a reference count.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Text(Arc<str>);
 
 impl Text {
@@ -135,6 +136,19 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Clusters and namespaces are shared: most comparisons of identities end here.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

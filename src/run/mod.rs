@@ -136,7 +136,9 @@ pub async fn run(
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
-            (dirty, drawn, second) = (Dirty::No, instant(), now.timestamp());
+            // What was a moment old is drawn again; it is new before long.
+            dirty = if console.store.patience.was_used() { Dirty::Soon } else { Dirty::No };
+            (drawn, second) = (instant(), now.timestamp());
         }
         if let Some((signal, text)) = console.notifier.due(&mut console.store, now) {
             screen.signal(signal, &text).map_err(RunError::Terminal)?;

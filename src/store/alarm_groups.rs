@@ -1,7 +1,8 @@
 //! One outage is not ninety lines: alarms gathered by what they are about, and one alert
 //! of many instances as one. Pure; nothing is lost, only put behind another.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -133,7 +134,7 @@ type Key = (Class, Option<ObjectId>, Option<(ObjectId, Text)>);
 pub fn groups<'a>(store: &Store, alarms: impl Iterator<Item = &'a Alarm>) -> Vec<Group<'a>> {
     let mut all: Vec<&Alarm> = alarms.collect();
     all.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut told = HashSet::new();
+    let mut told = HashSet::default();
     all.retain(|a| a.uid.is_empty() || told.insert(&a.uid));
     let mut behind = swallowed(&all);
     let hidden: HashSet<&ObjectId> = behind.values().flatten().map(|a| &a.id).collect();
@@ -229,10 +230,10 @@ fn swallowed<'a>(all: &[&'a Alarm]) -> HashMap<ObjectId, Vec<&'a Alarm>> {
     };
     let firing = || all.iter().copied().filter(|a| class(a) == Class::Firing);
     if !firing().any(|a| !a.more.children.is_empty()) {
-        return HashMap::new();
+        return HashMap::default();
     }
     let by_name: HashMap<(String, &Text), &'a Alarm> = firing().map(|a| ((place(a), &a.id.name), a)).collect();
-    let mut parent: HashMap<&'a ObjectId, &'a Alarm> = HashMap::new();
+    let mut parent: HashMap<&'a ObjectId, &'a Alarm> = HashMap::default();
     for a in firing() {
         for child in a.more.children.iter().filter_map(|c| by_name.get(&(place(a), c))) {
             if child.id != a.id && root(&parent, a).id != child.id {
@@ -240,7 +241,7 @@ fn swallowed<'a>(all: &[&'a Alarm]) -> HashMap<ObjectId, Vec<&'a Alarm>> {
             }
         }
     }
-    let mut out: HashMap<ObjectId, Vec<&'a Alarm>> = HashMap::new();
+    let mut out: HashMap<ObjectId, Vec<&'a Alarm>> = HashMap::default();
     for a in firing().filter(|a| parent.contains_key(&a.id)) {
         out.entry(root(&parent, a).id.clone()).or_default().push(a);
     }
@@ -260,7 +261,7 @@ fn root<'a>(parent: &HashMap<&'a ObjectId, &'a Alarm>, of: &'a Alarm) -> &'a Ala
 pub fn lines<S: std::hash::BuildHasher>(
     group: &Group<'_>,
     store: &Store,
-    open: &HashSet<ObjectId, S>,
+    open: &std::collections::HashSet<ObjectId, S>,
 ) -> Vec<AlarmLine> {
     let Some(lead) = group.lead() else { return Vec::new() };
     let line = |a: &Alarm, depth: u8, instances: usize, others: usize| AlarmLine {

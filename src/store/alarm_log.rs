@@ -1,7 +1,8 @@
 //! What was seen of each alarm: its transitions, whether it flaps, whether anybody has
 //! looked since it appeared, and whom it pages.
 
-use std::collections::{HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 

@@ -1,6 +1,6 @@
 //! Applying one observation.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use chrono::TimeDelta;
 
@@ -205,7 +205,7 @@ impl Store {
 
     /// Sums up what was just measured, once for each round and not for each frame.
     fn add_up_workloads(&mut self, cluster: &ClusterId) {
-        let mut sums: HashMap<ObjectId, (Usage, Resources)> = HashMap::new();
+        let mut sums: HashMap<ObjectId, (Usage, Resources)> = HashMap::default();
         for task in self.tasks.rows().filter(|t| t.id.cluster == *cluster && t.ecs.is_none() && t.is_active()) {
             let Some(used) = self.usage.get(&task.id).map(super::history::Samples::latest) else { continue };
             let Some(workload) = self.workload_id_of(task) else { continue };
@@ -220,7 +220,8 @@ impl Store {
 
     fn upsert_task(&mut self, task: Task, source: &SourceId, generation: u32, at: Timestamp) {
         let hour_ago = at - TimeDelta::hours(1);
-        let old = self.tasks.get(&task.id);
+        let slot = self.tasks.slot(&task.id);
+        let old = slot.and_then(|slot| self.tasks.at(slot));
         let restart = match old {
             Some(old) if old.uid == task.uid && task.restarts > old.restarts => {
                 Some((task.last_restart.unwrap_or(at), task.restarts - old.restarts, false))
@@ -232,25 +233,35 @@ impl Store {
                 if young { (t, task.restarts, false) } else { (t, 1, task.restarts > 1) }
             }),
         };
+        let mut streak = None;
         if let Some((at, count, at_least)) = restart {
             if self.restarts.len() == RESTART_LOG {
                 self.restarts.pop_front();
             }
             self.restarts.push_back(Restart { at, id: task.id.clone(), count, at_least });
-            let streak = match self.streaks.get(&task.id) {
+            streak = Some(match slot.and_then(|slot| self.streaks.get(&slot)) {
                 Some(streak) => streak.and(count, at),
                 None if old.is_none() => Streak::at_first_sight(&task, at),
                 None => Streak { count, first: at, last: at },
-            };
-            self.streaks.insert(task.id.clone(), streak);
+            });
         }
         while self.restarts.front().is_some_and(|r| r.at < hour_ago - TimeDelta::hours(1)) {
             self.restarts.pop_front();
         }
         self.notice_task(&task, at);
         self.totals.add(&task);
-        if let Some(old) = self.tasks.upsert(task, source, generation) {
+        let is_suspect = super::health::is_suspect(&task);
+        let (slot, old) = self.tasks.upsert(task, source, generation);
+        if let Some(old) = old {
             self.totals.sub(&old);
+        }
+        if let Some(streak) = streak {
+            self.streaks.insert(slot, streak);
+        }
+        if is_suspect {
+            self.suspects.insert(slot);
+        } else {
+            self.suspects.remove(&slot);
         }
     }
 
@@ -266,11 +277,15 @@ impl Store {
                 self.usage.forget(id);
             }
             Kind::Task => {
+                // Another task may take its place in the table.
+                if let Some(slot) = self.tasks.slot(id) {
+                    self.suspects.remove(&slot);
+                    self.streaks.remove(&slot);
+                }
                 if let Some(old) = self.tasks.remove(id) {
                     self.notice_task_gone(&old, at);
                     self.totals.sub(&old);
                 }
-                self.streaks.remove(id);
                 self.usage.forget(id);
             }
             Kind::Autoscaler => drop(self.autoscalers.remove(id)),

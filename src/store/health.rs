@@ -7,7 +7,7 @@
 use chrono::TimeDelta;
 
 use super::problems::found;
-use super::{STREAK, Store, TaskTotals};
+use super::{STREAK, Slot, Store, TaskTotals};
 use crate::domain::{ClusterId, Health, Node, NodeCondition, ObjectId, Task, Text, Timestamp, Workload};
 
 /// A task that is on its way for so long has lost it.
@@ -79,8 +79,15 @@ impl Store {
     }
 
     /// The same, with what was looked up on the way.
-    pub(super) fn look(&self, task: &Task, now: Timestamp) -> Looks {
-        let streak = if task.restarts > 1 { self.streaks.get(&task.id).copied() } else { None };
+    fn look(&self, task: &Task, now: Timestamp) -> Looks {
+        let slot = if task.restarts > 1 { self.tasks.slot(&task.id) } else { None };
+        self.look_at(task, slot, now)
+    }
+
+    /// The same for a task that is known to be in this slot.
+    pub(super) fn look_at(&self, task: &Task, slot: Option<Slot>, now: Timestamp) -> Looks {
+        let slot = slot.filter(|_| task.restarts > 1);
+        let streak = slot.and_then(|slot| self.streaks.get(&slot)).copied();
         let looping = task.restarts >= LOOP_RESTARTS && streak.is_some_and(|s| s.is_loop(now)) && task.is_active();
         let health = if looping { Health::Critical } else { self.health_without_loops(task, now) };
         // One restart that is known of several is no beginning.
@@ -166,6 +173,12 @@ impl Store {
             }
         }
     }
+}
+
+/// May be in trouble at some time, as its row stands: one that is well, and has hardly
+/// restarted, can only be lost with its machine.
+pub(super) fn is_suspect(task: &Task) -> bool {
+    !matches!(task.health, Health::Ok | Health::Done) || task.restarts >= LOOP_RESTARTS
 }
 
 /// On its way up, and that for too long.

@@ -1,6 +1,6 @@
 //! What was measured a little while ago: the sparklines' data.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::domain::{ObjectId, Usage};
 

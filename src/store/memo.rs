@@ -1,7 +1,11 @@
 //! What is worked out from all rows, kept until something it depends on has changed:
 //! several parts of one frame ask for the same.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+
+use chrono::TimeDelta;
+
+use crate::domain::Timestamp;
 
 /// A value, and the moment it was worked out for, or whatever else it depends on.
 #[derive(Debug)]
@@ -20,11 +24,92 @@ impl<T, K> Default for Memo<T, K> {
 impl<T: Clone, K: PartialEq> Memo<T, K> {
     /// The value at `moment`, made if another is kept. `make` must not ask for it itself.
     pub fn at(&self, moment: K, make: impl FnOnce() -> T) -> T {
-        if let Some((_, kept)) = self.0.borrow().as_ref().filter(|(m, _)| *m == moment) {
+        self.unless(moment, |_| false, make)
+    }
+
+    /// The same, but what is kept for another moment will do if `good` says so of that.
+    fn unless(&self, moment: K, good: impl FnOnce(&K) -> bool, make: impl FnOnce() -> T) -> T {
+        if let Some((kept_for, kept)) = self.0.borrow().as_ref()
+            && (*kept_for == moment || good(kept_for))
+        {
             return kept.clone();
         }
         let made = make();
         *self.0.borrow_mut() = Some((moment, made.clone()));
         made
+    }
+}
+
+/// How old what is worked out from everything may be. Nothing is old unless the one who
+/// draws allows it: many changes a second would have all of it worked out for each frame.
+#[derive(Debug, Default)]
+pub struct Patience {
+    allowed: TimeDelta,
+    used: Cell<bool>,
+}
+
+impl Patience {
+    /// As old as this; must be less than a second, since ages are shown by the second.
+    #[must_use]
+    pub fn of(allowed: TimeDelta) -> Self {
+        Self { allowed, used: Cell::new(false) }
+    }
+
+    /// True if something old was given since [`Patience::was_used`] was asked last.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.used.get()
+    }
+
+    /// True if something old was given since this was last asked: it has to be asked for again.
+    pub fn was_used(&self) -> bool {
+        self.used.take()
+    }
+
+    /// The value at `moment`, or one of the same second that is not older than allowed.
+    pub(super) fn of_memo<T: Clone>(
+        &self,
+        memo: &Memo<T, (Moment, Timestamp)>,
+        (moment, now): (Moment, Timestamp),
+        make: impl FnOnce() -> T,
+    ) -> T {
+        let good = |(kept, at): &(Moment, Timestamp)| {
+            let will_do = *kept == moment || (*at <= now && now - *at < self.allowed && kept.2 == moment.2);
+            self.used.set(self.used.get() || (will_do && *kept != moment));
+            will_do
+        };
+        memo.unless((moment, now), good, make)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        chrono::DateTime::from_timestamp_millis(1_790_000_000_000 + millis).unwrap_or_default()
+    }
+
+    #[test]
+    fn nothing_is_old_unless_that_is_allowed() {
+        let memo = Memo::default();
+        let ask = |patience: &Patience, revision, millis, value| {
+            let now = at(millis);
+            patience.of_memo(&memo, ((revision, 0, now.timestamp()), now), || value)
+        };
+        let strict = Patience::default();
+        assert_eq!(ask(&strict, 1, 0, 'a'), 'a');
+        assert_eq!(ask(&strict, 1, 5, 'b'), 'a', "nothing has changed");
+        assert_eq!(ask(&strict, 2, 5, 'c'), 'c');
+        assert!(!strict.was_used());
+        let lenient = Patience::of(TimeDelta::milliseconds(250));
+        assert_eq!(ask(&lenient, 3, 200, 'd'), 'c');
+        assert!(lenient.was_used());
+        assert!(!lenient.was_used(), "it is told once");
+        assert_eq!(ask(&lenient, 4, 255, 'e'), 'e', "it was made 250 ms ago");
+        assert!(!lenient.was_used());
+        assert_eq!(ask(&lenient, 5, 900, 'f'), 'f');
+        assert_eq!(ask(&lenient, 6, 1000, 'g'), 'g', "another second, other ages");
+        assert_eq!(ask(&lenient, 7, 990, 'h'), 'h', "a clock that was set back");
     }
 }

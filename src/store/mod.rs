@@ -17,7 +17,8 @@ pub mod summary;
 pub mod table;
 pub mod totals;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use foldhash::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::{
@@ -131,16 +132,20 @@ pub struct Store {
     /// Sums.
     pub totals: Totals,
     restarts: VecDeque<Restart>,
+    /// The tasks that may be in trouble, by their rows alone.
+    suspects: HashSet<Slot>,
     /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
-    streaks: HashMap<ObjectId, health::Streak>,
+    streaks: HashMap<Slot, health::Streak>,
     /// What is wrong, as last asked.
-    wrong: memo::Memo<problems::Found>,
+    wrong: memo::Memo<problems::Found, (memo::Moment, Timestamp)>,
+    /// How old that, and the clusters in numbers, may be.
+    pub patience: memo::Patience,
     /// The notices, as last asked.
     board: memo::Memo<Arc<notices::Board>>,
     /// The pools, as last asked.
     pool_board: memo::Memo<Arc<notices::PoolBoard>>,
     /// The clusters in numbers, as last asked.
-    summaries: memo::Memo<Arc<[summary::ClusterSummary]>>,
+    summaries: memo::Memo<Arc<[summary::ClusterSummary]>, (memo::Moment, Timestamp)>,
     /// Alarms that are problems, gathered: for the revisions of alarms and workloads, and for
     /// whose the tasks are that alarms are about.
     trouble: memo::Memo<Arc<[alarm_groups::Kept]>, (u64, u64, u64)>,

@@ -4,12 +4,12 @@
 mod going;
 mod lost;
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
-use super::Store;
 use super::alarm_groups::trouble;
 use super::health::is_stuck;
+use super::{Slot, Store};
 use crate::domain::budget::burn_text;
 use crate::domain::slo::{RowState, Severity};
 use crate::domain::{
@@ -69,14 +69,14 @@ pub(super) struct Found {
 }
 
 pub(super) fn found(store: &Store, now: Timestamp) -> Found {
-    store.wrong.at(store.moment(now), || find(store, now))
+    store.patience.of_memo(&store.wrong, (store.moment(now), now), || find(store, now))
 }
 
 fn find(store: &Store, now: Timestamp) -> Found {
     let mut lost = Lost::of(store);
     let mut out: Vec<Problem> =
         store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();
-    let mut loops = HashMap::new();
+    let mut loops = HashMap::default();
     let mut trouble = troubles(store, &lost, now, &mut loops);
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
@@ -138,9 +138,15 @@ fn troubles<'a>(
 ) -> HashMap<ObjectId, Trouble<'a>> {
     // By the owner that the row names first: thousands of tasks may be in trouble, and
     // whose they are in the end is looked up once for all of one owner.
-    let mut by_owner: HashMap<(&'a ClusterId, &'a Text, Kind, &'a Text), Trouble<'a>> = HashMap::new();
-    for task in store.tasks.rows() {
-        let looks = store.look(task, now);
+    let mut by_owner: HashMap<(&'a ClusterId, &'a Text, Kind, &'a Text), Trouble<'a>> = HashMap::default();
+    // Of most tasks there is nothing to say, and a fleet has many.
+    let suspects: Box<dyn Iterator<Item = (Slot, &'a Task)>> = if store.silent.is_empty() {
+        Box::new(store.suspects.iter().filter_map(|slot| Some((*slot, store.tasks.at(*slot)?))))
+    } else {
+        Box::new(store.tasks.iter())
+    };
+    for (slot, task) in suspects {
+        let looks = store.look_at(task, Some(slot), now);
         if looks.looping && task.health < Health::Critical && !store.is_lost(task) {
             *loops.entry((&task.id.cluster, task.health)).or_default() += 1;
         }
@@ -162,7 +168,7 @@ fn troubles<'a>(
             .and_modify(|t| t.join(&found))
             .or_insert(found);
     }
-    let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::new();
+    let mut trouble: HashMap<ObjectId, Trouble<'a>> = HashMap::default();
     for found in by_owner.into_values() {
         let owner = store.workload_id_of(found.worst).unwrap_or_else(|| found.worst.id.clone());
         trouble.entry(owner).and_modify(|t| t.join(&found)).or_insert(found);
@@ -203,7 +209,7 @@ fn is_left_over(store: &Store, task: &Task) -> bool {
 fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
     let groups = trouble(store);
     let known: HashMap<ObjectId, usize> = out.iter().enumerate().rev().map(|(i, p)| (p.id.clone(), i)).collect();
-    let mut added: HashMap<usize, usize> = HashMap::new();
+    let mut added: HashMap<usize, usize> = HashMap::default();
     for group in groups {
         let Some(lead) = group.lead() else { continue };
         let health = group.alarms().map(Alarm::health).max().unwrap_or(Health::Warning);

@@ -70,7 +70,7 @@ pub struct ClusterSummary {
 /// Every cluster, worst first: worked out once for all who ask about one moment.
 #[must_use]
 pub fn clusters(store: &Store, now: Timestamp) -> Arc<[ClusterSummary]> {
-    store.summaries.at(store.moment(now), || summed(store, now).into())
+    store.patience.of_memo(&store.summaries, (store.moment(now), now), || summed(store, now).into())
 }
 
 fn summed(store: &Store, now: Timestamp) -> Vec<ClusterSummary> {

@@ -1,6 +1,6 @@
 //! Rows of one kind: found by identity, swept by generation, addressed by slot.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::domain::{
     Alarm, Autoscaler, Budget, ClusterId, DisruptionBudget, Event, Limit, Node, ObjectId, Service, Task, Workload,
@@ -51,7 +51,7 @@ pub struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), index: HashMap::new(), revision: 0 }
+        Self { entries: Vec::new(), free: Vec::new(), index: HashMap::default(), revision: 0 }
     }
 }
 
@@ -108,14 +108,14 @@ impl<T: Row> Table<T> {
         self.entries.iter().flatten().map(|e| &e.row)
     }
 
-    /// Inserts or replaces; the row it replaced.
-    pub(super) fn upsert(&mut self, row: T, source: &SourceId, generation: u32) -> Option<T> {
+    /// Inserts or replaces; where it is, and the row it replaced.
+    pub(super) fn upsert(&mut self, row: T, source: &SourceId, generation: u32) -> (Slot, Option<T>) {
         self.revision += 1;
         let reporter = (row.id().cluster != source.cluster).then(|| Box::new(source.cluster.clone()));
         let entry = Entry { row, generation, feed: source.feed, reporter };
         if let Some(slot) = self.index.get(entry.row.id()) {
-            let place = self.entries.get_mut(*slot as usize)?;
-            return place.replace(entry).map(|e| e.row);
+            let old = self.entries.get_mut(*slot as usize).and_then(|place| place.replace(entry));
+            return (*slot, old.map(|e| e.row));
         }
         let id = entry.row.id().clone();
         let slot = if let Some(slot) = self.free.pop() {
@@ -128,7 +128,7 @@ impl<T: Row> Table<T> {
             Slot::try_from(self.entries.len() - 1).unwrap_or(Slot::MAX)
         };
         self.index.insert(id, slot);
-        None
+        (slot, None)
     }
 
     /// Removes a row.

@@ -1,6 +1,6 @@
 //! Sums kept as rows come and go, so that no frame has to count everything.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::domain::{ClusterId, Health, Resources, Task, Text};
 

@@ -192,7 +192,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             (table.total, table.order) = (total, order);
         }
     }
-    table.stamp = Some(stamp);
+    // What was made of something old is made again.
+    table.stamp = (table.kind != ViewKind::Overview || !store.patience.is_used()).then_some(stamp);
     table.settle_cursor(store);
 }
 

@@ -338,7 +338,7 @@ pub fn empty(c: Context<'_>, kind: ViewKind) -> String {
         out.push(String::new());
         out.push(
             "Taints, labels and events of nodes and tasks that ECS stops are read as they are. EventBridge's events \
-             come sooner and know the deadline: docs/spot.md says how to have them read."
+             come sooner and know the deadline: docs/spot-feeds.md says how to have them read."
                 .to_owned(),
         );
     }

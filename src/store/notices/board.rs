@@ -1,7 +1,7 @@
 //! Every notice as a line, worked out once for a moment: for the list, and for the marks
 //! that rows of nodes, tasks and workloads carry.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -259,7 +259,7 @@ type Wanted<'a> = (&'a ClusterId, &'a Text, &'a (Text, Text));
 
 impl<'a> Blocks<'a> {
     fn of(store: &'a Store) -> Self {
-        let mut by_label: HashMap<_, Vec<&DisruptionBudget>> = HashMap::new();
+        let mut by_label: HashMap<_, Vec<&DisruptionBudget>> = HashMap::default();
         for b in store.disruption_budgets.rows().filter(|b| b.allowed == 0) {
             if let Some(pair) = b.selector.iter().next() {
                 by_label.entry((&b.id.cluster, &b.id.namespace, pair)).or_default().push(b);
@@ -317,7 +317,7 @@ impl Board {
         let blocks = Blocks::of(store);
         let mut board =
             Self { rows: cases.iter().map(|c| NoticeRow::of_case(c, &blocks, now)).collect(), ..Self::default() };
-        let mut owners: HashMap<&ObjectId, Going> = HashMap::new();
+        let mut owners: HashMap<&ObjectId, Going> = HashMap::default();
         for (at, case) in cases.iter().enumerate().take_while(|(_, c)| c.is_open()) {
             let Some(row) = board.rows.get(at) else { break };
             board.rush.add(row);

@@ -7,7 +7,8 @@ mod board;
 mod case;
 mod pools;
 
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
@@ -229,7 +230,7 @@ impl Store {
         }
         self.notices.changes += 1;
         let victims = Fresh::of(fresh, &self.notices.cases);
-        let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::new();
+        let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::default();
         for task in self.tasks.rows() {
             if let Some(victim) = victims.of_task(task)
                 && let Some(risk) = self.at_risk(task, at)

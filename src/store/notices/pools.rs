@@ -1,7 +1,8 @@
 //! Pools: instance type by zone. How many machines, how often they are taken back, and
 //! who depends on one of them.
 
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -86,7 +87,7 @@ impl PoolBoard {
     /// The pools as lines.
     #[must_use]
     pub fn rows(&self) -> Vec<PoolRow> {
-        let mut leaning: HashMap<&Key, u32> = HashMap::new();
+        let mut leaning: HashMap<&Key, u32> = HashMap::default();
         for l in &self.concentrated {
             *leaning.entry(&l.pool).or_default() += 1;
         }
@@ -169,13 +170,13 @@ impl Store {
             .filter(|n| n.capacity_type == CapacityType::Spot)
             .map(|n| ((&n.id.cluster, n.id.name.as_str()), n))
             .collect();
-        let mut out = HashMap::new();
+        let mut out = HashMap::default();
         if spot.is_empty() {
             return out;
         }
         // By the owner that the row names first: whose they are in the end is looked up
         // once for all of one owner.
-        let mut by_owner: HashMap<_, (&Task, u32)> = HashMap::new();
+        let mut by_owner: HashMap<_, (&Task, u32)> = HashMap::default();
         for task in self.tasks.rows().filter(|t| t.is_active()) {
             let Some(node) = spot.get(&(&task.id.cluster, task.node.as_str())) else { continue };
             let owner = (&task.id.cluster, &task.id.namespace, task.owner_kind, &task.owner);

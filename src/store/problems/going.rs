@@ -1,7 +1,8 @@
 //! What is going to go, as lines of what is wrong: one for each machine or task, unless
 //! its zone, or it itself, has one already.
 
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 
 use super::Problem;
 use crate::domain::{Health, ObjectId, Text, Timestamp};

@@ -2,7 +2,8 @@
 //! one line, not a line for each machine and for each workload that misses a
 //! replica there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Problem;
 use crate::domain::{ClusterId, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp};
@@ -43,7 +44,7 @@ impl<'a> Lost<'a> {
             }
             by_cluster.entry(&node.id.cluster).or_default().insert(&node.zone);
         }
-        let mut lost = Self { causes: Vec::new(), nodes: HashMap::new(), away: HashMap::new() };
+        let mut lost = Self { causes: Vec::new(), nodes: HashMap::default(), away: HashMap::default() };
         for ((cluster, zone), (mut nodes, all)) in zones {
             nodes.sort_by(|a, b| a.id.name.cmp(&b.id.name));
             // Where there is one zone only, its loss is the cluster's: the machines say more.

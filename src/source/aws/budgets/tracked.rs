@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::fetch::{Ask, Got};
 use crate::domain::slo::{Assessment, Measure, Method, Objective, Readings, assess};
-use crate::domain::{Budget, ClusterId, Kind, ObjectId, Text, Timestamp};
+use crate::domain::{Budget, ClusterId, Text, Timestamp};
 use crate::slo::plan::cloudwatch::{Answer, Fetch, Points, periods, plan, readings};
 use crate::slo::plan::{POINTS, burn_down};
 use crate::slo::{CloudWatchSignal, Part};
@@ -238,12 +238,7 @@ impl Tracked {
         notes.extend([self.mistake.as_str(), self.slow.as_str()]);
         notes.retain(|n| !n.is_empty());
         Budget {
-            id: ObjectId {
-                cluster: cluster.clone(),
-                kind: Kind::Budget,
-                namespace: self.objective.service.clone(),
-                name: Text::new(&self.objective.key()),
-            },
+            id: Budget::id_of(&self.objective, cluster),
             objective: Arc::clone(&self.objective),
             assessment: self.assessment.clone(),
             at: self.at,

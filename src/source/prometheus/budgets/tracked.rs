@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ask::{Got, Question};
 use crate::domain::slo::{Assessment, Basis, Lookback, Measure, Method, Objective, Period, Readings, assess};
-use crate::domain::{Budget, ClusterId, Kind, ObjectId, Text, Timestamp};
+use crate::domain::{Budget, ClusterId, Text, Timestamp};
 use crate::slo::PrometheusSignal;
 use crate::slo::plan::prometheus::{self as plan, Role};
 use crate::slo::plan::{POINTS, burn_down};
@@ -356,12 +356,7 @@ impl Tracked {
         notes.push(&self.partial);
         notes.retain(|n| !n.is_empty());
         Budget {
-            id: ObjectId {
-                cluster: cluster.clone(),
-                kind: Kind::Budget,
-                namespace: self.objective.service.clone(),
-                name: Text::new(&self.objective.key()),
-            },
+            id: Budget::id_of(&self.objective, cluster),
             objective: Arc::clone(&self.objective),
             assessment: self.assessment.clone(),
             at: self.at,
