@@ -305,7 +305,7 @@ fn where_there_is_nothing_it_is_said_who_was_asked() {
     let mut desk = Desk::new(small_fleet());
     desk.press("0");
     let frame = desk.frame(100, 20);
-    for want in ["nothing is going to go", "none was seen in the last 24 hours", "test: nodes live", "docs/spot.md"] {
+    for want in ["nothing is going to go", "none was seen in the last 24 hours", "test: nodes live", "docs/spot-feeds.md"] {
         assert!(frame.contains(want), "{want}: {frame}");
     }
     let mut store = one_machine(1, 30);
@@ -318,7 +318,7 @@ fn where_there_is_nothing_it_is_said_who_was_asked() {
     desk.press("0");
     let frame = desk.frame(100, 24);
     assert!(frame.contains("spot-events: event log denied (sqs:ReceiveMessage is denied)"), "{frame}");
-    assert!(!frame.contains("docs/spot.md"), "who reads one knows how: {frame}");
+    assert!(!frame.contains("docs/spot-feeds.md"), "who reads one knows how: {frame}");
     desk.press("!");
     assert!(desk.frame(100, 24).contains("notices"), "among the sources");
     // Where there are notices, it stands below them.
