@@ -305,7 +305,9 @@ fn where_there_is_nothing_it_is_said_who_was_asked() {
     let mut desk = Desk::new(small_fleet());
     desk.press("0");
     let frame = desk.frame(100, 20);
-    for want in ["nothing is going to go", "none was seen in the last 24 hours", "test: nodes live", "docs/spot-feeds.md"] {
+    for want in
+        ["nothing is going to go", "none was seen in the last 24 hours", "test: nodes live", "docs/spot-feeds.md"]
+    {
         assert!(frame.contains(want), "{want}: {frame}");
     }
     let mut store = one_machine(1, 30);
