@@ -21,7 +21,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("action", &["domain", "clock", "source", "store"]),
     ("runbook", &["domain", "action"]),
     ("app", &["command", "key", "keymap", "store", "domain", "action"]),
-    ("view", &["store", "app", "domain", "command", "key", "keymap"]),
+    ("view", &["store", "app", "domain", "command", "key", "keymap", "action"]),
     ("ui", &["view", "theme", "app", "domain", "key", "keymap"]),
     ("term", &["key"]),
     ("run", &["*"]),

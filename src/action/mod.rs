@@ -1,0 +1,24 @@
+//! What changes something outside: intent, plan, guard, confirmation, audit, run.
+//!
+//! One way for key, palette and command line:
+//!
+//! ```text
+//! Intent --Actor::plan--> Plan --Policy::judge--> Verdict --the user--> Assent
+//!                                                              |
+//!        End <--Actor::run-- audit of the intent <-- Desk::act-+
+//! ```
+//!
+//! A [`desk::Desk`] has an [`desk::Actor`] for each source that may be changed. In read-only mode there is
+//! none, and no writing client is ever made.
+
+pub mod audit;
+pub mod desk;
+pub mod facts;
+pub mod guard;
+pub mod intent;
+pub mod plan;
+
+pub use desk::{Actor, Desk, Judged, Running};
+pub use guard::{Assent, Confirm, Policy, Verdict};
+pub use intent::{Intent, Options, Verb};
+pub use plan::{Change, End, Event, Fate, Outcome, Permission, Plan, Precondition, Step, StepState};
