@@ -81,6 +81,7 @@ commands! {
     ViewServices, "view-services", Global, Safe, "services", "Show the services with their golden signals.";
     ViewSpot, "view-spot", Global, Safe, "spot", "Show the notices: what is going to go, with the time that is left.";
     ViewPools, "view-pools", Global, Safe, "pools", "Show the pools, instance type by zone: how often they are taken back, and who leans on one.";
+    ViewActions, "view-actions", Global, Safe, "actions", "Show the actions of this session: those that run, and how the others ended.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";
@@ -119,6 +120,26 @@ commands! {
     GoToSubject, "go-to-subject", Alarm, Safe, "its subject", "Go to what the alarm is about.";
     Runbook, "runbook", Alarm, Safe, "runbook", "Show where the alarm's runbook is, and copy the link to the clipboard.";
     NoticeHistory, "notice-history", Notice, Safe, "history", "Show what is remembered of earlier as well, or only what is open and was just now.";
+    // What changes something: each shows its plan first, and asks.
+    Delete, "delete", Table, Changes, "delete", "Delete it, or stop an ECS task.";
+    Cordon, "cordon", Node, Changes, "cordon", "Let the node take no new tasks; in ECS that also moves the tasks of services away.";
+    Uncordon, "uncordon", Node, Changes, "uncordon", "Let the node take new tasks again.";
+    Drain, "drain", Node, Changes, "drain", "Let the node take no new tasks, and move away those that are there.";
+    Scale, "scale", Workload, Changes, "scale", "Change how many tasks are wanted.";
+    Restart, "restart", Workload, Changes, "restart", "Replace every task, a few at a time.";
+    SetImage, "set-image", Workload, Changes, "image", "Run another image in one container.";
+    RollBack, "roll-back", Workload, Changes, "roll back", "Go back to an earlier revision.";
+    Trigger, "trigger", Workload, Changes, "run now", "Run a cron job now.";
+    SuspendJob, "suspend-job", Workload, Changes, "suspend", "Let a cron job start no more jobs.";
+    ResumeJob, "resume-job", Workload, Changes, "resume", "Let a suspended cron job start jobs again.";
+    Exec, "exec", Task, Changes, "shell", "Open a shell, or run a command, in a container.";
+    Attach, "attach", Task, Changes, "attach", "Attach to a container's own process.";
+    PortForward, "port-forward", Task, Changes, "forward", "Forward a local port to the task, until it is closed or the console ends.";
+    Silence, "silence", Alarm, Changes, "silence", "Silence an alert for a time, or disable a CloudWatch alarm's actions.";
+    Unsilence, "unsilence", Alarm, Changes, "unsilence", "End an alert's silence, or enable a CloudWatch alarm's actions again.";
+    CancelAction, "cancel-action", Action, Safe, "cancel it", "End the running action early; what was done stays done, and is told.";
+    UndoAction, "undo-action", Action, Safe, "undo", "Show the plan that undoes what was done.";
+    CopyEquivalent, "copy-equivalent", Action, Safe, "copy by hand", "Copy the commands that do the same by hand.";
     // Text: describe, YAML, help.
     SearchNext, "search-next", Text, Safe, "next match", "Go to the next match.";
     SearchPrevious, "search-previous", Text, Safe, "prev. match", "Go to the previous match.";

@@ -159,6 +159,7 @@ fn place(context: Context) -> &'static str {
         Context::Notice => "Notices (`notice`)",
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
+        Context::Action => "Actions (`action`)",
     }
 }
 

@@ -24,11 +24,13 @@ pub enum Context {
     Text,
     /// The log view.
     Logs,
+    /// The page of an action, and the list of them.
+    Action,
 }
 
 impl Context {
     /// Every context, in the order help shows them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Global,
         Self::Table,
         Self::Node,
@@ -38,6 +40,7 @@ impl Context {
         Self::Notice,
         Self::Text,
         Self::Logs,
+        Self::Action,
     ];
 
     /// Its name: the table in keymap files.
@@ -53,6 +56,7 @@ impl Context {
             Self::Notice => "notice",
             Self::Text => "text",
             Self::Logs => "logs",
+            Self::Action => "action",
         }
     }
 
@@ -61,8 +65,10 @@ impl Context {
     pub fn parent(self) -> Option<Self> {
         match self {
             Self::Global => None,
-            Self::Node | Self::Task | Self::Workload | Self::Alarm | Self::Notice => Some(Self::Table),
-            Self::Table | Self::Text | Self::Logs => Some(Self::Global),
+            Self::Node | Self::Task | Self::Workload | Self::Alarm => Some(Self::Table),
+            // What is going to go is a machine, mostly.
+            Self::Notice => Some(Self::Node),
+            Self::Table | Self::Text | Self::Logs | Self::Action => Some(Self::Global),
         }
     }
 }

@@ -74,9 +74,16 @@ fn snapshots_settle_at_both_sizes() {
 
 #[test]
 fn a_bad_deployment_is_critical() {
-    let out = quarterdeck(&["snapshot", "overview", "--demo", "bad-deploy", "--after", "30", "--size", "120x30"]);
-    let text = text(&out);
-    assert!(text.contains("CrashLoopBackOff") || text.contains("Error"), "{text}");
+    // A machine that is busy with other things may need longer.
+    let mut last = String::new();
+    for after in ["30", "60", "90"] {
+        let out = quarterdeck(&["snapshot", "overview", "--demo", "bad-deploy", "--after", after, "--size", "120x30"]);
+        last = text(&out);
+        if last.contains("CrashLoopBackOff") || last.contains("Error") {
+            return;
+        }
+    }
+    panic!("{last}");
 }
 
 #[test]

@@ -192,6 +192,21 @@ impl Desk {
         self.running().len()
     }
 
+    /// Ends what runs, and waits so long for its end to be written down; what has none by then is written
+    /// down as unknown.
+    pub async fn close(&self, patience: std::time::Duration) {
+        let tokens: Vec<CancellationToken> = self.running().values().cloned().collect();
+        tokens.iter().for_each(CancellationToken::cancel);
+        let all_over = async {
+            while self.is_busy() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(patience, all_over).await.is_err() {
+            self.abandon("the console ended before it was known how this went");
+        }
+    }
+
     /// The console ends: what runs is written down as unknown.
     pub fn abandon(&self, why: &str) {
         let running = std::mem::take(&mut *self.running());
@@ -208,6 +223,12 @@ impl Desk {
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, CancellationToken>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::closed_for_all(Policy { read_only: true, ..Policy::default() }, Clock::system())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here draws, waits or reads the clock. The run loop hands in keys and
 //! answers, and carries out the effects.
 
+pub mod actions;
 mod alarms;
 pub mod filter;
 mod follow;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
+use crate::action::{Assent, Intent, Plan};
 use crate::domain::{ClusterId, Kind, ObjectId, Text, Thresholds, Timestamp};
 use crate::key::{Context, Key};
 use crate::keymap::Keymap;
@@ -77,6 +79,26 @@ pub enum Effect {
     StopLogs(u64),
     /// Write the screen to files.
     SaveScreen,
+    /// Find out what would happen.
+    Plan {
+        /// The dialog that waits.
+        ticket: u64,
+        /// Of its questions the how manieth.
+        round: u64,
+        /// What is wanted.
+        intent: Intent,
+    },
+    /// Do it: it has been confirmed.
+    Act {
+        /// Which action of this session.
+        ticket: u64,
+        /// What.
+        plan: Box<Plan>,
+        /// What the user said to it.
+        assent: Assent,
+    },
+    /// End a running action early.
+    CancelAct(u64),
 }
 
 /// What the settings say that matters here.
@@ -134,6 +156,8 @@ pub struct App {
     future: Vec<ViewKind>,
     /// What lies over everything.
     pub overlay: Option<Overlay>,
+    /// Actions of this session, the oldest first.
+    pub runs: Vec<actions::Run>,
     /// What is being typed at the bottom.
     pub prompt: Option<Prompt>,
     /// Keys of an unfinished sequence.
@@ -176,6 +200,7 @@ impl App {
             past: Vec::new(),
             future: Vec::new(),
             overlay: None,
+            runs: Vec::new(),
             prompt: None,
             pending: Vec::new(),
             notice: None,
@@ -273,6 +298,7 @@ impl App {
     #[must_use]
     pub fn context(&self) -> Context {
         match (&self.overlay, self.stack.last()) {
+            (Some(Overlay::Run { .. } | Overlay::Runs { .. }), _) => Context::Action,
             (Some(_), _) | (None, Some(Page::Text(_))) => Context::Text,
             (None, Some(Page::Logs(_))) => Context::Logs,
             (None, Some(Page::Table(t))) => t.context(),

@@ -73,6 +73,11 @@ impl App {
     }
 }
 
+/// The node that a notice is about, while it is there.
+pub(super) fn machine(id: &ObjectId, store: &Store, now: Timestamp) -> Option<ObjectId> {
+    row(id, store, now).and_then(|r| r.node).filter(|node| store.nodes.get(node).is_some())
+}
+
 fn row(id: &ObjectId, store: &Store, now: Timestamp) -> Option<NoticeRow> {
     (id.kind == Kind::Notice).then(|| store.board(now).rows.iter().find(|r| r.id == *id).cloned()).flatten()
 }

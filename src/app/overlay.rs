@@ -27,6 +27,20 @@ pub enum Overlay {
     },
     /// The command palette.
     Palette(Palette),
+    /// A plan, before it is done or left.
+    Action(Box<super::actions::dialog::Dialog>),
+    /// An action that runs, or is over.
+    Run {
+        /// Which of this session.
+        ticket: u64,
+    },
+    /// The actions of this session, the newest first.
+    Runs {
+        /// Which of them.
+        selected: usize,
+    },
+    /// Something runs: quit all the same?
+    Quit,
 }
 
 /// What is typed at the bottom.
@@ -111,6 +125,13 @@ fn aliases(command: Command) -> &'static str {
         Command::ViewOverview => "pulse home problems",
         Command::Quit => "q exit",
         Command::Describe => "inspect",
+        Command::Delete => "stop kill remove",
+        Command::Exec => "shell sh bash",
+        Command::RollBack => "rollback undo",
+        Command::Restart => "rollout redeploy",
+        Command::Silence => "mute disable-alarm-actions",
+        Command::Unsilence => "unmute enable-alarm-actions",
+        Command::ViewActions => "running history",
         _ => "",
     }
 }

@@ -20,8 +20,10 @@ impl App {
             self.prompt_key(key);
             return Vec::new();
         }
-        if let Some(Overlay::Palette(_)) = &self.overlay {
-            return self.palette_key(key, store, now);
+        match &self.overlay {
+            Some(Overlay::Palette(_)) => return self.palette_key(key, store, now),
+            Some(Overlay::Action(_)) => return self.dialog_key(key, now),
+            _ => {}
         }
         self.pending.push(key);
         match self.keymap.resolve(self.context(), &self.pending) {
@@ -45,6 +47,10 @@ impl App {
     /// not run commands.
     pub fn paste(&mut self, text: &str) {
         let clean = Text::new(text.lines().next().unwrap_or_default());
+        if let Some(Overlay::Action(dialog)) = &mut self.overlay {
+            dialog.paste(&clean);
+            return;
+        }
         for c in clean.chars() {
             let key = Key { code: KeyCode::Char(c), ctrl: false, alt: false, shift: false };
             if self.prompt.is_some() {
@@ -70,7 +76,16 @@ impl App {
     /// A command, from a key, the palette or a test.
     pub fn run(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
         match command {
-            Command::Quit => return vec![Effect::Quit],
+            Command::Quit => return self.quit(),
+            Command::ViewActions => {
+                self.overlay = match self.overlay.take() {
+                    Some(Overlay::Runs { .. }) => None,
+                    _ => Some(Overlay::Runs { selected: 0 }),
+                };
+            }
+            Command::CancelAction | Command::UndoAction | Command::CopyEquivalent => {
+                return self.run_action(command, store, now);
+            }
             Command::BackOrQuit => return self.back(true),
             Command::Back => return self.back(false),
             Command::Suspend => return vec![Effect::Suspend],
@@ -193,6 +208,9 @@ impl App {
 
     /// Commands about the selected row.
     fn run_row(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
+        if super::actions::changes(command) {
+            return self.intend(command, store, now);
+        }
         if command == Command::NoticeHistory {
             self.toggle_history();
             return Vec::new();
@@ -412,7 +430,7 @@ impl App {
             self.details_scroll = 0;
             return effects;
         }
-        if may_quit { vec![Effect::Quit] } else { Vec::new() }
+        if may_quit { self.quit() } else { Vec::new() }
     }
 
     fn history_back(&mut self) -> Vec<Effect> {
@@ -456,7 +474,18 @@ impl App {
                 *scroll = scroll.saturating_add_signed(by).min(10_000);
                 return;
             }
-            Some(Overlay::Palette(_)) => return,
+            Some(Overlay::Runs { selected }) => {
+                *selected = selected.saturating_add_signed(by).min(self.runs.len().saturating_sub(1));
+                return;
+            }
+            Some(Overlay::Run { ticket }) => {
+                let ticket = *ticket;
+                if let Some(run) = self.runs.iter_mut().find(|r| r.ticket == ticket) {
+                    run.scroll = run.scroll.saturating_add_signed(by).min(100_000);
+                }
+                return;
+            }
+            Some(Overlay::Palette(_) | Overlay::Action(_) | Overlay::Quit) => return,
             None => {}
         }
         if self.details_focus {
@@ -503,9 +532,15 @@ impl App {
     /// Enter: a node's, workload's or service's tasks; a task's, a budget's, an
     /// autoscaler's or an event's object described.
     fn open(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
-        if self.overlay.is_some() {
-            self.overlay = None;
-            return Vec::new();
+        match self.overlay.take() {
+            None => {}
+            Some(Overlay::Runs { selected }) => {
+                let ticket = self.runs.iter().rev().nth(selected).map(|r| r.ticket);
+                self.overlay = ticket.map(|ticket| Overlay::Run { ticket });
+                return Vec::new();
+            }
+            Some(Overlay::Quit) => return vec![Effect::Quit],
+            Some(_) => return Vec::new(),
         }
         let Some(id) = self.table().and_then(|t| t.selected(store)) else { return Vec::new() };
         match id.kind {

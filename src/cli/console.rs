@@ -17,6 +17,9 @@ use crate::run::notify::Notifier;
 use crate::run::{Console, End};
 use crate::store::memo::Patience;
 
+/// How long actions may take to end when the console does.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Where screens are saved: with the state, but a demo's directory goes when it ends, and
 /// who saves a screen of it wants to keep that.
 fn screens(cli: &Cli, paths: &Paths) -> PathBuf {
@@ -81,10 +84,17 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     for (id, _) in console.store.clusters() {
         tracing::info!(cluster = id.as_str(), "is read");
     }
+    let desk = reading.backend.desk().clone();
     let ended = crate::run::run(&mut console, reading.backend, reading.observations).await;
     match &ended {
         Ok(end) => tracing::info!(?end, "ended"),
         Err(error) => tracing::error!(%error, "ended"),
+    }
+    match &ended {
+        // The user was asked: what still runs is ended, and how far it came is written down.
+        Ok(End::Quit) => desk.close(LAST_WORDS).await,
+        Ok(End::Signal(number)) => desk.abandon(&format!("the console was ended by signal {number} while it ran")),
+        Err(_) => desk.abandon("the console lost its terminal while it ran"),
     }
     if let Some(sim) = reading.sim {
         sim.stop().await;

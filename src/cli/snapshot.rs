@@ -142,6 +142,11 @@ impl Taking {
                         backend.logs(&request, &self.store);
                         waits = true;
                     }
+                    // What would happen can be pictured; it is never done.
+                    Effect::Plan { ticket, round, intent } => {
+                        backend.plan(ticket, round, intent);
+                        waits = true;
+                    }
                     _ => {}
                 }
             }
@@ -153,7 +158,7 @@ impl Taking {
                     match tokio::time::timeout(quiet, replies.recv()).await {
                         Ok(Some(reply)) => {
                             answered = true;
-                            backend::take(&mut self.app, reply, self.clock.now());
+                            backend::take(backend, &mut self.app, &self.store, reply, self.clock.now());
                         }
                         Ok(None) | Err(_) => break,
                     }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use futures::future::AbortHandle;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use crate::action::{Assent, Desk, Event, Intent, Plan, facts};
 use crate::app::App;
 use crate::app::logs::LogRequest;
 use crate::app::text::TextKind;
@@ -56,6 +58,29 @@ pub enum Reply {
         /// What.
         text: Text,
     },
+    /// What would happen, or why that cannot be said.
+    Planned {
+        /// The dialog that waits.
+        ticket: u64,
+        /// Of its questions the how manieth.
+        round: u64,
+        /// The plan.
+        result: Result<Box<Plan>, Text>,
+    },
+    /// An action began, or could not.
+    Begun {
+        /// Which.
+        ticket: u64,
+        /// To end it early.
+        result: Result<CancellationToken, Text>,
+    },
+    /// How an action goes.
+    Acted {
+        /// Which.
+        ticket: u64,
+        /// What.
+        event: Event,
+    },
     /// A log stream ended.
     Ended {
         /// The page.
@@ -72,8 +97,25 @@ pub enum Reply {
 }
 
 /// Hands a reply to the app; one for a page or round that is gone is dropped.
-pub fn take(app: &mut App, reply: Reply, _now: Timestamp) {
+pub fn take(backend: &mut Backend, app: &mut App, store: &Store, reply: Reply, now: Timestamp) {
     match reply {
+        Reply::Planned { ticket, round, result } => {
+            let judged = result.map(|mut plan| {
+                facts::add(&mut plan, store, now);
+                backend.desk.judge(*plan)
+            });
+            app.planned(ticket, round, judged);
+        }
+        Reply::Begun { ticket, result } => {
+            let result = result.map(|cancel| drop(backend.acting.insert(ticket, cancel)));
+            app.begun(ticket, result, now);
+        }
+        Reply::Acted { ticket, event } => {
+            if matches!(event, Event::Ended(_)) {
+                backend.acting.remove(&ticket);
+            }
+            app.acted(ticket, event, now);
+        }
         Reply::Text { page, result } => app.fetched(page, result),
         Reply::Lines { page, round, source, lines } => {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
@@ -110,6 +152,9 @@ pub struct Backend {
     notices: Option<crate::source::spot::Sources>,
     #[cfg(feature = "prometheus")]
     metrics: Option<crate::source::prometheus::Sources>,
+    desk: Desk,
+    /// Actions under way, to end them early.
+    acting: HashMap<u64, CancellationToken>,
     replies: Option<mpsc::Sender<Reply>>,
     streams: HashMap<u64, Vec<Reading>>,
 }
@@ -122,6 +167,58 @@ struct Reading {
 }
 
 impl Backend {
+    /// With where actions are planned and run.
+    #[must_use]
+    pub fn and_desk(mut self, desk: Desk) -> Self {
+        self.desk = desk;
+        self
+    }
+
+    /// Where actions are planned and run.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Finds out what would happen.
+    pub fn plan(&self, ticket: u64, round: u64, intent: Intent) {
+        let Some(replies) = self.replies.clone() else { return };
+        let desk = self.desk.clone();
+        spawn(async move {
+            let result = desk.plan(&intent).await.map(Box::new);
+            let _ = replies.send(Reply::Planned { ticket, round, result }).await;
+        });
+    }
+
+    /// Writes an action down, and begins it.
+    pub fn act(&self, ticket: u64, plan: Plan, assent: Assent) {
+        let Some(replies) = self.replies.clone() else { return };
+        let desk = self.desk.clone();
+        spawn(async move {
+            // The audit is synced to the disk, which may take its time.
+            let begun = tokio::task::spawn_blocking(move || desk.act(plan, &assent)).await;
+            let begun = begun.unwrap_or_else(|_| Err(Text::new("beginning it was interrupted")));
+            let mut running = match begun {
+                Ok(running) => running,
+                Err(why) => {
+                    let _ = replies.send(Reply::Begun { ticket, result: Err(why) }).await;
+                    return;
+                }
+            };
+            let _ = replies.send(Reply::Begun { ticket, result: Ok(running.cancel.clone()) }).await;
+            while let Some(event) = running.events.recv().await {
+                let _ = replies.send(Reply::Acted { ticket, event }).await;
+            }
+        });
+    }
+
+    /// Ends an action early.
+    pub fn cancel(&self, ticket: u64) {
+        if let Some(cancel) = self.acting.get(&ticket) {
+            cancel.cancel();
+        }
+    }
+
     /// With the Kubernetes sources.
     #[cfg(feature = "kubernetes")]
     #[must_use]
@@ -421,7 +518,6 @@ fn follow(
     handle
 }
 
-#[cfg(any(feature = "kubernetes", feature = "aws"))]
 #[expect(clippy::disallowed_methods, reason = "the loop's one home for tasks; each answers or is aborted")]
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));

@@ -45,6 +45,9 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
             Effect::EndLog { page, source } => backend.end_log(page, source),
             Effect::StopLogs(page) => backend.stop_logs(page),
             Effect::SaveScreen => save(console),
+            Effect::Plan { ticket, round, intent } => backend.plan(ticket, round, intent),
+            Effect::Act { ticket, plan, assent } => backend.act(ticket, *plan, assent),
+            Effect::CancelAct(ticket) => backend.cancel(ticket),
         }
     }
     Ok(false)

@@ -158,7 +158,8 @@ pub async fn run(
             }
             Woken::Reply(reply) => {
                 let now = console.clock.now();
-                drain(reply, &mut replies, APPLY_BUDGET, |r| backend::take(&mut console.app, r, now));
+                let Console { app, store, .. } = &mut *console;
+                drain(reply, &mut replies, APPLY_BUDGET, |r| backend::take(&mut backend, app, store, r, now));
                 dirty = dirty.max(Dirty::Soon);
                 // Answers come first, but a log that never stops must not keep the rest of the fleet waiting.
                 if let Ok(first) = observations.try_recv() {

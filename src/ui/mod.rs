@@ -10,6 +10,7 @@
 //!  enter open  / filter  ? help                                     hints
 //! ```
 
+mod dialog;
 mod lines;
 mod map;
 mod overlay;
@@ -101,6 +102,9 @@ fn take_bottom(rest: &mut Rect) -> Rect {
 fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
     let hints = match &app.overlay {
         None => help::hints(&app.keymap, app.page_context()),
+        Some(Overlay::Action(_)) => help::DIALOG_HINTS.iter().map(|(k, l)| ((*k).to_owned(), *l)).collect(),
+        Some(Overlay::Quit) => vec![("esc".to_owned(), "stay"), ("enter".to_owned(), "quit")],
+        Some(Overlay::Run { .. } | Overlay::Runs { .. }) => help::hints(&app.keymap, crate::key::Context::Action),
         Some(overlay) => help::overlay_hints(&app.keymap, matches!(overlay, Overlay::Palette(_))),
     };
     let mut x = row.x + 1;

@@ -14,7 +14,7 @@ use crate::view::columns::Context;
 use crate::view::help;
 
 /// Up to this width popups take all of it: strips of a page beside them are no use.
-const NARROW: u16 = 84;
+pub(super) const NARROW: u16 = 84;
 
 /// Draws what lies over the page; where the text cursor belongs, if anywhere.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) -> Option<Position> {
@@ -31,6 +31,21 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
             None
         }
         Some(Overlay::Palette(palette)) => Some(palette_box(buf, area, palette, &app.keymap, context, painter)),
+        Some(Overlay::Action(dialog)) => super::dialog::dialog(buf, area, dialog, c, painter),
+        Some(Overlay::Run { ticket }) => {
+            let ticket = *ticket;
+            super::dialog::run(buf, area, app, ticket, c, painter);
+            None
+        }
+        Some(Overlay::Runs { selected }) => {
+            let selected = *selected;
+            super::dialog::runs(buf, area, app, selected, c, painter);
+            None
+        }
+        Some(Overlay::Quit) => {
+            super::dialog::quit(buf, area, app, painter);
+            None
+        }
         None => {
             if !app.pending.is_empty() {
                 let text = help::which_key(&app.keymap, app.page_context(), &app.pending);
@@ -42,13 +57,15 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
 }
 
 fn frame(buf: &mut Buffer, area: Rect, title: &str, painter: &Painter<'_>) -> Rect {
+    frame_of(buf, area, &Line::new().with(title, Tone::Title), painter)
+}
+
+/// A popup's border with a title of several tones; returns what is inside.
+pub(super) fn frame_of(buf: &mut Buffer, area: Rect, title: &Line, painter: &Painter<'_>) -> Rect {
     Clear.render(area, buf);
     buf.set_style(area, painter.role(Role::Background));
     buf.set_style(area, painter.role(Role::Popup));
-    let mut block = Block::bordered()
-        .border_style(painter.role(Role::BorderFocused))
-        .title(title.to_owned())
-        .title_style(painter.role(Role::PopupTitle));
+    let mut block = Block::bordered().border_style(painter.role(Role::BorderFocused));
     if painter.ascii {
         block = block.border_set(ratatui::symbols::border::Set {
             top_left: "+",
@@ -65,6 +82,12 @@ fn frame(buf: &mut Buffer, area: Rect, title: &str, painter: &Painter<'_>) -> Re
     }
     let inner = block.inner(area);
     block.render(area, buf);
+    let mut x = area.x + 1;
+    for span in &title.spans {
+        let style = if span.tone == Tone::Title { painter.role(Role::PopupTitle) } else { painter.tone(span.tone) };
+        let room = usize::from(area.right().saturating_sub(x + 1));
+        (x, _) = buf.set_stringn(x, area.y, &span.text, room, style);
+    }
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
 

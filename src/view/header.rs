@@ -94,6 +94,10 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         };
         right.push(format!("{shape} {paging}{word}  "), Tone::Health(Health::Critical));
     }
+    match app.running() {
+        0 => {}
+        n => right.push(format!("{n} running  "), Tone::Health(Health::Progressing)),
+    }
     if app.settings.read_only {
         right.push("RO  ", Tone::Warning);
     }

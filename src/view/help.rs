@@ -56,6 +56,16 @@ pub fn overlay_hints(keymap: &Keymap, palette: bool) -> Vec<(String, &'static st
     wanted.iter().filter_map(|(command, label)| key(*command).map(|k| (k, *label))).collect()
 }
 
+/// What the hint bar offers while a plan is on screen: the keys of a form, which no keymap changes.
+pub const DIALOG_HINTS: &[(&str, &str)] = &[
+    ("tab", "next"),
+    ("enter", "choose"),
+    ("space", "yes/no"),
+    ("page-down", "more"),
+    ("ctrl-y", "copy by hand"),
+    ("esc", "leave it"),
+];
+
 /// What the hint bar offers here, most useful first.
 #[must_use]
 pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
@@ -68,22 +78,34 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Filter,
             C::ProblemsOnly,
             C::Details,
+            C::Exec,
             C::GoToNode,
             C::GoToOwner,
             C::Palette,
             C::Help,
         ],
-        Context::Workload => {
-            &[C::Open, C::Logs, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
-        }
+        Context::Workload => &[
+            C::Open,
+            C::Logs,
+            C::Describe,
+            C::Filter,
+            C::ProblemsOnly,
+            C::Scale,
+            C::Restart,
+            C::RollBack,
+            C::Details,
+            C::Palette,
+            C::Help,
+        ],
         Context::Node => {
-            &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Events, C::Palette, C::Help]
+            &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Drain, C::Cordon, C::Details, C::Palette, C::Help]
         }
         Context::Alarm => &[
             C::Open,
             C::Describe,
             C::GoToSubject,
             C::Runbook,
+            C::Silence,
             C::Filter,
             C::ProblemsOnly,
             C::Details,
@@ -104,6 +126,7 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
         ],
         Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
+        Context::Action => &[C::Back, C::Open, C::CancelAction, C::UndoAction, C::CopyEquivalent, C::Help],
         Context::Logs => &[
             C::Back,
             C::LogFollow,

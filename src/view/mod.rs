@@ -1,6 +1,7 @@
 //! From the store and what the user is doing to what is on the screen, without
 //! drawing: rows, cells, lines and badges.
 
+pub mod actions;
 pub mod alarms;
 pub mod arrange;
 pub mod bars;
