@@ -1,7 +1,7 @@
 //! What changes something, driven by keys: the plan on screen, its fields, yes and no, and
 //! what is shown while it runs.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod support;
 
