@@ -60,13 +60,20 @@ pub fn dialog(d: &Dialog, c: Context<'_>, width: usize) -> DialogModel {
         if let Confirm::Type(name) = &j.verdict.confirm {
             foot.push(typed(
                 &format!("type {name} "),
+                "",
                 d.typed.value(),
                 d.typed.visual_cursor(),
                 d.focus == Focus::Typed,
             ));
         }
         let label = if j.verdict.needs_reason { "why (needed) " } else { "why " };
-        foot.push(typed(label, d.reason.value(), d.reason.visual_cursor(), d.focus == Focus::Reason));
+        foot.push(typed(
+            label,
+            "it is written in the audit",
+            d.reason.value(),
+            d.reason.visual_cursor(),
+            d.focus == Focus::Reason,
+        ));
         let verb = d.intent.verb.name();
         let label = format!("{}{}", verb[..1].to_uppercase(), &verb[1..]);
         buttons.push(Button { label, focused: d.focus == Focus::Go });
@@ -92,9 +99,12 @@ fn title(verb: &str, targets: &[ObjectId], what: &str, production: bool) -> Line
     line
 }
 
-fn typed(label: &str, value: &str, cursor: usize, focused: bool) -> Row {
+fn typed(label: &str, hint: &str, value: &str, cursor: usize, focused: bool) -> Row {
     let at = label.width() + cursor;
-    let line = Line::new().with(label, Tone::Key).with(value, Tone::Strong);
+    let mut line = Line::new().with(label, Tone::Key).with(value, Tone::Strong);
+    if value.is_empty() && !hint.is_empty() {
+        line.push(format!("  {hint}"), Tone::Dim);
+    }
     Row { line, focused, cursor: focused.then_some(at) }
 }
 
@@ -337,18 +347,18 @@ fn steps(run: &Run, c: Context<'_>, width: usize) -> Vec<Line> {
     all.iter()
         .zip(&names)
         .map(|((_, step), name)| {
-            let (word, health) = match step.map(|s| s.state) {
-                None => ("to do", Health::Done),
-                Some(StepState::Waiting) => ("waits", Health::Warning),
-                Some(StepState::Doing) => ("doing", Health::Progressing),
-                Some(StepState::Done) => ("done", Health::Ok),
-                Some(StepState::Failed) => ("failed", Health::Critical),
-                Some(StepState::Skipped) => ("skipped", Health::Done),
+            let (word, health, marks) = match step.map(|s| s.state) {
+                None => ("to do", Health::Done, ["○ ", ". "]),
+                Some(StepState::Waiting) => ("waits", Health::Warning, ["▲ ", "! "]),
+                Some(StepState::Doing) => ("doing", Health::Progressing, ["◐ ", "~ "]),
+                Some(StepState::Done) => ("done", Health::Ok, ["✔ ", "+ "]),
+                Some(StepState::Failed) => ("failed", Health::Critical, ["✖ ", "x "]),
+                Some(StepState::Skipped) => ("skipped", Health::Done, ["– ", "- "]),
             };
             let shown = cut(name, wide, true, c.ascii);
             let pad = " ".repeat(wide.saturating_sub(shown.width()));
             Line::new()
-                .with(shape(health, c.ascii), Tone::Health(health))
+                .with(marks[usize::from(c.ascii)], Tone::Health(health))
                 .with(format!("{shown}{pad}  "), Tone::Plain)
                 .with(format!("{word:<8} "), Tone::Health(health))
                 .with(step.map_or("", |s| s.text.as_str()), Tone::Dim)
