@@ -73,6 +73,7 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("default", include_str!("../../keymaps/default.toml")),
     ("k9s", include_str!("../../keymaps/k9s.toml")),
     ("vim", include_str!("../../keymaps/vim.toml")),
+    ("emacs", include_str!("../../keymaps/emacs.toml")),
 ];
 
 impl Keymap {

@@ -21,6 +21,10 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("quarterdeck-light", include_str!("../../themes/quarterdeck-light.toml")),
     ("high-contrast", include_str!("../../themes/high-contrast.toml")),
     ("colour-blind", include_str!("../../themes/colour-blind.toml")),
+    ("solarized", include_str!("../../themes/solarized.toml")),
+    ("gruvbox", include_str!("../../themes/gruvbox.toml")),
+    ("nord", include_str!("../../themes/nord.toml")),
+    ("catppuccin", include_str!("../../themes/catppuccin.toml")),
     ("ansi16", include_str!("../../themes/ansi16.toml")),
     ("mono", include_str!("../../themes/mono.toml")),
 ];
