@@ -4,6 +4,7 @@
 //! as it was: raw mode off, the main screen, the cursor shown.
 
 mod frame;
+pub mod line;
 
 use std::cell::RefCell;
 use std::io::{self, Stdout, Write};

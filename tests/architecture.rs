@@ -23,7 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("app", &["command", "key", "keymap", "store", "domain", "action"]),
     ("view", &["store", "app", "domain", "command", "key", "keymap", "action"]),
     ("ui", &["view", "theme", "app", "domain", "key", "keymap"]),
-    ("term", &["key"]),
+    ("term", &["key", "clock"]),
     ("run", &["*"]),
     ("sim", &["domain", "clock"]),
     ("docs", &["command", "key", "keymap", "theme", "config"]),

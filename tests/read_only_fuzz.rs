@@ -5,7 +5,11 @@
 //! `QUARTERDECK_FUZZ_BIN` names), `QUARTERDECK_FUZZ_SEED` which.
 
 #![cfg(all(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail as tests do, and the proxy ends with its test"
+)]
 
 #[path = "support/proxy.rs"]
 mod proxy;
@@ -46,8 +50,8 @@ impl Dice {
         const MUTATING: &[&str] =
             &["c", "u", "r", "s", "i", "T", "\x04", "e", "a", "f", "S", "U", "\x18a", "\x18s", "\x18r"];
         const MOVES: &[&str] = &[
-            "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\t", "\x1b[Z", " ", "\x1b", "j", "k", "1", "2",
-            "3", "4", "7", "0", "G", "g",
+            "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\t", "\x1b[Z", " ", "\x1b", "j", "k", "1",
+            "2", "3", "4", "7", "0", "G", "g",
         ];
         match self.roll(10) {
             0..=2 => MUTATING[self.roll(MUTATING.len())].to_owned(),

@@ -16,6 +16,7 @@ use crate::run::journal::Journal;
 use crate::run::notify::Notifier;
 use crate::run::{Console, End};
 use crate::store::memo::Patience;
+use crate::term::line::Line;
 
 /// How long actions may take to end when the console does.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -70,6 +71,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         screens: screens(cli, &place.paths),
         journal: Some(Journal::new(&place.paths.state_dir)),
         notifier: Notifier { how: config.notify_how, quiet: config.notify_quiet },
+        line: Line::of(session::env("SSH_CONNECTION").as_deref()),
         draw_interval: Duration::from_millis(u64::from(config.draw_interval_ms).max(least)),
     };
     if let Some(journal) = &console.journal {

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::clock::{Clock, instant};
 use crate::domain::Timestamp;
 use crate::store::{Observation, Store};
+use crate::term::line::{LOOK_AGAIN, Line};
 use crate::term::{Screen, input};
 use crate::theme::Theme;
 use crate::view::columns::Context;
@@ -46,6 +47,8 @@ pub struct Console {
     pub journal: Option<journal::Journal>,
     /// How to tell of new page-level alarms.
     pub notifier: notify::Notifier,
+    /// The line to the user.
+    pub line: Line,
     /// Shortest time between two frames that nobody asked for by a key.
     pub draw_interval: Duration,
 }
@@ -132,7 +135,10 @@ pub async fn run(
                 dirty = dirty.max(Dirty::Soon);
             }
         }
-        if dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= console.draw_interval) {
+        let due = dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= console.draw_interval);
+        // On a slow line a frame more only makes all of them later.
+        let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
+        if due && !held {
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
@@ -143,7 +149,7 @@ pub async fn run(
         if let Some((signal, text)) = console.notifier.due(&mut console.store, now) {
             screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
-        let wait = console.wait(dirty, drawn.elapsed(), now);
+        let wait = if held { LOOK_AGAIN } else { console.wait(dirty, drawn.elapsed(), now) };
         match wake(&mut screen, &mut signals, &mut replies, &mut observations, wait).await {
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
