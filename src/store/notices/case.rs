@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::domain::notice::{
-    Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+    AT_ONCE, Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -15,11 +15,13 @@ const WORD_OF_TASKS: TimeDelta = TimeDelta::seconds(90);
 const STAYS: TimeDelta = TimeDelta::minutes(15);
 /// What has no deadline is over after so long.
 const NO_DEADLINE: TimeDelta = TimeDelta::hours(1);
-/// EC2 is asked so often at the least: what it says of both notice and end within this time
-/// was said of the end.
-const AT_ONCE: TimeDelta = TimeDelta::seconds(10);
+/// What belongs to an end may be dated so long after it (ECS stops the tasks, the cloud's
+/// controller taints the node); an end from before that is another one: it came back since.
+pub(super) const AFTERMATH: TimeDelta = TimeDelta::seconds(90);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
+/// How many words of its end are kept; each feed has one or two.
+const DEPARTURES: usize = 32;
 
 /// How a task at risk left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub struct Case {
     pub heard: Timestamp,
     /// What was on it since, but for what belongs to the machine.
     pub tasks: Vec<AtRisk>,
+    /// Every word of its end, each a time by which it had gone.
+    departures: Vec<Departure>,
     /// When it went, by who knows the earliest.
     pub gone: Option<Departure>,
     /// When every task had left.
@@ -109,6 +113,11 @@ pub struct Case {
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
     called_off: Option<Timestamp>,
+}
+
+/// When a feed's word was given, as far as it says.
+fn word(s: &Sighting) -> Timestamp {
+    s.issued.unwrap_or(s.seen)
 }
 
 impl Case {
@@ -123,6 +132,7 @@ impl Case {
             born: None,
             heard,
             tasks: Vec::new(),
+            departures: Vec::new(),
             gone: None,
             clear: None,
             back: None,
@@ -181,6 +191,18 @@ impl Case {
         if self.notices.first().is_some_and(|n| n.kind == NoticeKind::Interruption) {
             self.capacity = CapacityType::Spot;
         }
+        self.find_end();
+    }
+
+    /// The earliest word of its end that is one of this story's: whatever was heard first.
+    fn find_end(&mut self) {
+        let since = self.sightings.iter().map(word).min().map(|first| first - AFTERMATH);
+        let own = |d: &&Departure| since.is_none_or(|since| d.at >= since);
+        let end = self.departures.iter().filter(own).min_by_key(|d| (d.at, !d.taken, d.feed));
+        // What is over has ended; word of what came later does not undo that.
+        if end.is_some() || self.is_open() {
+            self.gone = end.cloned();
+        }
     }
 
     /// What weighs most of what is told.
@@ -189,19 +211,26 @@ impl Case {
         self.notices.first()
     }
 
-    /// Why it goes, or went.
+    /// Why it goes, or went. A function of what was told, not of its order: the same however
+    /// late each feed is.
     #[must_use]
     pub fn kind(&self) -> NoticeKind {
         match (self.main(), &self.gone) {
-            // Word that comes along with the end, or after it, is no notice.
-            (Some(n), Some(gone)) if n.issued >= gone.at => NoticeKind::Unannounced,
-            // A poll finds both at once, and does not know when it went.
-            (Some(n), Some(gone)) if gone.taken && n.fate != Fate::Hibernate && gone.at - n.issued < AT_ONCE => {
-                if matches!(self.victim, Victim::Task(_)) { n.kind } else { NoticeKind::Unannounced }
-            }
+            (Some(n), Some(gone)) if !self.was_given(n, gone.at) => NoticeKind::Unannounced,
             (Some(n), _) => n.kind,
             (None, _) => NoticeKind::Unannounced,
         }
+    }
+
+    /// True if anybody gave this notice before the end: word that comes along with the end, or
+    /// after it, is none. EC2's status of a request changes when the capacity is taken, with
+    /// notice or without: by itself it is one only of a machine that ran on.
+    fn was_given(&self, notice: &Notice, gone: Timestamp) -> bool {
+        let polled = |s: &Sighting| s.feed == NoticeFeed::Ec2 && matches!(s.victim, Victim::Instance(_));
+        self.sightings.iter().filter(|s| s.kind == notice.kind && word(s) >= notice.issued).any(|s| {
+            // Hibernation begins with its notice.
+            s.fate == Fate::Hibernate || if polled(s) { gone - word(s) >= AT_ONCE } else { word(s) < gone }
+        })
     }
 
     /// When the notice that weighs most was given; of what went unannounced when it went.
@@ -255,8 +284,9 @@ impl Case {
 
     /// Takes in that it has gone; the earliest word counts.
     pub(super) fn depart(&mut self, d: Departure) {
-        if self.gone.as_ref().is_none_or(|g| d.at < g.at) {
-            self.gone = Some(d);
+        if !self.departures.contains(&d) && self.departures.len() < DEPARTURES {
+            self.departures.push(d);
+            self.find_end();
         }
     }
 

@@ -20,7 +20,7 @@ use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
-use case::Owners;
+use case::{AFTERMATH, Owners};
 pub use case::{AtRisk, Case, Left, Verdict};
 pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
@@ -28,6 +28,10 @@ pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 const VICTIMS: usize = 5_000;
 /// A list that is complete was asked for so much earlier.
 const POLLED: TimeDelta = TimeDelta::seconds(2);
+/// A node's object is deleted so long after its machine went, at the most.
+const DELETED: TimeDelta = TimeDelta::minutes(10);
+/// How many words of an end are kept that nobody has announced.
+const WORDS: usize = 8;
 /// How many are remembered of earlier.
 pub const RECORDS: usize = 20_000;
 /// What is over stays on the list for so long.
@@ -44,7 +48,7 @@ pub struct Notices {
     /// Victims whose story is not over.
     open: Vec<Victim>,
     /// What went before anybody told of it.
-    departed: HashMap<Victim, Departure>,
+    departed: HashMap<Victim, Vec<Departure>>,
     /// What is over, oldest first: of earlier and of now.
     past: Vec<Record>,
     /// What is over and has not been written down.
@@ -106,6 +110,17 @@ impl Notices {
         self.past.iter().rev().any(|r| r.victim == s.victim && (at - r.issued).abs() <= ANOTHER)
     }
 
+    /// Word of what is over may come late: what is kept of it follows.
+    fn amend(&mut self, victim: &Victim) {
+        self.changes += 1;
+        let Some(record) = self.cases.get(victim).filter(|c| !c.is_open()).and_then(Case::record) else { return };
+        let same = |r: &&mut Record| r.victim == *victim && (r.issued - record.issued).abs() <= ANOTHER;
+        if let Some(kept) = self.past.iter_mut().rev().find(same).filter(|kept| **kept != record) {
+            kept.clone_from(&record);
+            self.unwritten.push(record);
+        }
+    }
+
     fn make_room(&mut self) {
         while self.cases.len() >= VICTIMS {
             let oldest = self.cases.values().min_by_key(|c| (c.is_open(), c.heard)).map(|c| c.victim.clone());
@@ -150,7 +165,7 @@ impl Store {
             if ended.is_none() || (told_at - case.issued()).abs() <= ANOTHER {
                 if case.hear(s) {
                     self.revision += 1;
-                    self.notices.changes += 1;
+                    self.notices.amend(&victim);
                 }
                 return None;
             }
@@ -158,12 +173,7 @@ impl Store {
         if self.notices.is_past(&s) {
             return None;
         }
-        let departed = self.notices.departed.remove(&victim);
-        let case = self.begin(victim.clone(), at);
-        case.hear(s);
-        if let Some(d) = departed.filter(|d| d.at >= told_at) {
-            case.depart(d);
-        }
+        self.begin(victim.clone(), at, told_at - AFTERMATH).hear(s);
         Some(victim)
     }
 
@@ -171,38 +181,34 @@ impl Store {
         if let Some(case) = self.notices.cases.get_mut(&d.victim)
             && (case.is_open() || (d.at - case.issued()).abs() <= ANOTHER)
         {
+            let victim = d.victim.clone();
             case.depart(d);
             self.revision += 1;
+            self.notices.amend(&victim);
             return;
         }
         if d.taken
             && !self.notices.past.iter().rev().any(|r| r.victim == d.victim && (d.at - r.issued).abs() <= ANOTHER)
         {
             let victim = d.victim.clone();
-            let case = self.begin(victim.clone(), at);
+            let case = self.begin(victim.clone(), at, d.at - AFTERMATH);
             case.capacity = CapacityType::Spot;
             case.depart(d);
             fresh.push(victim);
             return;
         }
         // Word of its end may come before the notice does.
-        let old: Vec<Victim> = self
-            .notices
-            .departed
-            .iter()
-            .filter(|(_, known)| at - known.at > ANOTHER)
-            .map(|(victim, _)| victim.clone())
-            .collect();
-        for victim in old {
-            self.notices.departed.remove(&victim);
-        }
+        self.notices.departed.retain(|_, known| known.iter().any(|d| at - d.at <= ANOTHER));
         if self.notices.departed.len() < VICTIMS {
-            self.notices.departed.insert(d.victim.clone(), d);
+            let known = self.notices.departed.entry(d.victim.clone()).or_default();
+            if known.len() < WORDS && !known.contains(&d) {
+                known.push(d);
+            }
         }
     }
 
-    /// Begins a victim's story.
-    fn begin(&mut self, victim: Victim, at: Timestamp) -> &mut Case {
+    /// Begins a victim's story; what was said of its end since `since` belongs to it.
+    fn begin(&mut self, victim: Victim, at: Timestamp, since: Timestamp) -> &mut Case {
         self.notices.changes += 1;
         self.revision += 1;
         self.notices.make_room();
@@ -217,6 +223,9 @@ impl Store {
         if let Some(row) = node.as_ref().and_then(|id| self.nodes.get(id)) {
             describe(&mut case, row);
             self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
+        }
+        for d in self.notices.departed.get(&victim).into_iter().flatten().filter(|d| d.at >= since) {
+            case.depart(d.clone());
         }
         self.notices.cases.insert(victim.clone(), case);
         // It was put there just now.
@@ -330,7 +339,7 @@ impl Store {
         if !seen || row.capacity_type != CapacityType::Spot {
             return;
         }
-        let case = self.begin(victim.clone(), at);
+        let case = self.begin(victim.clone(), at, at - DELETED);
         describe(case, row);
         case.depart(departure);
         self.notices.changes += 1;
