@@ -1,5 +1,8 @@
 //! One victim: what was told of it, what is at risk on it, and how that goes.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use crate::domain::notice::{
@@ -73,6 +76,81 @@ impl Verdict {
     }
 }
 
+/// What of a case's tasks is asked for again and again, until one of them changes: neither how
+/// late it is nor how many tasks there are matters to what it costs then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How many are still there.
+    pub remaining: usize,
+    /// By when all that have been told to end would be killed.
+    told_until: Option<Timestamp>,
+    /// The longest that one which nobody has told may take, in seconds; `None` if there is none.
+    untold: Option<u16>,
+    /// A disruption budget holds one that nobody has told.
+    blocked: bool,
+    /// Workloads with how many of their tasks are still there.
+    pub here: Vec<(ObjectId, u32)>,
+    /// Every workload that lost a task, or will.
+    pub owners: Vec<ObjectId>,
+}
+
+impl Sum {
+    fn of(tasks: &[AtRisk], blocked: impl Fn(&AtRisk) -> bool) -> Self {
+        let mut owners: Vec<&ObjectId> = tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let mut sum = Self {
+            remaining: 0,
+            told_until: None,
+            untold: None,
+            blocked: false,
+            here: Vec::new(),
+            owners: owners.into_iter().cloned().collect(),
+        };
+        let mut counts = vec![0_u32; sum.owners.len()];
+        for task in tasks.iter().filter(|t| t.left.is_none()) {
+            sum.remaining += 1;
+            match task.leaving {
+                Some(since) => {
+                    sum.told_until = sum.told_until.max(Some(since + TimeDelta::seconds(i64::from(task.grace))));
+                }
+                None => {
+                    sum.untold = sum.untold.max(Some(task.grace));
+                    sum.blocked = sum.blocked || blocked(task);
+                }
+            }
+            let at = task.owner.as_ref().and_then(|o| sum.owners.binary_search(o).ok());
+            if let Some(count) = at.and_then(|at| counts.get_mut(at)) {
+                *count += 1;
+            }
+        }
+        sum.here = sum.owners.iter().cloned().zip(counts).filter(|(_, n)| *n > 0).collect();
+        sum
+    }
+
+    /// How it is going to end for the worst of them; `None` if none is left.
+    fn verdict(&self, deadline: Timestamp, now: Timestamp) -> Option<Verdict> {
+        let left = deadline - now;
+        if self.remaining > 0 && left < TimeDelta::zero() {
+            return Some(Verdict::Cut);
+        }
+        // Told to end: most do so long before they would be killed.
+        let told = self.told_until.map(|until| if until <= deadline { Verdict::Safe } else { Verdict::Tight });
+        // Nobody has told it yet.
+        let untold = self.untold.map(|grace| {
+            let need = TimeDelta::seconds(i64::from(grace) + 15);
+            match self.blocked {
+                _ if left < TimeDelta::seconds(5) => Verdict::Cut,
+                true if left < TimeDelta::seconds(30) => Verdict::Cut,
+                true => Verdict::Tight,
+                false if need > left || left < TimeDelta::seconds(60) => Verdict::Tight,
+                false => Verdict::Safe,
+            }
+        });
+        told.max(untold)
+    }
+}
+
 /// How the workloads stand that a case's tasks belong to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owners {
@@ -113,6 +191,8 @@ pub struct Case {
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
     called_off: Option<Timestamp>,
+    /// What its tasks amount to, and for which state of the disruption budgets.
+    sum: RefCell<Option<(u64, Arc<Sum>)>>,
 }
 
 /// When a feed's word was given, as far as it says.
@@ -138,7 +218,27 @@ impl Case {
             back: None,
             outcome: None,
             called_off: None,
+            sum: RefCell::new(None),
         }
+    }
+
+    /// Its tasks, to be changed; or the row of one of them was, and what holds it with it.
+    pub(super) fn tasks_mut(&mut self) -> &mut Vec<AtRisk> {
+        self.sum.take();
+        &mut self.tasks
+    }
+
+    /// What its tasks amount to. `budgets` tells one state of the disruption budgets from
+    /// another, `blocked` whether one holds a task.
+    pub(super) fn sum(&self, budgets: u64, blocked: impl Fn(&AtRisk) -> bool) -> Arc<Sum> {
+        if let Some((kept_for, sum)) = self.sum.borrow().as_ref()
+            && *kept_for == budgets
+        {
+            return Arc::clone(sum);
+        }
+        let sum = Arc::new(Sum::of(&self.tasks, blocked));
+        self.sum.replace(Some((budgets, Arc::clone(&sum))));
+        sum
     }
 
     /// Takes in a sighting; false if nothing of it was new.
@@ -369,34 +469,18 @@ impl Case {
     /// `blocked` tells whether a disruption budget holds a task.
     #[must_use]
     pub fn verdict(&self, blocked: impl Fn(&AtRisk) -> bool, now: Timestamp) -> Option<Verdict> {
+        self.verdict_by(&Sum::of(&self.tasks, blocked), now)
+    }
+
+    /// The same, by what its tasks amount to.
+    pub(super) fn verdict_by(&self, sum: &Sum, now: Timestamp) -> Option<Verdict> {
         if !self.is_open() {
             return None;
         }
-        let left = self.deadline()?.at - now;
-        let here = || self.tasks.iter().filter(|t| t.left.is_none());
-        let worst = here()
-            .map(|t| {
-                let spent = t.leaving.map(|since| now - since);
-                let need = TimeDelta::seconds(i64::from(t.grace)) - spent.unwrap_or_default();
-                match spent {
-                    _ if left < TimeDelta::zero() => Verdict::Cut,
-                    // Told to end: most do so long before they would be killed.
-                    Some(_) if need <= left => Verdict::Safe,
-                    Some(_) => Verdict::Tight,
-                    // Nobody has told it yet.
-                    None if left < TimeDelta::seconds(5) => Verdict::Cut,
-                    None => match (blocked(t), need + TimeDelta::seconds(15) > left) {
-                        (true, _) if left < TimeDelta::seconds(30) => Verdict::Cut,
-                        (true, _) | (_, true) => Verdict::Tight,
-                        _ if left < TimeDelta::seconds(60) => Verdict::Tight,
-                        _ => Verdict::Safe,
-                    },
-                }
-            })
-            .max();
-        Some(match worst {
+        let deadline = self.deadline()?.at;
+        Some(match sum.verdict(deadline, now) {
             Some(v) => v,
-            None if self.back.is_none() && left < TimeDelta::seconds(30) => Verdict::Tight,
+            None if self.back.is_none() && deadline - now < TimeDelta::seconds(30) => Verdict::Tight,
             None => Verdict::Safe,
         })
     }

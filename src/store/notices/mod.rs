@@ -9,6 +9,7 @@ mod pools;
 
 use foldhash::HashMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
@@ -20,7 +21,7 @@ use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
-use case::{AFTERMATH, Owners};
+use case::{AFTERMATH, Owners, Sum};
 pub use case::{AtRisk, Case, Left, Verdict};
 pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
@@ -36,6 +37,10 @@ const WORDS: usize = 8;
 pub const RECORDS: usize = 20_000;
 /// What is over stays on the list for so long.
 pub const SHOWN_FOR: TimeDelta = TimeDelta::minutes(15);
+
+/// Since when a workload is at its desired count, if it is, and when that was so; `None` of one
+/// that is gone.
+type Standing = Option<(Option<Timestamp>, Timestamp)>;
 
 /// Every notice.
 #[derive(Debug, Default)]
@@ -250,7 +255,7 @@ impl Store {
         for (victim, mut tasks) in found {
             tasks.sort_by(|a, b| a.id.cmp(&b.id));
             if let Some(case) = self.notices.cases.get_mut(&victim) {
-                case.tasks = tasks;
+                *case.tasks_mut() = tasks;
             }
         }
     }
@@ -331,7 +336,7 @@ impl Store {
             self.notices.changes += 1;
             if case.is_open() {
                 case.depart(departure);
-                self.settle(at);
+                self.settle_one(&victim, at, &mut HashMap::default());
             }
             return;
         }
@@ -373,7 +378,7 @@ impl Store {
         let late = self.risk_of(row, at);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
-        match (case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
+        match (case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
                 if known.leaving.is_none() && is_leaving(row) {
                     known.leaving = Some(at);
@@ -389,13 +394,13 @@ impl Store {
                     }
                 }
             }
-            (None, Some(risk)) => case.tasks.push(risk),
+            (None, Some(risk)) => case.tasks_mut().push(risk),
             // A poll may show a task for the first time when it has ended.
             (None, None) => {
                 let stopped = row.ecs.as_ref().and_then(|e| e.stop.as_ref()?.at);
                 if stopped.is_some_and(|at| at >= case.issued()) && row.created.is_none_or(|c| c <= case.issued()) {
                     let left = left(row, at);
-                    case.tasks.push(AtRisk { left: Some(left), ..late });
+                    case.tasks_mut().push(AtRisk { left: Some(left), ..late });
                     if let Victim::Task(_) = &case.victim {
                         case.depart(Departure { victim, feed: NoticeFeed::EcsTask, at: left.at, taken: true });
                     }
@@ -412,7 +417,7 @@ impl Store {
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim) else { return };
-        if let Some(known) = case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
+        if let Some(known) = case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
             known.left = known.left.or(Some(Left { at, killed: false }));
         }
     }
@@ -430,52 +435,72 @@ impl Store {
     /// Says what became of what is over. To be called once a second; costs what is open.
     pub fn settle(&mut self, now: Timestamp) {
         self.notices.changes += 1;
-        let open = std::mem::take(&mut self.notices.open);
-        let mut still = Vec::with_capacity(open.len());
-        for victim in open {
-            let Some(owners) = self.notices.cases.get(&victim).map(|case| self.owners(case, now)) else { continue };
-            let Some(case) = self.notices.cases.get_mut(&victim) else { continue };
-            case.settle(owners, now);
-            if case.is_open() {
-                still.push(victim);
-                continue;
-            }
-            if let Some(record) = case.record() {
-                self.notices.unwritten.push(record.clone());
-                self.notices.past.push(record);
-                let over = self.notices.past.len().saturating_sub(RECORDS);
-                self.notices.past.drain(..over);
-            }
-            self.revision += 1;
+        board::add_up(self);
+        // Many cases have the same owners.
+        let mut standings = HashMap::default();
+        for victim in self.notices.open.clone() {
+            self.settle_one(&victim, now, &mut standings);
         }
-        // Stories that began meanwhile: none can, but none may be lost either.
-        still.append(&mut self.notices.open);
-        self.notices.open = still;
+    }
+
+    /// The same of one victim.
+    fn settle_one(&mut self, victim: &Victim, now: Timestamp, standings: &mut HashMap<ObjectId, Standing>) {
+        let Some(case) = self.notices.cases.get(victim) else {
+            self.notices.open.retain(|v| v != victim);
+            return;
+        };
+        let owners = self.owners(case, now, standings);
+        let Some(case) = self.notices.cases.get_mut(victim) else { return };
+        case.settle(owners, now);
+        if case.is_open() {
+            return;
+        }
+        let record = case.record();
+        self.notices.open.retain(|v| v != victim);
+        if let Some(record) = record {
+            self.notices.unwritten.push(record.clone());
+            self.notices.past.push(record);
+            let over = self.notices.past.len().saturating_sub(RECORDS);
+            self.notices.past.drain(..over);
+        }
+        self.revision += 1;
     }
 
     /// How the workloads stand that a case's tasks belong to.
-    fn owners(&self, case: &Case, now: Timestamp) -> Owners {
-        let mut owners: Vec<&ObjectId> = case.tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
-        owners.sort();
-        owners.dedup();
+    fn owners(&self, case: &Case, now: Timestamp, known: &mut HashMap<ObjectId, Standing>) -> Owners {
         let mut standing = Owners { back: Some(Timestamp::MIN_UTC), as_of: now };
-        for id in owners {
-            // One that is gone wants nothing back.
-            let Some(row) = self.workloads.get(id) else { continue };
-            let is_back = row.replicas.ready >= row.replicas.desired;
-            let since = if row.ecs.is_some() {
-                // A poll says how it was, and its tasks since when.
-                let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_data);
-                standing.as_of = standing.as_of.min(listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED));
-                let own =
-                    self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
-                own.filter_map(|t| t.ecs.as_ref()?.started).max().unwrap_or(now)
-            } else {
-                now
+        let sum = self.sum(case);
+        for id in &sum.owners {
+            let one = match known.get(id) {
+                Some(one) => *one,
+                None => *known.entry(id.clone()).or_insert(self.standing(id, now)),
             };
-            standing.back = standing.back.filter(|_| is_back).map(|b| b.max(since));
+            // One that is gone wants nothing back.
+            let Some((back, as_of)) = one else { continue };
+            standing.as_of = standing.as_of.min(as_of);
+            standing.back = standing.back.zip(back).map(|(all, own)| all.max(own));
         }
         standing
+    }
+
+    /// Since when one workload is at its desired count, if it is, and when that was so; `None`
+    /// of one that is gone.
+    fn standing(&self, id: &ObjectId, now: Timestamp) -> Standing {
+        let row = self.workloads.get(id)?;
+        let is_back = row.replicas.ready >= row.replicas.desired;
+        if row.ecs.is_none() {
+            return Some((is_back.then_some(now), now));
+        }
+        // A poll says how it was, and its tasks since when.
+        let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_data);
+        let own = self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
+        let since = is_back.then(|| own.filter_map(|t| t.ecs.as_ref()?.started).max().unwrap_or(now));
+        Some((since, listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED)))
+    }
+
+    /// What a case's tasks amount to.
+    fn sum(&self, case: &Case) -> Arc<Sum> {
+        case.sum(self.disruption_budgets.revision(), |t| self.blocking_budget(&t.id).is_some())
     }
 
     /// The disruption budget that allows no eviction of this task now.
@@ -494,7 +519,7 @@ impl Store {
     /// How a case is going to end, as it looks now.
     #[must_use]
     pub fn verdict(&self, case: &Case, now: Timestamp) -> Option<Verdict> {
-        case.verdict(|t| self.blocking_budget(&t.id).is_some(), now)
+        case.verdict_by(&self.sum(case), now)
     }
 
     /// Machines and tasks that are being taken away, the one with the least time first;
