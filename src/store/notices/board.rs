@@ -207,6 +207,8 @@ pub struct Board {
     pub rush: Rush,
     /// Open notices that take nothing away yet: recommendations, maintenance to come.
     pub advised: u32,
+    /// Machines that are emptied, with no deadline known.
+    pub leaving: u32,
     machines: HashMap<(ClusterId, Text), usize>,
     tasks: HashMap<ObjectId, usize>,
     /// Of what goes now: how many tasks of which workloads are there, until when.
@@ -328,7 +330,8 @@ impl Board {
         for (at, case) in cases.iter().enumerate().take_while(|(_, c)| c.is_open()) {
             let Some(row) = board.rows.get(at) else { break };
             board.rush.add(row);
-            board.advised += u32::from(!row.urgent);
+            board.leaving += u32::from(!row.urgent && row.kind == NoticeKind::Leaving);
+            board.advised += u32::from(!row.urgent && row.kind != NoticeKind::Leaving);
             if let Some(node) = &case.node {
                 board.machines.entry((node.cluster.clone(), node.name.clone())).or_insert(at);
             }

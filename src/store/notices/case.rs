@@ -351,13 +351,16 @@ impl Case {
         self.outcome.is_none()
     }
 
-    /// True while it takes away what runs: of a recommendation, or of maintenance that is
-    /// more than a quarter of an hour ahead, it does not.
+    /// True while it takes away what runs, and soon: of a recommendation, of a machine that is
+    /// emptied with no deadline known, or of maintenance that is more than a quarter of an hour
+    /// ahead, it does not.
     #[must_use]
     pub fn is_urgent(&self, now: Timestamp) -> bool {
         self.is_open()
             && match self.kind() {
                 NoticeKind::Rebalance => false,
+                // Somebody empties it, for whatever reason: with no end in sight nobody has to hurry.
+                NoticeKind::Leaving => self.deadline().is_some(),
                 NoticeKind::Scheduled => self.deadline().is_some_and(|d| d.at - now < STAYS),
                 _ => true,
             }
