@@ -227,3 +227,66 @@ fn an_end_of_earlier_is_none_of_this_story() {
         assert_eq!((case.kind(), case.is_open(), case.gone.is_none()), (NoticeKind::Interruption, true, true));
     }
 }
+
+#[test]
+fn the_same_event_from_four_feeds_is_one_notice() {
+    let story = Story { issued: now() - TimeDelta::seconds(10), went: now() + TimeDelta::seconds(110) };
+    let mut store = fleet();
+    let mut words = [Word::Warning(NoticeFeed::EventLog), Word::Warning(NoticeFeed::EventQueue), Word::Status].to_vec();
+    // At least once means: twice.
+    words.extend(words.clone());
+    for word in words {
+        say(&mut store, word, story, now());
+    }
+    let mut tainted = spot_node("one", "i-1", "eu-west-1a");
+    tainted.taints = Text::new("aws-node-termination-handler/spot-itn=spot-itn-abc:NoSchedule");
+    apply(&mut store, Feed::Nodes, now(), Body::Upsert(Rows::Nodes(vec![tainted])));
+    let board = store.board(now());
+    let [row] = &board.rows[..] else { panic!("{:?}", board.rows) };
+    assert_eq!((row.left(now()), row.tasks, board.rush.all()), (Some(110), (0, TASKS), 1));
+    let case = store.notices.case(&victim()).expect("a case");
+    let told: Vec<_> = case.main().expect("a notice").told.iter().map(|t| (t.feed, t.messages)).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|(_, messages)| *messages == 1), "{told:?}");
+    say(&mut store, Word::State(NoticeFeed::EventLog), story, story.went);
+    say(&mut store, Word::State(NoticeFeed::EventQueue), story, story.went);
+    for secs in 0..200 {
+        store.settle(story.went + TimeDelta::seconds(secs));
+    }
+    assert_eq!((store.notices.past().len(), store.notices.take_unwritten().len()), (1, 1), "and it is kept once");
+}
+
+#[test]
+fn a_notice_that_comes_after_its_instance_has_gone_is_told_once_and_is_no_alarm() {
+    let story = Story { issued: now() - TimeDelta::seconds(200), went: now() - TimeDelta::seconds(80) };
+    let mut store = fleet();
+    // Somebody emptied it before, and it went with nothing on it.
+    let tasks = (0..TASKS).map(|n| id(quarterdeck::domain::Kind::Task, "shop", &format!("web-{n}"))).collect();
+    apply(&mut store, Feed::Tasks, now() - TimeDelta::seconds(100), Body::Remove(tasks));
+    say(&mut store, Word::State(NoticeFeed::EventLog), story, story.went);
+    say(&mut store, Word::Deleted, story, now() - TimeDelta::seconds(60));
+    assert!(store.board(now()).rows.is_empty());
+    for feed in [NoticeFeed::EventLog, NoticeFeed::EventQueue] {
+        say(&mut store, Word::Warning(feed), story, now());
+        store.settle(now());
+    }
+    let board = store.board(now());
+    let [row] = &board.rows[..] else { panic!("{:?}", board.rows) };
+    assert_eq!((row.outcome, row.urgent, board.rush.all()), (Some(Outcome::Unseen), false, 0));
+    assert_eq!((row.kind, store.notices.past().len()), (NoticeKind::Interruption, 1));
+}
+
+#[test]
+fn a_notice_of_an_instance_that_nobody_reads_is_in_the_list_and_stays_one() {
+    let mut store = fleet();
+    for feed in [NoticeFeed::EventLog, NoticeFeed::EventQueue, NoticeFeed::Ec2] {
+        let story = Story { issued: now(), went: now() + TimeDelta::seconds(120) };
+        let Told::Notice(s) = told(feed, story, now()) else { continue };
+        let stranger = Victim::Instance(Text::new("i-0ffffffffffffffff"));
+        tell(&mut store, vec![Told::Notice(Sighting { victim: stranger, ..s })], now());
+    }
+    let board = store.board(now());
+    assert_eq!((board.rows.len(), board.rush.strangers, board.rush.all()), (1, 1, 1));
+    assert!(!board.rows[0].is_known());
+    assert!(quarterdeck::store::problems::problems(&store, now()).is_empty(), "nothing that is read is hit");
+}
