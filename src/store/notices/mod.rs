@@ -243,13 +243,29 @@ impl Store {
             return;
         }
         self.notices.changes += 1;
-        let victims = Fresh::of(fresh, &self.notices.cases);
         let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::default();
-        for task in self.tasks.rows() {
-            if let Some(victim) = victims.of_task(task)
-                && let Some(risk) = self.at_risk(task, at)
-            {
-                found.entry(victim.clone()).or_default().push(risk);
+        for victim in fresh {
+            let Some(node) = self.notices.cases.get(victim).and_then(|c| c.node.as_ref()) else { continue };
+            let on_it = self.placed.on(&node.cluster, &node.name).iter().filter_map(|slot| self.tasks.at(*slot));
+            let risks: Vec<AtRisk> = on_it.filter_map(|task| self.at_risk(task, at)).collect();
+            if !risks.is_empty() {
+                found.insert(victim.clone(), risks);
+            }
+        }
+        // Those that go by themselves are known by their ARNs only.
+        let mut alone: HashMap<&Text, &Victim> = HashMap::default();
+        for victim in fresh {
+            if let Victim::Task(arn) = victim {
+                alone.insert(arn, victim);
+            }
+        }
+        if !alone.is_empty() {
+            for task in self.tasks.rows() {
+                if let Some(victim) = task.ecs.as_ref().and_then(|e| alone.get(&e.arn))
+                    && let Some(risk) = self.at_risk(task, at)
+                {
+                    found.entry((*victim).clone()).or_default().push(risk);
+                }
             }
         }
         for (victim, mut tasks) in found {
@@ -530,44 +546,6 @@ impl Store {
             self.notices.open.iter().filter_map(|v| self.notices.cases.get(v)).filter(|c| c.is_urgent(now)).collect();
         found.sort_by_key(|c| (c.deadline().is_none(), c.deadline().map(|d| d.at), c.heard, c.victim.clone()));
         found
-    }
-}
-
-/// Victims whose tasks are looked for: one is soon compared, and of hundreds each task is
-/// looked up once.
-struct Fresh<'a> {
-    one: Option<(&'a ObjectId, &'a Victim)>,
-    machines: HashMap<(&'a ClusterId, &'a Text), &'a Victim>,
-    tasks: HashMap<&'a Text, &'a Victim>,
-}
-
-impl<'a> Fresh<'a> {
-    fn of(fresh: &'a [Victim], cases: &'a BTreeMap<Victim, Case>) -> Self {
-        let of_task = |v: &'a Victim| if let Victim::Task(arn) = v { Some((arn, v)) } else { None };
-        let of_machine = |v: &'a Victim| Some((cases.get(v)?.node.as_ref()?, v));
-        let mut machines: Vec<(&ObjectId, &Victim)> = fresh.iter().filter_map(of_machine).collect();
-        let one = if machines.len() == 1 { machines.pop() } else { None };
-        Self {
-            one,
-            machines: machines.into_iter().map(|(node, v)| ((&node.cluster, &node.name), v)).collect(),
-            tasks: fresh.iter().filter_map(of_task).collect(),
-        }
-    }
-
-    fn of_task(&self, task: &Task) -> Option<&'a Victim> {
-        if !self.tasks.is_empty()
-            && let Some(own) = task.ecs.as_ref().and_then(|e| self.tasks.get(&e.arn))
-        {
-            return Some(own);
-        }
-        if task.node.is_empty() {
-            return None;
-        }
-        match self.one {
-            Some((node, victim)) => (node.name == task.node && node.cluster == task.id.cluster).then_some(victim),
-            None if self.machines.is_empty() => None,
-            None => self.machines.get(&(&task.id.cluster, &task.node)).copied(),
-        }
     }
 }
 
