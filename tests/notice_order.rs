@@ -1,6 +1,5 @@
 //! The words of one machine's end, in every order and with every delay that feeds have: what
 //! is said of it does not depend on who was heard first.
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 mod support;
 
@@ -158,7 +157,7 @@ fn word_that_comes_with_the_end_is_no_notice_whoever_is_heard_first() {
         }
         for order in orders(&some) {
             for step in STEPS {
-                for delay in [0, 300, 9_900 - step * (order.len() as i64 - 1)] {
+                for delay in [0, 300, 9_900 - step * order.iter().skip(1).map(|_| 1).sum::<i64>()] {
                     told += 1;
                     let from = story.went + TimeDelta::milliseconds(delay);
                     let store = tell_all(&order, story, from, TimeDelta::milliseconds(step));

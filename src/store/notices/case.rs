@@ -110,14 +110,11 @@ impl Sum {
         let mut counts = vec![0_u32; sum.owners.len()];
         for task in tasks.iter().filter(|t| t.left.is_none()) {
             sum.remaining += 1;
-            match task.leaving {
-                Some(since) => {
-                    sum.told_until = sum.told_until.max(Some(since + TimeDelta::seconds(i64::from(task.grace))));
-                }
-                None => {
-                    sum.untold = sum.untold.max(Some(task.grace));
-                    sum.blocked = sum.blocked || blocked(task);
-                }
+            if let Some(since) = task.leaving {
+                sum.told_until = sum.told_until.max(Some(since + TimeDelta::seconds(i64::from(task.grace))));
+            } else {
+                sum.untold = sum.untold.max(Some(task.grace));
+                sum.blocked = sum.blocked || blocked(task);
             }
             let at = task.owner.as_ref().and_then(|o| sum.owners.binary_search(o).ok());
             if let Some(count) = at.and_then(|at| counts.get_mut(at)) {
