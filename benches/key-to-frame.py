@@ -7,7 +7,9 @@ own: 50,000 pods of which 1,000 change every second. The key opens help, which
 no change of data can do, so the answer is told from frames that data asked
 for. Machine, fleet and console share the cores; the figures say how it was.
 With --alarms and --slos a small Prometheus of its own has so many alerts that
-fire, and answers for so many objectives, a tenth of which page.
+fire, and answers for so many objectives, a tenth of which page. With --notices
+so many spot nodes are interrupted within ten seconds, and Karpenter evicts
+what runs on them: keys are pressed from the first notice on.
 
     cargo build --release && benches/key-to-frame.py
 """
@@ -41,7 +43,7 @@ COLUMNS, LINES = 160, 48
 class Screen:
     """The console in a terminal; keeps only the newest of what it wrote."""
 
-    def __init__(self, kubeconfig, home):
+    def __init__(self, kubeconfig, home, view):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             env = {"HOME": home, "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8",
@@ -155,6 +157,22 @@ def with_alarms(home, alarms, slos):
     return process
 
 
+STORM = """description = "A fleet of which a part is taken back at once."
+seed = 23
+[generate]
+nodes = 300
+pods = 10000
+changes_per_second = 20.0
+[[at]]
+t = "{wait}s"
+action = "spot-interrupt"
+group = "spot"
+count = {notices}
+handler = "karpenter"
+spread = "10s"
+"""
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--nodes", type=int, default=1500)
@@ -163,11 +181,18 @@ def main():
     p.add_argument("--keys", type=int, default=300)
     p.add_argument("--alarms", type=int, default=0)
     p.add_argument("--slos", type=int, default=0)
+    p.add_argument("--notices", type=int, default=0, help="a third of the nodes are spot ones")
+    p.add_argument("--wait", type=int, default=30, help="seconds from the fleet's start to the first notice")
+    p.add_argument("--view", default="tasks")
     args = p.parse_args()
     home = tempfile.mkdtemp(prefix="key-to-frame-")
     prometheus = with_alarms(home, args.alarms, args.slos) if args.alarms or args.slos else None
+    scenario = "big"
+    if args.notices:
+        scenario = str(Path(home) / "storm.toml")
+        Path(scenario).write_text(STORM.format(wait=args.wait, notices=args.notices))
     sim = subprocess.Popen(
-        [QUARTERDECK, "sim", "--scenario", "big", "--nodes", str(args.nodes), "--pods", str(args.pods),
+        [QUARTERDECK, "sim", "--scenario", scenario, "--nodes", str(args.nodes), "--pods", str(args.pods),
          "--changes", str(args.changes)], stdout=subprocess.PIPE, text=True)
     try:
         lines = []
@@ -177,10 +202,12 @@ def main():
                 break
         kubeconfig = Path(home) / "kubeconfig"
         kubeconfig.write_text("".join(lines))
-        screen = Screen(str(kubeconfig), home)
+        screen = Screen(str(kubeconfig), home, args.view)
         if not screen.until(rb"live", 120):
             sys.exit("the list was not complete within two minutes")
-        screen.rest(5)
+        if args.notices and not screen.until(rb"spot [0-9]+ machines? go", args.wait + 30):
+            sys.exit("no notice is on the screen")
+        screen.rest(0 if args.notices else 5)
         took, before, at = [], busy(screen.pid), time.monotonic()
         sim_before = busy(sim.pid)
         for n in range(args.keys):
@@ -197,6 +224,7 @@ def main():
         took.sort()
         rank = lambda q: took[min(len(took) - 1, int(q * len(took)))]
         more = f"{args.alarms:,} alarms, {args.slos:,} SLOs, " if prometheus else ""
+        more += f"{args.notices:,} notices in 10 s, {args.view}, " if args.notices else ""
         print(f"{args.pods:,} pods on {args.nodes:,} nodes, {args.changes:g} changes/s, {more}{len(took)} keys, "
               f"{COLUMNS}x{LINES}, {os.cpu_count()} cores shared with the fleet")
         print(f"key to frame: median {statistics.median(took):.1f} ms, p90 {rank(0.9):.1f} ms, "

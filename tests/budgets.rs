@@ -187,6 +187,7 @@ fn a_namesake_in_another_cluster_is_somebody_else() {
         version: Text::new("3.5.0"),
         endpoint: Text::new("prom.example:9090"),
         cluster: Some(cluster()),
+        found: false,
     };
     let source = SourceId { cluster: backend(), feed: Feed::Budgets };
     desk.store.apply(Observation { source, at: now(), body: Body::Backend(of) });

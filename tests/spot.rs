@@ -220,6 +220,87 @@ fn a_notice_is_a_line_of_what_is_wrong_and_none_is_told_twice() {
     assert!(!found.iter().any(|p| p.id.kind == Kind::Node), "{found:?}");
 }
 
+#[test]
+fn many_at_once_are_one_line_that_leads_to_their_list() {
+    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
+    let nodes = (0..40).map(|n| spot_node(&format!("node-{n:02}"), &format!("i-{n}"), "eu-west-1a")).collect();
+    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes));
+    let tasks =
+        (0..80).map(|n| task(&format!("web-{n}"), "web", &format!("node-{:02}", n % 40), "Running", Health::Ok));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.collect()));
+    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", 80, 80)]));
+    tell(&mut store, (0..5).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
+    assert_eq!(problems(&store, now()).len(), 5, "a few are told one by one");
+    // Four more go earlier than the rest, too early for what runs there.
+    let early = |n: i64| {
+        let soon = Deadline::exact(now() + TimeDelta::seconds(4));
+        Told::Notice(sighting(&format!("i-{n}"), NoticeKind::Interruption, 17, Some(soon)))
+    };
+    tell(
+        &mut store,
+        (5..37).map(|n| if n < 9 { early(n) } else { interruption(&format!("i-{n}"), 17) }).collect(),
+        ago(15),
+    );
+    let found = problems(&store, now());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].what, "37 go, first in 0:04, 4 will be cut");
+    assert_eq!((found[0].id.name.as_str(), found[0].health, found[0].tasks), ("spot machines", Health::Critical, 74));
+    let mut desk = Desk::new(store);
+    desk.press("1");
+    let frame = desk.frame(120, 30);
+    assert!(frame.contains("37 go, first in 0:04, 4 will be cut"), "{frame}");
+    desk.press("enter");
+    assert_eq!((desk.kind(), desk.names().len()), (ViewKind::Spot, 37));
+    // One that is in trouble besides keeps its line.
+    let mut pressed = spot_node("node-20", "i-20", "eu-west-1a");
+    pressed.pressure = Text::new("MemoryPressure");
+    let source = SourceId { cluster: cluster(), feed: Feed::Nodes };
+    desk.store.apply(Observation { source, at: now(), body: Body::Upsert(Rows::Nodes(vec![pressed])) });
+    let found = problems(&desk.store, now());
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|p| p.what == "goes in 1:43, 0 of 2 gone, MemoryPressure"), "{found:?}");
+}
+
+#[test]
+fn a_machine_that_somebody_empties_alarms_nobody_until_its_end_is_known() {
+    let mut store = one_machine(2, 30);
+    let mut cordoned = spot_node("one", "i-1", "eu-west-1a");
+    (cordoned.unschedulable, cordoned.status) = (true, Text::new("Ready,SchedulingDisabled"));
+    let source = SourceId { cluster: cluster(), feed: Feed::Nodes };
+    store.apply(Observation { source, at: now(), body: Body::Upsert(Rows::Nodes(vec![cordoned])) });
+    assert_eq!(banner(&store, now()), "");
+    assert!(problems(&store, now()).is_empty());
+    assert_eq!(status(&store, now()).state, "ok");
+    let mut desk = Desk::new(store);
+    for (keys, want) in [("0", "leaving"), ("2", "Ready,SchedulingDisabled,"), ("1", "1 leaving")] {
+        desk.press(keys);
+        let frame = desk.frame(140, 30);
+        assert!(frame.contains(want), "{want}: {frame}");
+    }
+    tell(&mut desk.store, vec![interruption("i-1", 17)], ago(15));
+    assert!(banner(&desk.store, now()).contains("1 machine goes in 1:43"));
+}
+
+#[test]
+fn a_feed_that_was_only_looked_for_is_not_counted_where_it_is_denied() {
+    for (found, counted) in [(true, false), (false, true)] {
+        let mut store = one_machine(1, 30);
+        let source = SourceId { cluster: support::taken::events(), feed: Feed::Notices };
+        let backend = quarterdeck::domain::Backend { found, ..support::taken::backend() };
+        let denied = Freshness::Absent { because: Text::new("logs:FilterLogEvents is not allowed"), denied: true };
+        for body in [Body::Backend(backend), Body::Freshness(denied)] {
+            store.apply(Observation { source: source.clone(), at: now(), body });
+        }
+        let mut desk = Desk::new(store);
+        desk.press("2");
+        let frame = desk.frame(120, 24);
+        assert_eq!(frame.contains("notices 0/1"), counted, "{frame}");
+        assert_eq!(frame.contains("logs:FilterLogEvents is not allowed"), counted, "{frame}");
+        desk.press("!");
+        assert!(desk.frame(120, 24).contains("logs:FilterLogEvents is not allowed"), "it is told there all the same");
+    }
+}
+
 /// A row that stands so; everything else as it may be.
 fn row(verdict: Option<Verdict>, outcome: Option<Outcome>, urgent: bool) -> NoticeRow {
     let node = id(Kind::Node, "", "one");

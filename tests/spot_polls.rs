@@ -282,6 +282,38 @@ async fn ec2_tells_of_what_is_taken_while_it_runs_and_when_it_went() {
     assert_eq!(listener.told.len(), 3, "{:?}", listener.told);
 }
 
+/// What a poll makes of an instance that ended before it came by: whether notice was given, and
+/// how long after the request's status it went.
+async fn late_poll(code: &str, since: i64, reason: &str) -> (bool, i64, bool) {
+    let clock = Clock::system();
+    let ec2 = Ec2::default();
+    let victim = "i-0b662ef9931388ba0";
+    // What EC2 writes of an end is to the second.
+    let at = chrono::DateTime::from_timestamp(clock.now().timestamp() - since, 0).expect("a time");
+    ec2.request(victim, code, &at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    let ended = (at + TimeDelta::seconds(119)).format("%Y-%m-%d %H:%M:%S GMT").to_string();
+    ec2.instance(victim, "shutting-down", &reason.replace("ENDED", &ended));
+    let web = ec2.serve().await;
+    let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
+    listener.until("its end", |l| l.told.iter().any(|t| matches!(t, Told::Gone(_)))).await;
+    let gone = listener.told.iter().find_map(|t| if let Told::Gone(g) = t { Some(g.clone()) } else { None });
+    let gone = gone.expect("its end");
+    (!listener.notices().is_empty(), (gone.at - at).num_seconds(), gone.taken)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_comes_late_tells_a_notice_from_an_end_without_one() {
+    let taken = "instance-terminated-no-capacity";
+    // EC2 does not say when: gone before its two minutes, it had none.
+    assert_eq!(late_poll(taken, 30, "").await, (false, 0, true));
+    assert_eq!(late_poll(taken, 90, "").await, (false, 0, true));
+    assert_eq!(late_poll(taken, 200, "").await, (true, 120, true));
+    // It says when.
+    assert_eq!(late_poll(taken, 200, "Server.SpotInstanceTermination (ENDED)").await, (true, 119, true));
+    // Hibernation begins with its notice.
+    assert!(late_poll("marked-for-hibernation", 10, "").await.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn maintenance_that_was_called_off_is_over() {
     let clock = Clock::system();

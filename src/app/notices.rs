@@ -13,6 +13,11 @@ impl App {
     /// Enter on a notice: the tasks of its node while that is there; else all that is
     /// known of it.
     pub(super) fn open_notice(&mut self, id: ObjectId, store: &Store, now: Timestamp) -> Vec<Effect> {
+        // Elsewhere a line about many of them leads to their list.
+        if self.table().is_none_or(|t| t.kind != ViewKind::Spot) {
+            self.open_table(ViewKind::Spot, Scope::All, None);
+            return Vec::new();
+        }
         match row(&id, store, now).and_then(|r| r.node).filter(|node| store.nodes.get(node).is_some()) {
             Some(node) => {
                 self.open_table(ViewKind::Tasks, Scope::Node(node), None);

@@ -224,6 +224,9 @@ impl App {
                 self.open_alarm(id);
                 Vec::new()
             }
+            Command::Describe if id.kind == Kind::Notice && self.table().is_none_or(|t| t.kind != ViewKind::Spot) => {
+                self.open_notice(id, store, now)
+            }
             Command::GoToNode | Command::GoToOwner | Command::Events if id.kind == Kind::Notice => {
                 self.run_notice(command, &id, store, now);
                 Vec::new()

@@ -55,4 +55,6 @@ pub struct Backend {
     /// The cluster whose tasks its series are about where labels do not say; `None`
     /// if it is about several.
     pub cluster: Option<ClusterId>,
+    /// It was found, not named by anybody: where it may not be read, nothing is amiss.
+    pub found: bool,
 }

@@ -147,7 +147,9 @@ fn once(records: &mut Vec<Record>) {
     let seen = |r: &Record| !matches!(r.outcome, crate::domain::notice::Outcome::Unseen);
     records.dedup_by(|next, kept| {
         let same = next.victim == kept.victim && next.issued - kept.issued <= ANOTHER;
-        if same && seen(next) && !seen(kept) {
+        // A console that learns more of why it went writes its line again.
+        let amended = next.issued == kept.issued && (next.outcome, next.tasks) == (kept.outcome, kept.tasks);
+        if same && seen(next) && (!seen(kept) || amended) {
             std::mem::swap(next, kept);
         }
         same
@@ -197,6 +199,9 @@ mod tests {
         let b = record("i-2", -60, Outcome::Cut { tasks: 2 });
         let again = record("i-1", 7200, Outcome::NotReplaced);
         journal.append(&[late, a.clone(), b.clone()]).expect("writes");
+        // Late word says that nobody had announced it.
+        let b = Record { kind: NoticeKind::Unannounced, ..b };
+        journal.append(std::slice::from_ref(&b)).expect("writes");
         journal.append(std::slice::from_ref(&again)).expect("writes");
         let history = journal.open().expect("reads");
         assert_eq!(history.records, [b, a, again]);

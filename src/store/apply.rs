@@ -251,9 +251,18 @@ impl Store {
         self.notice_task(&task, at);
         self.totals.add(&task);
         let is_suspect = super::health::is_suspect(&task);
+        let before = slot.and_then(|slot| self.tasks.at(slot)).map(|old| old.node.clone());
+        if let Some(slot) = slot {
+            self.placed.put(slot, before.as_ref(), &task);
+        }
         let (slot, old) = self.tasks.upsert(task, source, generation);
-        if let Some(old) = old {
-            self.totals.sub(&old);
+        match old {
+            Some(old) => self.totals.sub(&old),
+            None => {
+                if let Some(task) = self.tasks.at(slot) {
+                    self.placed.put(slot, None, task);
+                }
+            }
         }
         if let Some(streak) = streak {
             self.streaks.insert(slot, streak);
@@ -281,6 +290,9 @@ impl Store {
                 if let Some(slot) = self.tasks.slot(id) {
                     self.suspects.remove(&slot);
                     self.streaks.remove(&slot);
+                    if let Some(task) = self.tasks.at(slot) {
+                        self.placed.take(slot, &task.id.cluster, &task.node);
+                    }
                 }
                 if let Some(old) = self.tasks.remove(id) {
                     self.notice_task_gone(&old, at);

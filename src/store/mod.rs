@@ -11,6 +11,7 @@ pub mod history;
 pub mod memo;
 pub mod notices;
 pub mod observation;
+mod placed;
 pub mod problems;
 pub mod services;
 pub mod summary;
@@ -131,6 +132,8 @@ pub struct Store {
     pub workload_use: HashMap<ObjectId, (Usage, Resources)>,
     /// Sums.
     pub totals: Totals,
+    /// Which tasks are on which node.
+    placed: placed::Placed,
     restarts: VecDeque<Restart>,
     /// The tasks that may be in trouble, by their rows alone.
     suspects: HashSet<Slot>,

@@ -145,7 +145,7 @@ impl Totals {
 }
 
 /// `entry().or_default()` that clones the key only when it is new.
-fn entry<'a, K: Clone + Eq + std::hash::Hash, V: Default>(map: &'a mut HashMap<K, V>, key: &K) -> &'a mut V {
+pub(super) fn entry<'a, K: Clone + Eq + std::hash::Hash, V: Default>(map: &'a mut HashMap<K, V>, key: &K) -> &'a mut V {
     if !map.contains_key(key) {
         map.insert(key.clone(), V::default());
     }

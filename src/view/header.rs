@@ -213,15 +213,22 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
 fn backends(line: &mut Line, c: Context<'_>) {
     for (word, notices) in [("metrics", false), ("notices", true)] {
         let of = |known: Option<&crate::domain::Backend>| known.is_some_and(|b| b.kind.tells_notices()) == notices;
-        let feeds: Vec<_> =
-            c.store.backends().filter(|(_, b)| of(*b)).filter_map(|(id, _)| worst_feed(c, id)).collect();
-        read(line, c, word, &feeds);
+        // What was only looked for, and is not there or not allowed, is told under `!` and by doctor.
+        let expected = |known: Option<&crate::domain::Backend>, f: &Freshness| {
+            !(known.is_some_and(|b| b.found) && matches!(f, Freshness::Absent { .. }))
+        };
+        let of_kind = c.store.backends().filter(|(_, b)| of(*b));
+        let feeds = of_kind.filter_map(|(id, b)| worst_feed(c, id).filter(|(_, f)| expected(b, f)));
+        let feeds: Vec<_> = feeds.collect();
+        // A backend that may not be asked one thing of several is read; a feed has one thing to tell.
+        read(line, c, word, &feeds, if notices { 1 } else { 2 });
     }
 }
 
-fn read(line: &mut Line, c: Context<'_>, word: &str, feeds: &[(crate::store::Feed, &Freshness)]) {
+/// `good` is the worst rank of what counts as read.
+fn read(line: &mut Line, c: Context<'_>, word: &str, feeds: &[(crate::store::Feed, &Freshness)], good: u8) {
     let Some(worst) = feeds.iter().map(|(_, f)| *f).max_by_key(|f| f.rank()) else { return };
-    let live = feeds.iter().filter(|(_, f)| f.rank() <= 2).count();
+    let live = feeds.iter().filter(|(_, f)| f.rank() <= good).count();
     line.push(format!("  {word} "), Tone::Dim);
     let (text, tone) = fresh(worst, c);
     if live == feeds.len() {
@@ -242,7 +249,7 @@ fn backend_troubles(c: Context<'_>) -> Vec<Line> {
     let trouble = |(id, known): (&crate::domain::ClusterId, Option<&crate::domain::Backend>)| {
         let (feed, f) = worst_feed(c, id)?;
         // What nobody set up and may not be read is told under `!`, not all day long.
-        let denied = !known.is_some_and(|b| b.kind.tells_notices());
+        let denied = !known.is_some_and(|b| b.found);
         let bad = match f {
             Freshness::Stale { .. } | Freshness::Down { .. } => true,
             Freshness::Absent { denied: true, .. } => denied,

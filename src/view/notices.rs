@@ -8,7 +8,7 @@ use super::columns::{Cell, Context, overview_mark};
 use super::header::fresh;
 use super::words::cut;
 use crate::app::table::ViewKind;
-use crate::domain::notice::{Outcome, Precision};
+use crate::domain::notice::{NoticeKind, Outcome, Precision};
 use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
 use crate::store::notices::{NoticeRow, Rush, countdown};
 use crate::store::{Feed, SourceState};
@@ -58,7 +58,7 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
         (Some(Outcome::Evacuated { left: Some(left) }), _) => format!("evacuated, {left}s left"),
         (Some(outcome), _) => outcome.words(),
         (None, Some(verdict)) => verdict.word().to_owned(),
-        (None, None) if row.urgent => "no deadline".to_owned(),
+        (None, None) if row.urgent || row.kind == NoticeKind::Leaving => "no deadline".to_owned(),
         (None, None) => "advised".to_owned(),
     };
     let health = match (row.outcome, row.verdict) {
@@ -251,6 +251,7 @@ pub fn overview(c: Context<'_>) -> Option<Line> {
     say(rush.safe, "safe", Health::Ok);
     say(rush.strangers, "of no cluster here", Health::Done);
     say(board.advised, "advised", Health::Progressing);
+    say(board.leaving, "leaving", Health::Progressing);
     let (cut, over) = (u32::try_from(cut).unwrap_or(u32::MAX), u32::try_from(over).unwrap_or(u32::MAX));
     say(cut, "cut just now", Health::Critical);
     say(over - cut, "over just now", Health::Done);

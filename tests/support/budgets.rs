@@ -172,6 +172,7 @@ pub fn fleet_with_budgets() -> Store {
             version: Text::new("3.5.0"),
             endpoint: Text::new("prom.example:9090"),
             cluster: None,
+            found: false,
         }),
     });
     let mut budgets: Vec<Budget> = VECTORS.iter().map(|v| lettered(v.0)).collect();

@@ -26,6 +26,7 @@ pub fn backend() -> Backend {
         version: Text::empty(),
         endpoint: Text::new("/aws/events/spot"),
         cluster: None,
+        found: false,
     }
 }
 

@@ -19,6 +19,11 @@ use super::{ObjectId, Text, Timestamp};
 /// How long EC2 leaves a spot instance from the interruption notice on.
 pub const INTERRUPTION: TimeDelta = TimeDelta::seconds(120);
 
+/// What EC2 says of a request's status and of the instance's end within this time it says of one
+/// thing: its two stamps differ, and no reclaim that was announced ends so soon. Whoever empties a
+/// machine takes longer, too.
+pub const AT_ONCE: TimeDelta = TimeDelta::seconds(20);
+
 /// Why something is going to go; what weighs most last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -104,7 +104,8 @@ fn instances(mut found: Vec<Machine>, wanted: &[&str]) -> Result<Value, Refusal>
         }
         if let Some(reason) = m.reason {
             item["stateReason"] = json!({"code": reason, "message": format!("{reason}: Spot instance termination")});
-            item["reason"] = format!("{reason} ({})", iso_ms(m.state_at)).into();
+            let at = crate::sim::cloud::stamp(m.state_at).format("%Y-%m-%d %H:%M:%S GMT");
+            item["reason"] = format!("{reason} ({at})").into();
         }
         json!({"reservationId": format!("r-{}", m.id.get(2..).unwrap_or_default()), "ownerId": m.account, "instancesSet": [item]})
     };

@@ -101,6 +101,7 @@ impl Backend {
             version: Text::new(&clipped(version, 60)),
             endpoint,
             cluster: self.cluster.clone(),
+            found: false,
         }
     }
 }
@@ -267,6 +268,7 @@ impl Starter {
             version: Text::empty(),
             endpoint: Text::new(&spec.way.endpoint()),
             cluster: spec.cluster.clone(),
+            found: false,
         };
         let source = SourceId { cluster: spec.id.clone(), feed: Feed::Alarms };
         let observation = Observation { source, at: self.clock.now(), body: Body::Backend(introduction) };

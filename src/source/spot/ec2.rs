@@ -8,7 +8,9 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use tokio::time::Instant;
 
 use super::{Talk, clipped};
-use crate::domain::notice::{Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting};
+use crate::domain::notice::{
+    AT_ONCE, Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting,
+};
 use crate::domain::notice::{Told, Victim};
 use crate::domain::{Text, Timestamp};
 use crate::source::SourceError;
@@ -40,6 +42,8 @@ const EVENTS: [(&str, Fate); 5] = [
 ];
 /// Requests that changed longer ago tell nothing that could still matter.
 const LATELY: TimeDelta = TimeDelta::hours(1);
+/// EC2 leaves what it announces its two minutes, to within so much.
+const EARLY: TimeDelta = TimeDelta::seconds(15);
 /// What is scheduled is days ahead.
 const SCHEDULED: Duration = Duration::from_mins(1);
 /// Instances that were taken without a word.
@@ -209,7 +213,9 @@ impl Poll {
             if instances.is_some() && instance.is_none() {
                 continue;
             }
-            if self.told.insert((r.id.clone(), r.code.clone(), r.updated)) {
+            if self.told.insert((r.id.clone(), r.code.clone(), r.updated))
+                && instance.is_none_or(|i| self.ran_on(&r, i, now))
+            {
                 told.push(Told::Notice(self.interruption(&r, instance, now)));
             }
         }
@@ -267,6 +273,20 @@ impl Poll {
         }
     }
 
+    /// True if the instance ran on when its request's status changed: then it was a notice. Of
+    /// one that had ended before this was first asked, what EC2 says of its end tells, else
+    /// the time: what was announced has two minutes, unless somebody else ends it.
+    fn ran_on(&self, r: &Request, instance: &Instance, now: Timestamp) -> bool {
+        // Hibernation begins with its notice.
+        let asked = !instance.runs() && r.code != "marked-for-hibernation";
+        let Some(updated) = r.updated.filter(|_| asked) else { return true };
+        match when(&instance.words).map(|t| self.talk.here(t)) {
+            Some(went) => went - updated >= AT_ONCE,
+            None if instance.was_taken() || instance.reason.is_empty() => now - updated >= INTERRUPTION - EARLY,
+            None => true,
+        }
+    }
+
     /// Which of those that were going have gone.
     fn departed(&mut self, instances: &HashMap<String, Instance>, now: Timestamp, told: &mut Vec<Told>) {
         let going = std::mem::take(&mut self.going);
@@ -276,10 +296,21 @@ impl Poll {
                     self.going.insert(id, r);
                 }
                 known => {
-                    let went = known.and_then(|i| when(&i.words)).map(|t| self.talk.here(t));
-                    let at = went.or(r.updated.map(|t| (t + INTERRUPTION).min(now))).unwrap_or(now);
-                    if self.gone.insert(id.clone()) && known.is_some() {
-                        told.push(gone(&id, at));
+                    let Some(instance) = known else {
+                        self.gone.insert(id);
+                        continue;
+                    };
+                    let taken = instance.was_taken() || instance.reason.is_empty();
+                    let went = when(&instance.words).map(|t| self.talk.here(t));
+                    let at = went.or_else(|| {
+                        let updated = r.updated?;
+                        // Nobody says when. Before its time EC2 takes it only without notice: then the
+                        // request's status is of the end itself.
+                        let early = taken && now - updated < INTERRUPTION - EARLY;
+                        Some(if early { updated } else { (updated + INTERRUPTION).min(now) })
+                    });
+                    if self.gone.insert(id.clone()) {
+                        told.push(gone(&id, at.unwrap_or(now), taken));
                     }
                 }
             }
@@ -369,8 +400,8 @@ impl Poll {
                 continue;
             }
             match at {
-                Some(at) if at >= now - LATELY => told.push(gone(&id, at)),
-                None if !first => told.push(gone(&id, now)),
+                Some(at) if at >= now - LATELY => told.push(gone(&id, at, true)),
+                None if !first => told.push(gone(&id, now, true)),
                 // Too long ago, or nobody knows when.
                 _ => {}
             }
@@ -399,8 +430,8 @@ impl Part {
     }
 }
 
-fn gone(id: &str, at: Timestamp) -> Told {
-    Told::Gone(Departure { victim: Victim::Instance(Text::new(id)), feed: NoticeFeed::Ec2, at, taken: true })
+fn gone(id: &str, at: Timestamp, taken: bool) -> Told {
+    Told::Gone(Departure { victim: Victim::Instance(Text::new(id)), feed: NoticeFeed::Ec2, at, taken })
 }
 
 /// Every page of an answer.

@@ -291,6 +291,10 @@ impl Event<'_> {
         }
         let on_instance = self.text("launchType") == "EC2" || self.detail["containerInstanceArn"].is_string();
         let victim = match (instance(self.text("ec2InstanceId")), on_instance) {
+            // The end of its machine, after the fact, announces nothing.
+            (Some(_), _) if self.text("stoppedReason").starts_with("Host EC2") => {
+                return Says::Ignored("ECS task whose machine has gone".to_owned());
+            }
             (Some(id), _) => Victim::Instance(id),
             // All its tasks go with the instance, and that is told of itself.
             (None, true) => return Says::Ignored("ECS task on an instance that is taken back".to_owned()),

@@ -345,6 +345,22 @@ fn the_consoles_clock_is_the_one_that_counts() {
 }
 
 #[test]
+fn a_notice_in_a_message_of_256_kb_is_a_notice() {
+    let body = interruption("terminate").replacen('{', &format!("{{\"more\":\"{}\",", "ü".repeat(128 * 1024)), 1);
+    assert!(body.len() > 256 * 1024);
+    assert_eq!(notice(&body).deadline, Some(Deadline::exact(at(10, 2, 0))));
+}
+
+#[test]
+fn the_end_of_a_machine_is_no_notice_of_it() {
+    let body = r#"{"id": "e", "detail-type": "ECS Task State Change", "source": "aws.ecs", "time": "2026-11-20T10:00:00Z",
+        "detail": {"taskArn": "arn:aws:ecs:eu-west-1:123456789012:task/shop/0123", "launchType": "EC2",
+        "ec2InstanceId": "i-0b662ef9931388ba0", "lastStatus": "STOPPED", "desiredStatus": "STOPPED",
+        "stopCode": "TerminationNotice", "stoppedReason": "Host EC2 (instance i-0b662ef9931388ba0) terminated."}}"#;
+    assert_eq!(heard(body).says, Says::Ignored("ECS task whose machine has gone".to_owned()));
+}
+
+#[test]
 fn the_event_has_a_name_whatever_brings_it() {
     assert_eq!(heard(&interruption("stop")).id, "1e5527d7-bb36-4607-3370-4164db56a40e");
     assert_eq!(heard(HOOK).id, "87654321-4321");

@@ -160,13 +160,13 @@ impl Starter {
         let mut works = Vec::new();
         let named = |what: &str| ClusterId::new(format!("{what} {}", label(&account.spec)).trim_end());
         if self.plan.ec2 {
-            let talk = self.talk(named("ec2"), BackendKind::Ec2, account, "");
+            let talk = self.talk(named("ec2"), BackendKind::Ec2, account, "", true);
             works.push(self.watched(talk.source(), Box::pin(ec2::run(talk, self.plan.ec2_interval))));
         }
         // A group that is named is read as such; who names one does not want others.
         let has_group = self.plan.feeds.iter().any(|f| f.account == account.spec && matches!(f.way, Way::Group(_)));
         if self.plan.discover && !has_group {
-            let talk = self.talk(named("events"), BackendKind::EventLog, account, "groups under /aws/events/");
+            let talk = self.talk(named("events"), BackendKind::EventLog, account, "groups under /aws/events/", true);
             works.push(self.watched(talk.source(), Box::pin(groups::discovered(talk, self.plan.interval))));
         }
         works
@@ -176,18 +176,18 @@ impl Starter {
         let account = self.plan.accounts.get(&feed.account, &self.clock);
         match &feed.way {
             Way::Group(name) => {
-                let talk = self.talk(feed.id.clone(), BackendKind::EventLog, &account, name);
+                let talk = self.talk(feed.id.clone(), BackendKind::EventLog, &account, name, false);
                 self.watched(talk.source(), Box::pin(groups::named(talk, name.clone(), self.plan.interval)))
             }
             Way::Queue(name) => {
-                let talk = self.talk(feed.id.clone(), BackendKind::EventQueue, &account, name);
+                let talk = self.talk(feed.id.clone(), BackendKind::EventQueue, &account, name, false);
                 self.watched(talk.source(), Box::pin(queue::run(talk, name.clone(), Arc::clone(&self.plan))))
             }
         }
     }
 
     /// Speaks for one feed, which has introduced itself and is loading from now on.
-    fn talk(&self, id: ClusterId, kind: BackendKind, account: &Arc<Account>, endpoint: &str) -> Talk {
+    fn talk(&self, id: ClusterId, kind: BackendKind, account: &Arc<Account>, endpoint: &str, found: bool) -> Talk {
         let source = SourceId { cluster: id, feed: Feed::Notices };
         let supervisor = Supervisor::new(source.clone(), self.tx.clone(), self.clock.clone(), Arc::clone(&self.wake));
         let talk = Talk {
@@ -197,6 +197,7 @@ impl Starter {
             oddities: Arc::clone(&self.oddities),
             kind,
             endpoint: endpoint.to_owned(),
+            found,
             remark: String::new(),
             tally: Tally::default(),
             reported: None,
@@ -262,6 +263,8 @@ struct Talk {
     oddities: Arc<Oddities>,
     kind: BackendKind,
     endpoint: String,
+    /// Nobody named it.
+    found: bool,
     /// What somebody should know of it; may be empty.
     remark: String,
     tally: Tally,
@@ -296,6 +299,7 @@ impl Talk {
             version: Text::empty(),
             endpoint: Text::new(&clipped(&endpoint, 400)),
             cluster: None,
+            found: self.found,
         }
     }
 

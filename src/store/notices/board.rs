@@ -2,10 +2,12 @@
 //! that rows of nodes, tasks and workloads carry.
 
 use foldhash::HashMap;
-use std::sync::Arc;
+use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 
+use super::case::Sum;
 use super::{Case, SHOWN_FOR, Verdict};
 use crate::domain::notice::{ANOTHER, Deadline, NoticeFeed, NoticeKind, Outcome, Precision, Record, Victim};
 use crate::domain::{ClusterId, DisruptionBudget, Health, Kind, ObjectId, Task, Text, Timestamp};
@@ -84,13 +86,13 @@ impl NoticeRow {
         }
     }
 
-    fn of_case(case: &Case, blocks: &Blocks<'_>, now: Timestamp) -> Self {
+    fn of_case(case: &Case, sum: &Sum, now: Timestamp) -> Self {
         let task = match case.victim {
             Victim::Task(_) => case.tasks.first().map(|t| t.id.clone()),
             _ => None,
         };
         let known = case.node.as_ref().or(task.as_ref());
-        let gone = left_whole(case.outcome.map(|(o, _)| o), case.tasks.len() - case.remaining(), case.tasks.len());
+        let gone = left_whole(case.outcome.map(|(o, _)| o), case.tasks.len() - sum.remaining, case.tasks.len());
         Self {
             id: ObjectId {
                 cluster: known.map_or_else(|| ClusterId::new(""), |id| id.cluster.clone()),
@@ -105,7 +107,7 @@ impl NoticeRow {
             zone: case.place.zone.clone(),
             deadline: case.deadline(),
             tasks: (gone, count(case.tasks.len())),
-            verdict: case.verdict(|t| blocks.hold(&t.id), now),
+            verdict: case.verdict_by(sum, now),
             outcome: case.outcome.map(|(outcome, _)| outcome),
             urgent: case.is_urgent(now),
             issued: case.issued(),
@@ -205,9 +207,14 @@ pub struct Board {
     pub rush: Rush,
     /// Open notices that take nothing away yet: recommendations, maintenance to come.
     pub advised: u32,
+    /// Machines that are emptied, with no deadline known.
+    pub leaving: u32,
     machines: HashMap<(ClusterId, Text), usize>,
     tasks: HashMap<ObjectId, usize>,
-    owners: HashMap<ObjectId, Going>,
+    /// Of what goes now: how many tasks of which workloads are there, until when.
+    here: Vec<(Arc<Sum>, Option<Deadline>)>,
+    /// The same by workload; made when it is asked for.
+    owners: OnceLock<HashMap<ObjectId, Going>>,
 }
 
 impl Board {
@@ -238,7 +245,10 @@ impl Board {
     /// What this workload loses to what goes now.
     #[must_use]
     pub fn of_workload(&self, workload: &ObjectId) -> Option<Going> {
-        self.owners.get(workload).copied()
+        if self.here.is_empty() {
+            return None;
+        }
+        self.owners.get_or_init(|| by_owner(&self.here)).get(workload).copied()
     }
 
     /// What goes now, the one with the least time first.
@@ -314,29 +324,53 @@ impl Board {
                 .then_with(|| b.kind().cmp(&a.kind()))
                 .then_with(|| (a.heard, &a.victim).cmp(&(b.heard, &b.victim)))
         });
-        let blocks = Blocks::of(store);
-        let mut board =
-            Self { rows: cases.iter().map(|c| NoticeRow::of_case(c, &blocks, now)).collect(), ..Self::default() };
-        let mut owners: HashMap<&ObjectId, Going> = HashMap::default();
+        let sums = sums(store, cases.iter().copied());
+        let rows = cases.iter().zip(&sums).map(|(case, sum)| NoticeRow::of_case(case, sum, now)).collect();
+        let mut board = Self { rows, ..Self::default() };
         for (at, case) in cases.iter().enumerate().take_while(|(_, c)| c.is_open()) {
             let Some(row) = board.rows.get(at) else { break };
             board.rush.add(row);
-            board.advised += u32::from(!row.urgent);
+            board.leaving += u32::from(!row.urgent && row.kind == NoticeKind::Leaving);
+            board.advised += u32::from(!row.urgent && row.kind != NoticeKind::Leaving);
             if let Some(node) = &case.node {
                 board.machines.entry((node.cluster.clone(), node.name.clone())).or_insert(at);
             }
             if let Some(task) = &row.task {
                 board.tasks.entry(task.clone()).or_insert(at);
             }
-            for owner in case.tasks.iter().filter(|t| row.urgent && t.left.is_none()).filter_map(|t| t.owner.as_ref()) {
-                let going = owners.entry(owner).or_default();
-                going.tasks += 1;
-                going.first = earlier(going.first, row.deadline);
+            if row.urgent
+                && let Some(sum) = sums.get(at)
+            {
+                board.here.push((Arc::clone(sum), row.deadline));
             }
         }
-        board.owners = owners.into_iter().map(|(id, going)| (id.clone(), going)).collect();
         board
     }
+}
+
+/// What the tasks of each of these amount to; only of those that have changed it is worked out.
+fn sums<'a>(store: &Store, cases: impl Iterator<Item = &'a Case>) -> Vec<Arc<Sum>> {
+    let budgets = store.disruption_budgets.revision();
+    let blocks = OnceCell::new();
+    let hold = |id: &ObjectId| blocks.get_or_init(|| Blocks::of(store)).hold(id);
+    cases.map(|c| c.sum(budgets, |t| hold(&t.id))).collect()
+}
+
+/// Adds up what is open, all at once: hundreds share the index of what blocks.
+pub(super) fn add_up(store: &Store) {
+    drop(sums(store, store.notices.cases().filter(|c| c.is_open())));
+}
+
+fn by_owner(here: &[(Arc<Sum>, Option<Deadline>)]) -> HashMap<ObjectId, Going> {
+    let mut owners: HashMap<&ObjectId, Going> = HashMap::default();
+    for (sum, deadline) in here {
+        for (owner, tasks) in &sum.here {
+            let going = owners.entry(owner).or_default();
+            going.tasks += tasks;
+            going.first = earlier(going.first, *deadline);
+        }
+    }
+    owners.into_iter().map(|(id, going)| (id.clone(), going)).collect()
 }
 
 impl Rush {

@@ -1,9 +1,12 @@
 //! One victim: what was told of it, what is at risk on it, and how that goes.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use crate::domain::notice::{
-    Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+    AT_ONCE, Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -15,11 +18,13 @@ const WORD_OF_TASKS: TimeDelta = TimeDelta::seconds(90);
 const STAYS: TimeDelta = TimeDelta::minutes(15);
 /// What has no deadline is over after so long.
 const NO_DEADLINE: TimeDelta = TimeDelta::hours(1);
-/// EC2 is asked so often at the least: what it says of both notice and end within this time
-/// was said of the end.
-const AT_ONCE: TimeDelta = TimeDelta::seconds(10);
+/// What belongs to an end may be dated so long after it (ECS stops the tasks, the cloud's
+/// controller taints the node); an end from before that is another one: it came back since.
+pub(super) const AFTERMATH: TimeDelta = TimeDelta::seconds(90);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
+/// How many words of its end are kept; each feed has one or two.
+const DEPARTURES: usize = 32;
 
 /// How a task at risk left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +76,78 @@ impl Verdict {
     }
 }
 
+/// What of a case's tasks is asked for again and again, until one of them changes: neither how
+/// late it is nor how many tasks there are matters to what it costs then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How many are still there.
+    pub remaining: usize,
+    /// By when all that have been told to end would be killed.
+    told_until: Option<Timestamp>,
+    /// The longest that one which nobody has told may take, in seconds; `None` if there is none.
+    untold: Option<u16>,
+    /// A disruption budget holds one that nobody has told.
+    blocked: bool,
+    /// Workloads with how many of their tasks are still there.
+    pub here: Vec<(ObjectId, u32)>,
+    /// Every workload that lost a task, or will.
+    pub owners: Vec<ObjectId>,
+}
+
+impl Sum {
+    fn of(tasks: &[AtRisk], blocked: impl Fn(&AtRisk) -> bool) -> Self {
+        let mut owners: Vec<&ObjectId> = tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let mut sum = Self {
+            remaining: 0,
+            told_until: None,
+            untold: None,
+            blocked: false,
+            here: Vec::new(),
+            owners: owners.into_iter().cloned().collect(),
+        };
+        let mut counts = vec![0_u32; sum.owners.len()];
+        for task in tasks.iter().filter(|t| t.left.is_none()) {
+            sum.remaining += 1;
+            if let Some(since) = task.leaving {
+                sum.told_until = sum.told_until.max(Some(since + TimeDelta::seconds(i64::from(task.grace))));
+            } else {
+                sum.untold = sum.untold.max(Some(task.grace));
+                sum.blocked = sum.blocked || blocked(task);
+            }
+            let at = task.owner.as_ref().and_then(|o| sum.owners.binary_search(o).ok());
+            if let Some(count) = at.and_then(|at| counts.get_mut(at)) {
+                *count += 1;
+            }
+        }
+        sum.here = sum.owners.iter().cloned().zip(counts).filter(|(_, n)| *n > 0).collect();
+        sum
+    }
+
+    /// How it is going to end for the worst of them; `None` if none is left.
+    fn verdict(&self, deadline: Timestamp, now: Timestamp) -> Option<Verdict> {
+        let left = deadline - now;
+        if self.remaining > 0 && left < TimeDelta::zero() {
+            return Some(Verdict::Cut);
+        }
+        // Told to end: most do so long before they would be killed.
+        let told = self.told_until.map(|until| if until <= deadline { Verdict::Safe } else { Verdict::Tight });
+        // Nobody has told it yet.
+        let untold = self.untold.map(|grace| {
+            let need = TimeDelta::seconds(i64::from(grace) + 15);
+            match self.blocked {
+                _ if left < TimeDelta::seconds(5) => Verdict::Cut,
+                true if left < TimeDelta::seconds(30) => Verdict::Cut,
+                true => Verdict::Tight,
+                false if need > left || left < TimeDelta::seconds(60) => Verdict::Tight,
+                false => Verdict::Safe,
+            }
+        });
+        told.max(untold)
+    }
+}
+
 /// How the workloads stand that a case's tasks belong to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owners {
@@ -100,6 +177,8 @@ pub struct Case {
     pub heard: Timestamp,
     /// What was on it since, but for what belongs to the machine.
     pub tasks: Vec<AtRisk>,
+    /// Every word of its end, each a time by which it had gone.
+    departures: Vec<Departure>,
     /// When it went, by who knows the earliest.
     pub gone: Option<Departure>,
     /// When every task had left.
@@ -109,6 +188,13 @@ pub struct Case {
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
     called_off: Option<Timestamp>,
+    /// What its tasks amount to, and for which state of the disruption budgets.
+    sum: RefCell<Option<(u64, Arc<Sum>)>>,
+}
+
+/// When a feed's word was given, as far as it says.
+fn word(s: &Sighting) -> Timestamp {
+    s.issued.unwrap_or(s.seen)
 }
 
 impl Case {
@@ -123,12 +209,33 @@ impl Case {
             born: None,
             heard,
             tasks: Vec::new(),
+            departures: Vec::new(),
             gone: None,
             clear: None,
             back: None,
             outcome: None,
             called_off: None,
+            sum: RefCell::new(None),
         }
+    }
+
+    /// Its tasks, to be changed; or the row of one of them was, and what holds it with it.
+    pub(super) fn tasks_mut(&mut self) -> &mut Vec<AtRisk> {
+        self.sum.take();
+        &mut self.tasks
+    }
+
+    /// What its tasks amount to. `budgets` tells one state of the disruption budgets from
+    /// another, `blocked` whether one holds a task.
+    pub(super) fn sum(&self, budgets: u64, blocked: impl Fn(&AtRisk) -> bool) -> Arc<Sum> {
+        if let Some((kept_for, sum)) = self.sum.borrow().as_ref()
+            && *kept_for == budgets
+        {
+            return Arc::clone(sum);
+        }
+        let sum = Arc::new(Sum::of(&self.tasks, blocked));
+        self.sum.replace(Some((budgets, Arc::clone(&sum))));
+        sum
     }
 
     /// Takes in a sighting; false if nothing of it was new.
@@ -181,6 +288,18 @@ impl Case {
         if self.notices.first().is_some_and(|n| n.kind == NoticeKind::Interruption) {
             self.capacity = CapacityType::Spot;
         }
+        self.find_end();
+    }
+
+    /// The earliest word of its end that is one of this story's: whatever was heard first.
+    fn find_end(&mut self) {
+        let since = self.sightings.iter().map(word).min().map(|first| first - AFTERMATH);
+        let own = |d: &&Departure| since.is_none_or(|since| d.at >= since);
+        let end = self.departures.iter().filter(own).min_by_key(|d| (d.at, !d.taken, d.feed));
+        // What is over has ended; word of what came later does not undo that.
+        if end.is_some() || self.is_open() {
+            self.gone = end.cloned();
+        }
     }
 
     /// What weighs most of what is told.
@@ -189,19 +308,26 @@ impl Case {
         self.notices.first()
     }
 
-    /// Why it goes, or went.
+    /// Why it goes, or went. A function of what was told, not of its order: the same however
+    /// late each feed is.
     #[must_use]
     pub fn kind(&self) -> NoticeKind {
         match (self.main(), &self.gone) {
-            // Word that comes along with the end, or after it, is no notice.
-            (Some(n), Some(gone)) if n.issued >= gone.at => NoticeKind::Unannounced,
-            // A poll finds both at once, and does not know when it went.
-            (Some(n), Some(gone)) if gone.taken && n.fate != Fate::Hibernate && gone.at - n.issued < AT_ONCE => {
-                if matches!(self.victim, Victim::Task(_)) { n.kind } else { NoticeKind::Unannounced }
-            }
+            (Some(n), Some(gone)) if !self.was_given(n, gone.at) => NoticeKind::Unannounced,
             (Some(n), _) => n.kind,
             (None, _) => NoticeKind::Unannounced,
         }
+    }
+
+    /// True if anybody gave this notice before the end: word that comes along with the end, or
+    /// after it, is none. EC2's status of a request changes when the capacity is taken, with
+    /// notice or without: by itself it is one only of a machine that ran on.
+    fn was_given(&self, notice: &Notice, gone: Timestamp) -> bool {
+        let polled = |s: &Sighting| s.feed == NoticeFeed::Ec2 && matches!(s.victim, Victim::Instance(_));
+        self.sightings.iter().filter(|s| s.kind == notice.kind && word(s) >= notice.issued).any(|s| {
+            // Hibernation begins with its notice.
+            s.fate == Fate::Hibernate || if polled(s) { gone - word(s) >= AT_ONCE } else { word(s) < gone }
+        })
     }
 
     /// When the notice that weighs most was given; of what went unannounced when it went.
@@ -222,13 +348,16 @@ impl Case {
         self.outcome.is_none()
     }
 
-    /// True while it takes away what runs: of a recommendation, or of maintenance that is
-    /// more than a quarter of an hour ahead, it does not.
+    /// True while it takes away what runs, and soon: of a recommendation, of a machine that is
+    /// emptied with no deadline known, or of maintenance that is more than a quarter of an hour
+    /// ahead, it does not.
     #[must_use]
     pub fn is_urgent(&self, now: Timestamp) -> bool {
         self.is_open()
             && match self.kind() {
                 NoticeKind::Rebalance => false,
+                // Somebody empties it, for whatever reason: with no end in sight nobody has to hurry.
+                NoticeKind::Leaving => self.deadline().is_some(),
                 NoticeKind::Scheduled => self.deadline().is_some_and(|d| d.at - now < STAYS),
                 _ => true,
             }
@@ -255,8 +384,9 @@ impl Case {
 
     /// Takes in that it has gone; the earliest word counts.
     pub(super) fn depart(&mut self, d: Departure) {
-        if self.gone.as_ref().is_none_or(|g| d.at < g.at) {
-            self.gone = Some(d);
+        if !self.departures.contains(&d) && self.departures.len() < DEPARTURES {
+            self.departures.push(d);
+            self.find_end();
         }
     }
 
@@ -339,34 +469,18 @@ impl Case {
     /// `blocked` tells whether a disruption budget holds a task.
     #[must_use]
     pub fn verdict(&self, blocked: impl Fn(&AtRisk) -> bool, now: Timestamp) -> Option<Verdict> {
+        self.verdict_by(&Sum::of(&self.tasks, blocked), now)
+    }
+
+    /// The same, by what its tasks amount to.
+    pub(super) fn verdict_by(&self, sum: &Sum, now: Timestamp) -> Option<Verdict> {
         if !self.is_open() {
             return None;
         }
-        let left = self.deadline()?.at - now;
-        let here = || self.tasks.iter().filter(|t| t.left.is_none());
-        let worst = here()
-            .map(|t| {
-                let spent = t.leaving.map(|since| now - since);
-                let need = TimeDelta::seconds(i64::from(t.grace)) - spent.unwrap_or_default();
-                match spent {
-                    _ if left < TimeDelta::zero() => Verdict::Cut,
-                    // Told to end: most do so long before they would be killed.
-                    Some(_) if need <= left => Verdict::Safe,
-                    Some(_) => Verdict::Tight,
-                    // Nobody has told it yet.
-                    None if left < TimeDelta::seconds(5) => Verdict::Cut,
-                    None => match (blocked(t), need + TimeDelta::seconds(15) > left) {
-                        (true, _) if left < TimeDelta::seconds(30) => Verdict::Cut,
-                        (true, _) | (_, true) => Verdict::Tight,
-                        _ if left < TimeDelta::seconds(60) => Verdict::Tight,
-                        _ => Verdict::Safe,
-                    },
-                }
-            })
-            .max();
-        Some(match worst {
+        let deadline = self.deadline()?.at;
+        Some(match sum.verdict(deadline, now) {
             Some(v) => v,
-            None if self.back.is_none() && left < TimeDelta::seconds(30) => Verdict::Tight,
+            None if self.back.is_none() && deadline - now < TimeDelta::seconds(30) => Verdict::Tight,
             None => Verdict::Safe,
         })
     }

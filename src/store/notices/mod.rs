@@ -9,6 +9,7 @@ mod pools;
 
 use foldhash::HashMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
@@ -20,7 +21,7 @@ use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
-use case::Owners;
+use case::{AFTERMATH, Owners, Sum};
 pub use case::{AtRisk, Case, Left, Verdict};
 pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 
@@ -28,10 +29,18 @@ pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
 const VICTIMS: usize = 5_000;
 /// A list that is complete was asked for so much earlier.
 const POLLED: TimeDelta = TimeDelta::seconds(2);
+/// A node's object is deleted so long after its machine went, at the most.
+const DELETED: TimeDelta = TimeDelta::minutes(10);
+/// How many words of an end are kept that nobody has announced.
+const WORDS: usize = 8;
 /// How many are remembered of earlier.
 pub const RECORDS: usize = 20_000;
 /// What is over stays on the list for so long.
 pub const SHOWN_FOR: TimeDelta = TimeDelta::minutes(15);
+
+/// Since when a workload is at its desired count, if it is, and when that was so; `None` of one
+/// that is gone.
+type Standing = Option<(Option<Timestamp>, Timestamp)>;
 
 /// Every notice.
 #[derive(Debug, Default)]
@@ -44,7 +53,7 @@ pub struct Notices {
     /// Victims whose story is not over.
     open: Vec<Victim>,
     /// What went before anybody told of it.
-    departed: HashMap<Victim, Departure>,
+    departed: HashMap<Victim, Vec<Departure>>,
     /// What is over, oldest first: of earlier and of now.
     past: Vec<Record>,
     /// What is over and has not been written down.
@@ -106,6 +115,17 @@ impl Notices {
         self.past.iter().rev().any(|r| r.victim == s.victim && (at - r.issued).abs() <= ANOTHER)
     }
 
+    /// Word of what is over may come late: what is kept of it follows.
+    fn amend(&mut self, victim: &Victim) {
+        self.changes += 1;
+        let Some(record) = self.cases.get(victim).filter(|c| !c.is_open()).and_then(Case::record) else { return };
+        let same = |r: &&mut Record| r.victim == *victim && (r.issued - record.issued).abs() <= ANOTHER;
+        if let Some(kept) = self.past.iter_mut().rev().find(same).filter(|kept| **kept != record) {
+            kept.clone_from(&record);
+            self.unwritten.push(record);
+        }
+    }
+
     fn make_room(&mut self) {
         while self.cases.len() >= VICTIMS {
             let oldest = self.cases.values().min_by_key(|c| (c.is_open(), c.heard)).map(|c| c.victim.clone());
@@ -150,7 +170,7 @@ impl Store {
             if ended.is_none() || (told_at - case.issued()).abs() <= ANOTHER {
                 if case.hear(s) {
                     self.revision += 1;
-                    self.notices.changes += 1;
+                    self.notices.amend(&victim);
                 }
                 return None;
             }
@@ -158,12 +178,7 @@ impl Store {
         if self.notices.is_past(&s) {
             return None;
         }
-        let departed = self.notices.departed.remove(&victim);
-        let case = self.begin(victim.clone(), at);
-        case.hear(s);
-        if let Some(d) = departed.filter(|d| d.at >= told_at) {
-            case.depart(d);
-        }
+        self.begin(victim.clone(), at, told_at - AFTERMATH).hear(s);
         Some(victim)
     }
 
@@ -171,38 +186,34 @@ impl Store {
         if let Some(case) = self.notices.cases.get_mut(&d.victim)
             && (case.is_open() || (d.at - case.issued()).abs() <= ANOTHER)
         {
+            let victim = d.victim.clone();
             case.depart(d);
             self.revision += 1;
+            self.notices.amend(&victim);
             return;
         }
         if d.taken
             && !self.notices.past.iter().rev().any(|r| r.victim == d.victim && (d.at - r.issued).abs() <= ANOTHER)
         {
             let victim = d.victim.clone();
-            let case = self.begin(victim.clone(), at);
+            let case = self.begin(victim.clone(), at, d.at - AFTERMATH);
             case.capacity = CapacityType::Spot;
             case.depart(d);
             fresh.push(victim);
             return;
         }
         // Word of its end may come before the notice does.
-        let old: Vec<Victim> = self
-            .notices
-            .departed
-            .iter()
-            .filter(|(_, known)| at - known.at > ANOTHER)
-            .map(|(victim, _)| victim.clone())
-            .collect();
-        for victim in old {
-            self.notices.departed.remove(&victim);
-        }
+        self.notices.departed.retain(|_, known| known.iter().any(|d| at - d.at <= ANOTHER));
         if self.notices.departed.len() < VICTIMS {
-            self.notices.departed.insert(d.victim.clone(), d);
+            let known = self.notices.departed.entry(d.victim.clone()).or_default();
+            if known.len() < WORDS && !known.contains(&d) {
+                known.push(d);
+            }
         }
     }
 
-    /// Begins a victim's story.
-    fn begin(&mut self, victim: Victim, at: Timestamp) -> &mut Case {
+    /// Begins a victim's story; what was said of its end since `since` belongs to it.
+    fn begin(&mut self, victim: Victim, at: Timestamp, since: Timestamp) -> &mut Case {
         self.notices.changes += 1;
         self.revision += 1;
         self.notices.make_room();
@@ -218,6 +229,9 @@ impl Store {
             describe(&mut case, row);
             self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
         }
+        for d in self.notices.departed.get(&victim).into_iter().flatten().filter(|d| d.at >= since) {
+            case.depart(d.clone());
+        }
         self.notices.cases.insert(victim.clone(), case);
         // It was put there just now.
         self.notices.cases.entry(victim.clone()).or_insert_with(|| Case::new(victim, at))
@@ -229,19 +243,35 @@ impl Store {
             return;
         }
         self.notices.changes += 1;
-        let victims = Fresh::of(fresh, &self.notices.cases);
         let mut found: HashMap<Victim, Vec<AtRisk>> = HashMap::default();
-        for task in self.tasks.rows() {
-            if let Some(victim) = victims.of_task(task)
-                && let Some(risk) = self.at_risk(task, at)
-            {
-                found.entry(victim.clone()).or_default().push(risk);
+        for victim in fresh {
+            let Some(node) = self.notices.cases.get(victim).and_then(|c| c.node.as_ref()) else { continue };
+            let on_it = self.placed.on(&node.cluster, &node.name).iter().filter_map(|slot| self.tasks.at(*slot));
+            let risks: Vec<AtRisk> = on_it.filter_map(|task| self.at_risk(task, at)).collect();
+            if !risks.is_empty() {
+                found.insert(victim.clone(), risks);
+            }
+        }
+        // Those that go by themselves are known by their ARNs only.
+        let mut alone: HashMap<&Text, &Victim> = HashMap::default();
+        for victim in fresh {
+            if let Victim::Task(arn) = victim {
+                alone.insert(arn, victim);
+            }
+        }
+        if !alone.is_empty() {
+            for task in self.tasks.rows() {
+                if let Some(victim) = task.ecs.as_ref().and_then(|e| alone.get(&e.arn))
+                    && let Some(risk) = self.at_risk(task, at)
+                {
+                    found.entry((*victim).clone()).or_default().push(risk);
+                }
             }
         }
         for (victim, mut tasks) in found {
             tasks.sort_by(|a, b| a.id.cmp(&b.id));
             if let Some(case) = self.notices.cases.get_mut(&victim) {
-                case.tasks = tasks;
+                *case.tasks_mut() = tasks;
             }
         }
     }
@@ -322,7 +352,7 @@ impl Store {
             self.notices.changes += 1;
             if case.is_open() {
                 case.depart(departure);
-                self.settle(at);
+                self.settle_one(&victim, at, &mut HashMap::default());
             }
             return;
         }
@@ -330,7 +360,7 @@ impl Store {
         if !seen || row.capacity_type != CapacityType::Spot {
             return;
         }
-        let case = self.begin(victim.clone(), at);
+        let case = self.begin(victim.clone(), at, at - DELETED);
         describe(case, row);
         case.depart(departure);
         self.notices.changes += 1;
@@ -364,7 +394,7 @@ impl Store {
         let late = self.risk_of(row, at);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
-        match (case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
+        match (case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
                 if known.leaving.is_none() && is_leaving(row) {
                     known.leaving = Some(at);
@@ -380,13 +410,13 @@ impl Store {
                     }
                 }
             }
-            (None, Some(risk)) => case.tasks.push(risk),
+            (None, Some(risk)) => case.tasks_mut().push(risk),
             // A poll may show a task for the first time when it has ended.
             (None, None) => {
                 let stopped = row.ecs.as_ref().and_then(|e| e.stop.as_ref()?.at);
                 if stopped.is_some_and(|at| at >= case.issued()) && row.created.is_none_or(|c| c <= case.issued()) {
                     let left = left(row, at);
-                    case.tasks.push(AtRisk { left: Some(left), ..late });
+                    case.tasks_mut().push(AtRisk { left: Some(left), ..late });
                     if let Victim::Task(_) = &case.victim {
                         case.depart(Departure { victim, feed: NoticeFeed::EcsTask, at: left.at, taken: true });
                     }
@@ -403,7 +433,7 @@ impl Store {
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim) else { return };
-        if let Some(known) = case.tasks.iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
+        if let Some(known) = case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id) {
             known.left = known.left.or(Some(Left { at, killed: false }));
         }
     }
@@ -421,52 +451,72 @@ impl Store {
     /// Says what became of what is over. To be called once a second; costs what is open.
     pub fn settle(&mut self, now: Timestamp) {
         self.notices.changes += 1;
-        let open = std::mem::take(&mut self.notices.open);
-        let mut still = Vec::with_capacity(open.len());
-        for victim in open {
-            let Some(owners) = self.notices.cases.get(&victim).map(|case| self.owners(case, now)) else { continue };
-            let Some(case) = self.notices.cases.get_mut(&victim) else { continue };
-            case.settle(owners, now);
-            if case.is_open() {
-                still.push(victim);
-                continue;
-            }
-            if let Some(record) = case.record() {
-                self.notices.unwritten.push(record.clone());
-                self.notices.past.push(record);
-                let over = self.notices.past.len().saturating_sub(RECORDS);
-                self.notices.past.drain(..over);
-            }
-            self.revision += 1;
+        board::add_up(self);
+        // Many cases have the same owners.
+        let mut standings = HashMap::default();
+        for victim in self.notices.open.clone() {
+            self.settle_one(&victim, now, &mut standings);
         }
-        // Stories that began meanwhile: none can, but none may be lost either.
-        still.append(&mut self.notices.open);
-        self.notices.open = still;
+    }
+
+    /// The same of one victim.
+    fn settle_one(&mut self, victim: &Victim, now: Timestamp, standings: &mut HashMap<ObjectId, Standing>) {
+        let Some(case) = self.notices.cases.get(victim) else {
+            self.notices.open.retain(|v| v != victim);
+            return;
+        };
+        let owners = self.owners(case, now, standings);
+        let Some(case) = self.notices.cases.get_mut(victim) else { return };
+        case.settle(owners, now);
+        if case.is_open() {
+            return;
+        }
+        let record = case.record();
+        self.notices.open.retain(|v| v != victim);
+        if let Some(record) = record {
+            self.notices.unwritten.push(record.clone());
+            self.notices.past.push(record);
+            let over = self.notices.past.len().saturating_sub(RECORDS);
+            self.notices.past.drain(..over);
+        }
+        self.revision += 1;
     }
 
     /// How the workloads stand that a case's tasks belong to.
-    fn owners(&self, case: &Case, now: Timestamp) -> Owners {
-        let mut owners: Vec<&ObjectId> = case.tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
-        owners.sort();
-        owners.dedup();
+    fn owners(&self, case: &Case, now: Timestamp, known: &mut HashMap<ObjectId, Standing>) -> Owners {
         let mut standing = Owners { back: Some(Timestamp::MIN_UTC), as_of: now };
-        for id in owners {
-            // One that is gone wants nothing back.
-            let Some(row) = self.workloads.get(id) else { continue };
-            let is_back = row.replicas.ready >= row.replicas.desired;
-            let since = if row.ecs.is_some() {
-                // A poll says how it was, and its tasks since when.
-                let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_data);
-                standing.as_of = standing.as_of.min(listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED));
-                let own =
-                    self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
-                own.filter_map(|t| t.ecs.as_ref()?.started).max().unwrap_or(now)
-            } else {
-                now
+        let sum = self.sum(case);
+        for id in &sum.owners {
+            let one = match known.get(id) {
+                Some(one) => *one,
+                None => *known.entry(id.clone()).or_insert(self.standing(id, now)),
             };
-            standing.back = standing.back.filter(|_| is_back).map(|b| b.max(since));
+            // One that is gone wants nothing back.
+            let Some((back, as_of)) = one else { continue };
+            standing.as_of = standing.as_of.min(as_of);
+            standing.back = standing.back.zip(back).map(|(all, own)| all.max(own));
         }
         standing
+    }
+
+    /// Since when one workload is at its desired count, if it is, and when that was so; `None`
+    /// of one that is gone.
+    fn standing(&self, id: &ObjectId, now: Timestamp) -> Standing {
+        let row = self.workloads.get(id)?;
+        let is_back = row.replicas.ready >= row.replicas.desired;
+        if row.ecs.is_none() {
+            return Some((is_back.then_some(now), now));
+        }
+        // A poll says how it was, and its tasks since when.
+        let listed = self.source(&id.cluster, super::Feed::Services).and_then(|s| s.last_data);
+        let own = self.tasks.rows().filter(|t| t.is_active() && t.owner == id.name && t.id.cluster == id.cluster);
+        let since = is_back.then(|| own.filter_map(|t| t.ecs.as_ref()?.started).max().unwrap_or(now));
+        Some((since, listed.map_or(Timestamp::MIN_UTC, |l| l - POLLED)))
+    }
+
+    /// What a case's tasks amount to.
+    fn sum(&self, case: &Case) -> Arc<Sum> {
+        case.sum(self.disruption_budgets.revision(), |t| self.blocking_budget(&t.id).is_some())
     }
 
     /// The disruption budget that allows no eviction of this task now.
@@ -485,7 +535,7 @@ impl Store {
     /// How a case is going to end, as it looks now.
     #[must_use]
     pub fn verdict(&self, case: &Case, now: Timestamp) -> Option<Verdict> {
-        case.verdict(|t| self.blocking_budget(&t.id).is_some(), now)
+        case.verdict_by(&self.sum(case), now)
     }
 
     /// Machines and tasks that are being taken away, the one with the least time first;
@@ -496,44 +546,6 @@ impl Store {
             self.notices.open.iter().filter_map(|v| self.notices.cases.get(v)).filter(|c| c.is_urgent(now)).collect();
         found.sort_by_key(|c| (c.deadline().is_none(), c.deadline().map(|d| d.at), c.heard, c.victim.clone()));
         found
-    }
-}
-
-/// Victims whose tasks are looked for: one is soon compared, and of hundreds each task is
-/// looked up once.
-struct Fresh<'a> {
-    one: Option<(&'a ObjectId, &'a Victim)>,
-    machines: HashMap<(&'a ClusterId, &'a Text), &'a Victim>,
-    tasks: HashMap<&'a Text, &'a Victim>,
-}
-
-impl<'a> Fresh<'a> {
-    fn of(fresh: &'a [Victim], cases: &'a BTreeMap<Victim, Case>) -> Self {
-        let of_task = |v: &'a Victim| if let Victim::Task(arn) = v { Some((arn, v)) } else { None };
-        let of_machine = |v: &'a Victim| Some((cases.get(v)?.node.as_ref()?, v));
-        let mut machines: Vec<(&ObjectId, &Victim)> = fresh.iter().filter_map(of_machine).collect();
-        let one = if machines.len() == 1 { machines.pop() } else { None };
-        Self {
-            one,
-            machines: machines.into_iter().map(|(node, v)| ((&node.cluster, &node.name), v)).collect(),
-            tasks: fresh.iter().filter_map(of_task).collect(),
-        }
-    }
-
-    fn of_task(&self, task: &Task) -> Option<&'a Victim> {
-        if !self.tasks.is_empty()
-            && let Some(own) = task.ecs.as_ref().and_then(|e| self.tasks.get(&e.arn))
-        {
-            return Some(own);
-        }
-        if task.node.is_empty() {
-            return None;
-        }
-        match self.one {
-            Some((node, victim)) => (node.name == task.node && node.cluster == task.id.cluster).then_some(victim),
-            None if self.machines.is_empty() => None,
-            None => self.machines.get(&(&task.id.cluster, &task.node)).copied(),
-        }
     }
 }
 

@@ -5,9 +5,13 @@ use foldhash::HashMap;
 use std::collections::BTreeMap;
 
 use super::Problem;
-use crate::domain::{Health, ObjectId, Text, Timestamp};
+use crate::domain::notice::NoticeKind;
+use crate::domain::{ClusterId, Health, Kind, ObjectId, Text, Timestamp};
 use crate::store::Store;
 use crate::store::notices::{NoticeRow, Verdict, countdown};
+
+/// So many machines of one cluster have lines of their own; more are one line.
+const LINES: usize = 5;
 
 /// Lines, or words added to those in `out`.
 pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<Problem>, now: Timestamp) {
@@ -19,6 +23,13 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
     // A task that goes along with its machine is told of on the machine's line; those that
     // go by themselves on the line of the workload that replaces them.
     let mut of_owner: BTreeMap<&ObjectId, Vec<&NoticeRow>> = BTreeMap::new();
+    let mut of_cluster: BTreeMap<&ClusterId, Vec<&NoticeRow>> = BTreeMap::new();
+    for row in board.urgent().filter(|r| r.owner.is_none()) {
+        if let Some(node) = row.node.as_ref().filter(|id| lost.get(*id) != Some(&true)) {
+            of_cluster.entry(&node.cluster).or_default().push(row);
+        }
+    }
+    of_cluster.retain(|_, rows| rows.len() > LINES);
     for row in board.urgent() {
         if let Some(owner) = &row.owner {
             of_owner.entry(owner).or_default().push(row);
@@ -31,14 +42,30 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
         if lost.get(id) == Some(&true) {
             continue;
         }
+        // Of many at once each is in the list of notices; one that is in trouble besides says so.
+        if row.node.is_some() && of_cluster.contains_key(&id.cluster) && !known.contains_key(id) {
+            continue;
+        }
         let tasks = row.tasks.1 - row.tasks.0;
         put(out, known.get(id), line(id, &[row], words(row, now), tasks));
     }
+    out.extend(of_cluster.into_values().filter_map(|rows| gathered(&rows, now)));
     for (owner, rows) in of_owner {
         let what = of_tasks(&rows, now);
         let tasks = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         put(out, known.get(owner), line(owner, &rows, what, tasks));
     }
+}
+
+/// Many machines of one cluster as one line, which leads to their list: `37 go, first in 0:41, 4 will
+/// be cut`.
+fn gathered(rows: &[&NoticeRow], now: Timestamp) -> Option<Problem> {
+    let first = rows.first()?;
+    let taken = rows.iter().filter(|r| r.kind >= NoticeKind::Interruption).count();
+    let name = if taken == rows.len() { "spot machines" } else { "machines" };
+    let id = ObjectId { kind: Kind::Notice, namespace: Text::empty(), name: Text::new(name), ..first.node.clone()? };
+    let tasks = rows.iter().map(|r| r.tasks.1 - r.tasks.0).sum();
+    Some(line(&id, rows, of_tasks(rows, now), tasks))
 }
 
 /// `rows` are about `id`, the one with the least time first.
@@ -65,7 +92,7 @@ fn put(out: &mut Vec<Problem>, known: Option<&usize>, line: Problem) {
     }
 }
 
-/// Of a workload's tasks: `2 go, first in 0:30?, 1 will be cut`.
+/// Of several: `2 go, first in 0:30?, 1 will be cut`.
 fn of_tasks(rows: &[&NoticeRow], now: Timestamp) -> String {
     let (n, verb) = (rows.len(), if rows.len() == 1 { "goes" } else { "go" });
     let mut text = format!("{n} {verb}");

@@ -260,6 +260,7 @@ async fn watched(desk: Desk, id: ClusterId, account: Option<Arc<Account>>, all: 
         version: Text::empty(),
         endpoint: Text::new(&endpoint),
         cluster: None,
+        found: false,
     };
     desk.say(&id, Body::Backend(backend)).await;
     let supervisor = desk.supervisor(&id);
