@@ -94,6 +94,13 @@ impl Screen {
         Ok(())
     }
 
+    /// True where somebody could continue this process: what began its session itself, as sshd's forced
+    /// command or a multiplexer's window does, has no shell behind it, and would hang for good.
+    #[must_use]
+    pub fn can_suspend() -> bool {
+        rustix::process::getsid(None).is_ok_and(|leader| leader != rustix::process::getpid())
+    }
+
     /// Puts text on the clipboard of the terminal's machine (OSC 52), also
     /// through tmux and over SSH.
     ///

@@ -36,7 +36,8 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
     for effect in effects {
         match effect {
             Effect::Quit => return Ok(true),
-            Effect::Suspend => screen.suspend()?,
+            Effect::Suspend if Screen::can_suspend() => screen.suspend()?,
+            Effect::Suspend => console.app.complain(now, "there is no shell behind this console to suspend it to"),
             Effect::Refresh => backend.refresh(),
             Effect::Copy(text) => screen.copy(&text)?,
             Effect::Fetch { page, id, kind } => backend.fetch(page, id, kind, console.clock.clone(), &console.store),

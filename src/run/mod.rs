@@ -177,6 +177,7 @@ pub async fn run(
                     dirty = dirty.max(Dirty::Soon);
                 }
             }
+            Woken::Suspend if !Screen::can_suspend() => {}
             Woken::Suspend => {
                 screen.suspend().map_err(RunError::Terminal)?;
                 dirty = Dirty::Now;

@@ -55,10 +55,15 @@ fn size(cols: u16, rows: u16) -> PtySize {
 impl Pty {
     /// Starts the binary with these arguments in a terminal of `cols` x `rows`.
     pub fn start(args: &[&str], env: &[(&str, &str)], cols: u16, rows: u16) -> Self {
+        Self::program(env!("CARGO_BIN_EXE_quarterdeck"), args, env, cols, rows)
+    }
+
+    /// The same for another program, such as one that starts the binary somewhere else.
+    pub fn program(program: &str, args: &[&str], env: &[(&str, &str)], cols: u16, rows: u16) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let pair = native_pty_system().openpty(size(cols, rows)).expect("a pseudo-terminal");
         let mut command = CommandBuilder::new("sh");
-        command.args(["-c", SHELL, "sh", env!("CARGO_BIN_EXE_quarterdeck")]);
+        command.args(["-c", SHELL, "sh", program]);
         command.args(args);
         command.env_clear();
         command.cwd(dir.path());
@@ -125,6 +130,23 @@ impl Pty {
                 // What came last may be just it.
                 assert!(wanted(self.parser.screen()), "{what}: {error}\n{}", self.dump());
                 return;
+            }
+        }
+    }
+
+    /// Takes in what comes for a while.
+    pub fn wait_some(&mut self, time: Duration) {
+        let end = instant() + time;
+        loop {
+            let left = end.saturating_duration_since(instant());
+            if left.is_zero() {
+                return;
+            }
+            match self.read(left) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => return,
+                // Nothing can come any more; whoever waits for a time waits for it.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(left),
             }
         }
     }
