@@ -4,6 +4,7 @@
 //! as it was: raw mode off, the main screen, the cursor shown.
 
 mod frame;
+mod ink;
 pub mod line;
 
 use std::cell::RefCell;
