@@ -1,7 +1,7 @@
 //! What can be done to a Kubernetes cluster, against the embedded fleet's API: a board of
 //! objects that only this test changes.
 #![cfg(feature = "kubernetes")]
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 #[allow(dead_code, reason = "each test file uses its own part")]
@@ -182,7 +182,7 @@ struct Bench {
     client: Client,
     actor: Kubernetes,
     control: Arc<Mutex<Control>>,
-    _sources: Sources,
+    sources: Sources,
 }
 
 impl Bench {
@@ -194,7 +194,7 @@ impl Bench {
             SimServer::start(Box::new(board), Clock::system(), ServerOptions::default()).await.expect("starts");
         let client = Client { addr: server.addr(), token: server.token().to_owned() };
         let (sources, actor) = support::actor(Kubeconfig::Inline(server.kubeconfig()));
-        Self { server, client, actor, control, _sources: sources }
+        Self { server, client, actor, control, sources }
     }
 
     async fn start() -> Self {
@@ -313,7 +313,7 @@ async fn a_conflict_is_tried_again_and_not_for_ever() {
 async fn an_answer_that_does_not_come_is_unknown() {
     let b = Bench::start().await;
     let actor = Kubernetes::new(
-        b._sources.writer(&ClusterId::new("c")).expect("one").with_patience(Duration::from_millis(400)),
+        b.sources.writer(&ClusterId::new("c")).expect("one").with_patience(Duration::from_millis(400)),
         Clock::system(),
     );
     let planned = plan(&actor, &intent(Verb::Cordon, node("n1"))).await;
@@ -387,7 +387,7 @@ async fn restart_set_image_and_roll_back() {
 
     let image = Options { image: Some(":3".to_owned()), ..Options::default() };
     let set = plan(&b.actor, &with(Verb::SetImage, web(), image)).await;
-    let diff: Vec<&str> = set.diff.iter().map(|d| d.as_str()).collect();
+    let diff: Vec<&str> = set.diff.iter().map(quarterdeck::domain::Text::as_str).collect();
     assert_eq!(
         diff,
         ["- containers.app.image: reg.example:5000/web:2", "+ containers.app.image: reg.example:5000/web:3"]
@@ -550,4 +550,57 @@ async fn what_a_drain_refuses_leaves_the_node_untouched() {
         .await;
     let (end, _) = act(&b.actor, &with(Verb::Drain, node("n2"), forced)).await;
     assert_eq!(end.outcome, Outcome::Done, "{}", end.text);
+}
+
+/// A fleet that lives: tasks come up elsewhere, and budgets let go one by one.
+const LIVING: &str = r#"
+name = "living"
+seed = 3
+[[nodes]]
+group = "general"
+count = 3
+instance = "m7i.2xlarge"
+zones = ["eu-west-1a"]
+cpu = 8
+memory = 32
+[[namespaces]]
+name = "shop"
+[[namespaces]]
+name = "kube-system"
+[[workloads]]
+kind = "deployment"
+namespace = "shop"
+name = "web"
+replicas = 6
+image = "registry.example.com/shop/web:1"
+cpu = "100m"
+memory = "64Mi"
+ready_after = "1s"
+pdb = { max_unavailable = "1" }
+[[workloads]]
+kind = "daemonset"
+namespace = "kube-system"
+name = "agent"
+image = "registry.example.com/agent:1"
+cpu = "10m"
+memory = "16Mi"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_living_fleet_is_drained_within_its_budget() {
+    let scenario = quarterdeck::sim::model::Scenario::parse(LIVING, "living.toml").expect("a scenario");
+    let fleet = Box::new(quarterdeck::sim::model::Model::new(scenario));
+    let server = SimServer::start(fleet, Clock::system(), ServerOptions::default()).await.expect("starts");
+    let client = Client { addr: server.addr(), token: server.token().to_owned() };
+    let (_sources, actor) = support::actor(Kubeconfig::Inline(server.kubeconfig()));
+    let pods = client.get("/api/v1/namespaces/shop/pods").await.json();
+    let name = pods["items"][0]["spec"]["nodeName"].as_str().expect("a node").to_owned();
+    let planned = plan(&actor, &intent(Verb::Drain, node(&name))).await;
+    assert_eq!(rows(&planned, "leave").len(), 1, "{planned:?}");
+    let (end, steps) = run(&actor, &planned, |_, _| ()).await;
+    assert_eq!(end.outcome, Outcome::Done, "{} {steps:?}", end.text);
+    let left = client.get(&format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{name}")).await.json();
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(1));
+    let restart = act(&actor, &intent(Verb::Restart, web())).await.0;
+    assert_eq!(restart.outcome, Outcome::Done, "{}", restart.text);
 }

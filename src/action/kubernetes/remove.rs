@@ -30,7 +30,7 @@ impl Kubernetes {
             };
             if id.kind == Kind::Task {
                 budgets.load(self, id.namespace.as_str()).await;
-                self.warn_task(plan, id, &object, &budgets);
+                warn_task(plan, id, &object, &budgets);
             } else {
                 warn_workload(plan, id, &object);
             }
@@ -54,27 +54,6 @@ impl Kubernetes {
         }
         plan.needs = self.permissions(needs).await;
         Ok(())
-    }
-
-    fn warn_task(&self, plan: &mut Plan, id: &ObjectId, pod: &Value, budgets: &Budgets) {
-        let what = named(id);
-        if super::drain::classify::is_mirror(pod) {
-            plan.refused.push(Text::new(&format!(
-                "{what} is the kubelet's own, from a file on its node: deleting it here changes nothing"
-            )));
-        }
-        match object::controller(pod) {
-            None => plan.warnings.push(Text::new(&format!("{what} has no owner: nothing will replace it"))),
-            Some((kind, name, _)) => {
-                plan.undo = Text::new(&format!("its owner, {kind} {name}, starts another by itself"));
-            }
-        }
-        for budget in budgets.over(pod).filter(|b| b.allowed <= 0) {
-            plan.warnings.push(Text::new(&format!(
-                "budget {} allows no task to go now ({} healthy, {} needed); deleting does not ask it",
-                budget.name, budget.healthy, budget.needed
-            )));
-        }
     }
 
     pub(super) async fn run_delete(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
@@ -176,6 +155,27 @@ impl Kubernetes {
                 }
             }
         }
+    }
+}
+
+fn warn_task(plan: &mut Plan, id: &ObjectId, pod: &Value, budgets: &Budgets) {
+    let what = named(id);
+    if super::drain::classify::is_mirror(pod) {
+        plan.refused.push(Text::new(&format!(
+            "{what} is the kubelet's own, from a file on its node: deleting it here changes nothing"
+        )));
+    }
+    match object::controller(pod) {
+        None => plan.warnings.push(Text::new(&format!("{what} has no owner: nothing will replace it"))),
+        Some((kind, name, _)) => {
+            plan.undo = Text::new(&format!("its owner, {kind} {name}, starts another by itself"));
+        }
+    }
+    for budget in budgets.over(pod).filter(|b| b.allowed <= 0) {
+        plan.warnings.push(Text::new(&format!(
+            "budget {} allows no task to go now ({} healthy, {} needed); deleting does not ask it",
+            budget.name, budget.healthy, budget.needed
+        )));
     }
 }
 

@@ -9,7 +9,7 @@ use super::object::{self, named, number, text};
 use crate::domain::{Kind, ObjectId};
 use crate::source::kubernetes::{Patch, WriteError, Writer};
 
-/// Where a Deployment and its ReplicaSets keep the number.
+/// Where a Deployment and its `ReplicaSet`s keep the number.
 const NUMBER: &str = "/metadata/annotations/deployment.kubernetes.io~1revision";
 
 /// One definition that is kept.

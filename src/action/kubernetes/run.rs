@@ -43,7 +43,7 @@ impl Kubernetes {
         let mut done: Vec<(ObjectId, Edit)> = Vec::new();
         for change in &todo {
             if cancel.is_cancelled() {
-                return self.stopped(plan, &done, todo.len(), Outcome::Cancelled, "cancelled");
+                return stopped(plan, &done, todo.len(), Outcome::Cancelled, "cancelled");
             }
             progress.step(Some(&change.target), StepState::Doing, "").await;
             match self.apply(&plan.intent, change).await {
@@ -54,14 +54,14 @@ impl Kubernetes {
                 }
                 Err(Miss::Changed(why)) => {
                     progress.step(Some(&change.target), StepState::Failed, &why).await;
-                    return self.stopped(plan, &done, todo.len(), Outcome::Failed, &why);
+                    return stopped(plan, &done, todo.len(), Outcome::Failed, &why);
                 }
                 Err(Miss::Failed(error)) => {
                     let why = format!("{}: {error}", named(&change.target));
                     progress.step(Some(&change.target), StepState::Failed, &why).await;
                     let unknown = matches!(error, WriteError::Unknown(_));
                     let outcome = if unknown { Outcome::Unknown } else { Outcome::Failed };
-                    return self.stopped(plan, &done, todo.len(), outcome, &why);
+                    return stopped(plan, &done, todo.len(), outcome, &why);
                 }
             }
         }
@@ -138,15 +138,15 @@ impl Kubernetes {
             }
         }
     }
+}
 
-    fn stopped(&self, plan: &Plan, done: &[(ObjectId, Edit)], all: usize, outcome: Outcome, why: &str) -> End {
-        let so_far = match done.len() {
-            _ if outcome == Outcome::Unknown && done.is_empty() => "look whether it was done".to_owned(),
-            0 => "nothing was done".to_owned(),
-            n => format!("{n} of {all} done"),
-        };
-        End { outcome, text: Text::new(&format!("{why}; {so_far}")), undo: undo(plan, done) }
-    }
+fn stopped(plan: &Plan, done: &[(ObjectId, Edit)], all: usize, outcome: Outcome, why: &str) -> End {
+    let so_far = match done.len() {
+        _ if outcome == Outcome::Unknown && done.is_empty() => "look whether it was done".to_owned(),
+        0 => "nothing was done".to_owned(),
+        n => format!("{n} of {all} done"),
+    };
+    End { outcome, text: Text::new(&format!("{why}; {so_far}")), undo: undo(plan, done) }
 }
 
 fn undo(plan: &Plan, done: &[(ObjectId, Edit)]) -> Option<Intent> {

@@ -45,7 +45,7 @@ impl Kubernetes {
             Ok(Some(hpa)) => edit.warnings.push(overruled(&hpa, i64::from(wanted))),
             Ok(None) => {}
             Err(error) => {
-                edit.warnings.push(format!("whether an autoscaler will change it back is not known: {error}"))
+                edit.warnings.push(format!("whether an autoscaler will change it back is not known: {error}"));
             }
         }
         if wanted == 0 && now > 0 {

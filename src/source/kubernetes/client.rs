@@ -358,10 +358,11 @@ pub(super) const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectacces
 /// Whether a request changes nothing: a GET, the question what we may do, and a form for a service behind
 /// the API, which is how a metrics system is asked what is too long for a URL.
 fn reads(method: &http::Method, path: &str, media: &str) -> bool {
-    // Watching a terminal or a port begins with a GET, too.
-    let last = path.rsplit('/').next().unwrap_or_default();
-    let opens = path.contains("/pods/") && matches!(last, "exec" | "attach" | "portforward");
-    let form = media == "application/x-www-form-urlencoded" && path.contains("/services/") && path.contains("/proxy/");
+    // `api/v1/namespaces/NS/KIND/NAME/PART`; a terminal or a port is opened with a GET, too.
+    let parts: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let is = |kind: &str, part: &[&str]| parts.get(4) == Some(&kind) && parts.get(6).is_some_and(|p| part.contains(p));
+    let opens = is("pods", &["exec", "attach", "portforward"]);
+    let form = media == "application/x-www-form-urlencoded" && is("services", &["proxy"]);
     match *method {
         http::Method::GET => !opens,
         http::Method::POST => path == REVIEWS || form,
@@ -514,7 +515,10 @@ mod tests {
         use http::Method as M;
         let (json, form) = ("application/json", "application/x-www-form-urlencoded");
         let proxy = "/api/v1/namespaces/m/services/http:prometheus:9090/proxy/api/v1/query";
-        for (method, path, media) in [(M::GET, "/api/v1/pods", ""), (M::POST, REVIEWS, json), (M::POST, proxy, form)] {
+        let exec = "/api/v1/namespaces/shop/pods/exec";
+        for (method, path, media) in
+            [(M::GET, "/api/v1/pods", ""), (M::GET, exec, ""), (M::POST, REVIEWS, json), (M::POST, proxy, form)]
+        {
             assert!(reads(&method, path, media), "{method} {path}");
         }
         let pod = "/api/v1/namespaces/shop/pods/web";

@@ -250,7 +250,8 @@ impl Writer {
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 all.extend(items);
             }
-            token = page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let next = page.pointer("/metadata/continue").and_then(Value::as_str).unwrap_or_default();
+            next.clone_into(&mut token);
             if token.is_empty() {
                 return Ok(all);
             }

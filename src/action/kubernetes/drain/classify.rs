@@ -43,12 +43,10 @@ pub(in super::super) fn judge(pod: &Value, options: &Options, has_set: bool) -> 
     let daemon = owner.is_some_and(|(kind, ..)| kind == "DaemonSet") && !finished;
     if daemon && has_set {
         let name = owner.map(|(_, name, _)| name).unwrap_or_default();
-        return match options.ignore_daemonsets {
-            true => of(Class::Daemon, &format!("DaemonSet {name} would start it again at once")),
-            false => {
-                of(Class::Refused, &format!("DaemonSet {name} owns it; ignore DaemonSets to leave it where it is"))
-            }
-        };
+        if options.ignore_daemonsets {
+            return of(Class::Daemon, &format!("DaemonSet {name} would start it again at once"));
+        }
+        return of(Class::Refused, &format!("DaemonSet {name} owns it; ignore DaemonSets to leave it where it is"));
     }
     if is_mirror(pod) {
         return of(Class::Mirror, "the kubelet's own, from a file on the node");

@@ -14,6 +14,9 @@ use super::classify::Class;
 use crate::domain::{Kind, ObjectId, Text};
 use crate::source::kubernetes::{Refusal, WriteError, Writer};
 
+/// How long an answer may still take after somebody has cancelled.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// What became of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Left {
@@ -43,6 +46,12 @@ pub(super) struct Limits<'a> {
 }
 
 impl Limits<'_> {
+    /// Over when somebody has cancelled, and an answer that was on its way would have come.
+    async fn patience(&self) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(ANSWER).await;
+    }
+
     /// Waits, or says why waiting is over.
     async fn wait(&self, for_: std::time::Duration) -> Result<(), &'static str> {
         tokio::select! {
@@ -75,7 +84,8 @@ impl Kubernetes {
             progress.step(Some(id), state, why).await;
             return left;
         }
-        progress.step(Some(id), StepState::Doing, "evicted, and ending").await;
+        let how = if pod.judged.class == Class::Terminating { "ending already" } else { "evicted, and ending" };
+        progress.step(Some(id), StepState::Doing, how).await;
         let left = self.until_out(pod, limits).await;
         match &left {
             Left::Gone => progress.step(Some(id), StepState::Done, "gone").await,
@@ -92,7 +102,11 @@ impl Kubernetes {
             if limits.cancel.is_cancelled() {
                 return Err(Left::Stays(format!("cancelled; {last}")));
             }
-            let wait = match self.try_evict(pod, grace).await {
+            let tried = tokio::select! {
+                tried = self.try_evict(pod, grace) => tried,
+                () = limits.patience() => Tried::Unknown("the server has not answered whether it goes".to_owned()),
+            };
+            let wait = match tried {
                 Tried::Goes => return Ok(()),
                 Tried::Later(why, wait) => {
                     progress.step(Some(&pod.id), StepState::Waiting, &why).await;
@@ -123,10 +137,9 @@ impl Kubernetes {
             // Asking twice for the same one does no harm: what is known of it decides.
             Err(error) => match self.writer.get(&path).await {
                 Ok(now) if is_going(pod, &now) => Tried::Goes,
-                Ok(_) => Tried::Later(error.to_string(), self.pace.retry),
                 Err(gone) if gone.code() == 404 => Tried::Goes,
                 Err(_) if matches!(error, WriteError::Unknown(_)) => Tried::Unknown(error.to_string()),
-                Err(_) => Tried::Later(error.to_string(), self.pace.retry),
+                _ => Tried::Later(error.to_string(), self.pace.retry),
             },
         }
     }
@@ -172,14 +185,18 @@ impl Kubernetes {
     async fn until_out(&self, pod: &Pod, limits: &Limits<'_>) -> Left {
         let path = Writer::object(&pod.id).unwrap_or_default();
         loop {
-            match self.writer.get(&path).await {
+            let now = tokio::select! {
+                now = self.writer.get(&path) => now,
+                () = limits.patience() => return Left::Going("cancelled; it still ends".to_owned()),
+            };
+            match now {
                 Ok(now) if object::uid(&now) == pod.uid => {}
                 Ok(_) => return Left::Gone,
                 Err(error) if error.code() == 404 => return Left::Gone,
                 Err(_) => {}
             }
             if let Err(over) = limits.wait(self.pace.poll).await {
-                return Left::Going(format!("{over}; it was evicted, and still ends"));
+                return Left::Going(format!("{over}; it still ends"));
             }
         }
     }
