@@ -519,6 +519,29 @@ async fn several_nodes_go_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn cancelling_leaves_the_nodes_that_were_not_begun() {
+    let b = Bench::start().await;
+    let planned = plan(&b.actor, &Intent::new(Verb::Drain, vec![node("n1"), node("n2")])).await;
+    let (end, steps) = run(&b.actor, &planned, |step, cancel| {
+        if step.text.contains("429") {
+            cancel.cancel();
+        }
+    })
+    .await;
+    assert_eq!(end.outcome, Outcome::Cancelled, "{}", end.text);
+    assert!(end.text.contains("not begun: node n2; node n1 stays cordoned"), "{}", end.text);
+    assert!(has_step(&steps, "n2", StepState::Skipped) && !b.unschedulable("n2").await);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again() {
+    let b = Bench::start().await;
+    b.server.faults().retry_after(1, Some("nodes"), Some(2));
+    let (end, _) = act(&b.actor, &intent(Verb::Cordon, node("n1"))).await;
+    assert_eq!((end.outcome, b.unschedulable("n1").await), (Outcome::Done, true), "{}", end.text);
+}
+
+#[tokio::test]
 async fn what_a_drain_refuses_leaves_the_node_untouched() {
     let mut objects = board();
     let mut scratch = owned(pod("scratch", "n2"), "ReplicaSet", "web-2");
@@ -578,7 +601,7 @@ memory = "64Mi"
 ready_after = "1s"
 pdb = { max_unavailable = "1" }
 [[workloads]]
-kind = "daemonset"
+kind = "daemon-set"
 namespace = "kube-system"
 name = "agent"
 image = "registry.example.com/agent:1"

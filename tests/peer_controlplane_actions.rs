@@ -230,6 +230,7 @@ async fn scale_restart_roll_back_and_delete() {
         node("work-a", &json!({"group": "work"})),
         workload("Deployment", "web", Some(2), &template("web", &chosen)),
         workload("StatefulSet", "db", Some(1), &template("db", &chosen)),
+        workload("DaemonSet", "agent", None, &template("agent", &chosen)),
         json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "report", "namespace": NS},
             "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": {"spec": {"restartPolicy": "Never",
                 "containers": [{"name": "main", "image": "registry.example/report:1"}]}}}}}}),
@@ -312,6 +313,20 @@ async fn scale_restart_roll_back_and_delete() {
         "{}",
         end.text
     );
+
+    let agent = of(Kind::DaemonSet, "agent");
+    let set = with(Verb::SetImage, agent.clone(), Options { image: Some("other:7".to_owned()), ..Options::default() });
+    let (end, steps) = act(&actor, &set).await;
+    assert_eq!(
+        (end.outcome, image("daemonset", "agent").as_str()),
+        (Outcome::Done, "other:7"),
+        "{} {steps:?}",
+        end.text
+    );
+    let (end, _) = act(&actor, &intent(Verb::RollBack, agent)).await;
+    let now = image("daemonset", "agent");
+    assert_eq!((end.outcome, now.as_str()), (Outcome::Done, "registry.example/web:1"), "{}", end.text);
+    kubectl(&["rollout", "status", "daemonset/agent", "-n", NS, "--timeout=1s"]);
 
     // Changed meanwhile: nothing is done.
     let stale = plan(&actor, &to(5, false)).await;

@@ -136,7 +136,11 @@ impl Kubernetes {
     ) -> Followed {
         let (mut last, mut since) = (String::new(), Instant::now());
         loop {
-            let now = match self.read(id).await {
+            let read = tokio::select! {
+                read = self.read(id) => read,
+                () = cancel.cancelled() => return Followed::Cancelled(last),
+            };
+            let now = match read {
                 Ok(object) => match stand(id.kind, &object) {
                     Stand::Done => {
                         progress.step(Some(id), StepState::Done, "every task is new and serves").await;

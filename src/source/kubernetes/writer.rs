@@ -21,6 +21,11 @@ const MAX_ANSWER: usize = 64 << 20;
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 
+/// How often a request is sent again that the server was too busy for.
+const BUSY: u32 = 3;
+/// However long it asks to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Opens the way for requests that change something. Only this file makes one.
 #[derive(Clone)]
 pub(super) struct Permit(());
@@ -309,10 +314,29 @@ impl Writer {
         tokio::time::timeout(self.patience, asked).await.map_err(|_| self.late(&connected))?
     }
 
+    /// Sends it, and again when the server was too busy to look at it: then it has done nothing.
     async fn ask(&self, method: Method, path: &str, media: &str, body: Vec<u8>) -> Result<Value, WriteError> {
+        let mut busy = 0;
+        loop {
+            let outcome = self.once(&method, path, media, body.clone()).await;
+            let wait = match &outcome {
+                Err(WriteError::Refused(r)) if r.code == 429 && r.budget().is_none() => r.retry_after,
+                _ => None,
+            };
+            match wait {
+                Some(wait) if busy < BUSY => {
+                    busy += 1;
+                    tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+                }
+                _ => return outcome,
+            }
+        }
+    }
+
+    async fn once(&self, method: &Method, path: &str, media: &str, body: Vec<u8>) -> Result<Value, WriteError> {
         let connected = self.link.connect().await?;
         connected.turn().await;
-        let mut request = Request::builder().method(&method).uri(path).header(ACCEPT, "application/json");
+        let mut request = Request::builder().method(method).uri(path).header(ACCEPT, "application/json");
         if !media.is_empty() {
             request = request.header(CONTENT_TYPE, media);
         }
@@ -322,8 +346,8 @@ impl Writer {
         let outcome = answered.unwrap_or_else(|_| Err(WriteError::Unknown(self.late(&connected))));
         match outcome {
             // What only reads has changed nothing, whatever became of it.
-            Err(WriteError::Unknown(error)) if method == Method::GET => Err(WriteError::NotSent(error)),
-            Err(WriteError::Refused(refusal)) if method != Method::GET && refusal.is_uncertain() => {
+            Err(WriteError::Unknown(error)) if *method == Method::GET => Err(WriteError::NotSent(error)),
+            Err(WriteError::Refused(refusal)) if *method != Method::GET && refusal.is_uncertain() => {
                 let (code, message) = (refusal.code, refusal.message);
                 Err(WriteError::Unknown(SourceError::Server { code, message }))
             }
