@@ -4,7 +4,7 @@
 //! Runs where `QUARTERDECK_CONTROLPLANE=1` is set, with `CONTROLPLANE_STATE` naming a
 //! control plane that is up; skips loudly elsewhere.
 #![cfg(feature = "kubernetes")]
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "each test file uses its own part")]
 #[path = "support/actions.rs"]
@@ -64,7 +64,7 @@ fn apply(objects: &[Value]) {
 async fn until(what: &str, done: impl Fn() -> bool) {
     let start = instant();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        assert!(start.elapsed() < Duration::from_mins(1), "not within a minute: {what}");
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
@@ -237,15 +237,25 @@ async fn scale_restart_roll_back_and_delete() {
     ]);
     until("both run", || available("deployment", "web", 2) && available("statefulset", "db", 1)).await;
     let (_sources, actor) = actor(&state);
-    let web = of(Kind::Deployment, "web");
-    let image = |what: &str, name: &str| {
-        get(what, name)["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
-    };
+    scaling(&actor).await;
+    rollouts(&actor).await;
+    sets(&actor).await;
+    jobs_and_deletion(&actor).await;
+    clean(&nodes);
+}
 
-    let to = |n: u32, raise_minimum: bool| {
-        with(Verb::Scale, web.clone(), Options { replicas: Some(n), raise_minimum, ..Options::default() })
-    };
-    let (end, _) = act(&actor, &to(3, false)).await;
+fn image(what: &str, name: &str) -> String {
+    let object = get(what, name);
+    object["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+}
+
+fn to(n: u32, raise_minimum: bool) -> Intent {
+    let options = Options { replicas: Some(n), raise_minimum, ..Options::default() };
+    with(Verb::Scale, of(Kind::Deployment, "web"), options)
+}
+
+async fn scaling(actor: &Kubernetes) {
+    let (end, _) = act(actor, &to(3, false)).await;
     assert_eq!(
         (end.outcome, get("deployment", "web")["spec"]["replicas"].as_i64()),
         (Outcome::Done, Some(3)),
@@ -255,9 +265,9 @@ async fn scale_restart_roll_back_and_delete() {
     apply(&[json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "web", "namespace": NS}, "spec": {"minReplicas": 2, "maxReplicas": 6,
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}})]);
-    let warned = plan(&actor, &to(1, false)).await;
+    let warned = plan(actor, &to(1, false)).await;
     assert!(says(&warned.warnings, "autoscaler web (2 to 6) will change it back at once"), "{:?}", warned.warnings);
-    let (end, _) = act(&actor, &to(4, true)).await;
+    let (end, _) = act(actor, &to(4, true)).await;
     assert_eq!(
         (end.outcome, get("hpa", "web")["spec"]["minReplicas"].as_i64()),
         (Outcome::Done, Some(4)),
@@ -266,9 +276,12 @@ async fn scale_restart_roll_back_and_delete() {
     );
     until("the autoscaler's four", || available("deployment", "web", 4)).await;
     kubectl(&["delete", "hpa", "web", "-n", NS]);
+}
 
+async fn rollouts(actor: &Kubernetes) {
+    let web = of(Kind::Deployment, "web");
     let before: BTreeSet<String> = on("work-a");
-    let (end, steps) = act(&actor, &intent(Verb::Restart, web.clone())).await;
+    let (end, steps) = act(actor, &intent(Verb::Restart, web.clone())).await;
     assert_eq!(end.outcome, Outcome::Done, "{} {steps:?}", end.text);
     kubectl(&["rollout", "status", "deployment/web", "-n", NS, "--timeout=1s"]);
     until("none of the old ones", || {
@@ -276,16 +289,16 @@ async fn scale_restart_roll_back_and_delete() {
     })
     .await;
     let set = with(Verb::SetImage, web.clone(), Options { image: Some(":2".to_owned()), ..Options::default() });
-    let (end, _) = act(&actor, &set).await;
+    let (end, _) = act(actor, &set).await;
     assert_eq!(
         (end.outcome, image("deployment", "web").as_str()),
         (Outcome::Done, "registry.example/web:2"),
         "{}",
         end.text
     );
-    let back = plan(&actor, &intent(Verb::RollBack, web.clone())).await;
+    let back = plan(actor, &intent(Verb::RollBack, web.clone())).await;
     assert!(says(&back.diff, "+ spec.containers.app.image: registry.example/web:1"), "{:?}", back.diff);
-    let (end, _) = run(&actor, &back, |_, _| ()).await;
+    let (end, _) = run(actor, &back, |_, _| ()).await;
     assert_eq!(
         (end.outcome, image("deployment", "web").as_str()),
         (Outcome::Done, "registry.example/web:1"),
@@ -293,20 +306,22 @@ async fn scale_restart_roll_back_and_delete() {
         end.text
     );
     kubectl(&["rollout", "status", "deployment/web", "-n", NS, "--timeout=1s"]);
+}
 
+async fn sets(actor: &Kubernetes) {
     let db = of(Kind::StatefulSet, "db");
     let set = with(Verb::SetImage, db.clone(), Options { image: Some(":2".to_owned()), ..Options::default() });
-    let (end, steps) = act(&actor, &set).await;
+    let (end, steps) = act(actor, &set).await;
     assert_eq!(
         (end.outcome, image("statefulset", "db").as_str()),
         (Outcome::Done, "registry.example/web:2"),
         "{} {steps:?}",
         end.text
     );
-    let (end, _) = act(&actor, &end.undo.expect("a way back")).await;
+    let (end, _) = act(actor, &end.undo.expect("a way back")).await;
     assert_eq!(end.outcome, Outcome::Done, "{}", end.text);
     let to_two = with(Verb::RollBack, db, Options { revision: Some("2".to_owned()), ..Options::default() });
-    let (end, _) = act(&actor, &to_two).await;
+    let (end, _) = act(actor, &to_two).await;
     assert_eq!(
         (end.outcome, image("statefulset", "db").as_str()),
         (Outcome::Done, "registry.example/web:2"),
@@ -316,35 +331,38 @@ async fn scale_restart_roll_back_and_delete() {
 
     let agent = of(Kind::DaemonSet, "agent");
     let set = with(Verb::SetImage, agent.clone(), Options { image: Some("other:7".to_owned()), ..Options::default() });
-    let (end, steps) = act(&actor, &set).await;
+    let (end, steps) = act(actor, &set).await;
     assert_eq!(
         (end.outcome, image("daemonset", "agent").as_str()),
         (Outcome::Done, "other:7"),
         "{} {steps:?}",
         end.text
     );
-    let (end, _) = act(&actor, &intent(Verb::RollBack, agent)).await;
+    let (end, _) = act(actor, &intent(Verb::RollBack, agent)).await;
     let now = image("daemonset", "agent");
     assert_eq!((end.outcome, now.as_str()), (Outcome::Done, "registry.example/web:1"), "{}", end.text);
     kubectl(&["rollout", "status", "daemonset/agent", "-n", NS, "--timeout=1s"]);
+}
 
+async fn jobs_and_deletion(actor: &Kubernetes) {
+    let web = of(Kind::Deployment, "web");
     // Changed meanwhile: nothing is done.
-    let stale = plan(&actor, &to(5, false)).await;
+    let stale = plan(actor, &to(5, false)).await;
     kubectl(&["scale", "deployment/web", "-n", NS, "--replicas=2"]);
-    let (end, _) = run(&actor, &stale, |_, _| ()).await;
+    let (end, _) = run(actor, &stale, |_, _| ()).await;
     assert!(end.outcome == Outcome::Failed && end.text.contains("replicas was 4, and is 2 now"), "{}", end.text);
     assert_eq!(get("deployment", "web")["spec"]["replicas"], 2);
 
     let cron = of(Kind::CronJob, "report");
-    let (end, _) = act(&actor, &intent(Verb::Suspend, cron.clone())).await;
+    let (end, _) = act(actor, &intent(Verb::Suspend, cron.clone())).await;
     assert_eq!((end.outcome, get("cronjob", "report")["spec"]["suspend"].as_bool()), (Outcome::Done, Some(true)));
-    let triggered = plan(&actor, &intent(Verb::Trigger, cron)).await;
-    let (end, _) = run(&actor, &triggered, |_, _| ()).await;
+    let triggered = plan(actor, &intent(Verb::Trigger, cron)).await;
+    let (end, _) = run(actor, &triggered, |_, _| ()).await;
     assert_eq!(end.outcome, Outcome::Done, "{}", end.text);
     let job = get("job", triggered.changes[0].to.as_str());
     assert_eq!(job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"], "manual");
     assert_eq!(job["metadata"]["ownerReferences"][0]["kind"], "CronJob");
-    let (end, _) = act(&actor, &end.undo.expect("a way back")).await;
+    let (end, _) = act(actor, &end.undo.expect("a way back")).await;
     assert_eq!(
         (end.outcome, is_there("job", triggered.changes[0].to.as_str())),
         (Outcome::Done, false),
@@ -353,12 +371,11 @@ async fn scale_restart_roll_back_and_delete() {
     );
 
     let task = on("work-a").into_iter().find(|n| n.starts_with("web-")).expect("a task");
-    let (end, _) = act(&actor, &intent(Verb::Delete, of(Kind::Task, &task))).await;
+    let (end, _) = act(actor, &intent(Verb::Delete, of(Kind::Task, &task))).await;
     assert_eq!((end.outcome, is_there("pod", &task)), (Outcome::Done, false), "{}", end.text);
-    let (end, _) = act(&actor, &intent(Verb::Delete, web)).await;
+    let (end, _) = act(actor, &intent(Verb::Delete, web)).await;
     assert_eq!((end.outcome, is_there("deployment", "web")), (Outcome::Done, false), "{}", end.text);
     until("its tasks gone with it", || !on("work-a").iter().any(|n| n.starts_with("web-"))).await;
-    clean(&nodes);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
