@@ -119,6 +119,32 @@ async fn get_and_list_and_select() {
 }
 
 #[tokio::test]
+async fn an_eviction_asks_the_budget() {
+    let (_server, client) = small().await;
+    let budgets = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets";
+    let budget = json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}}});
+    assert_eq!(client.send("POST", budgets, JSON, &budget).await.code, 201);
+    let (pod, evict) = (format!("{PODS}/web-5d4f-a"), format!("{PODS}/web-5d4f-a/eviction"));
+    let mut eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web-5d4f-a"}});
+    let held = client.send("POST", &evict, JSON, &eviction).await;
+    let cause = held.json()["details"]["causes"][0].clone();
+    assert_eq!((held.code, cause["reason"].as_str()), (429, Some("DisruptionBudget")));
+    let allow = json!({"status": {"disruptionsAllowed": 1}});
+    assert_eq!(client.send("PATCH", &format!("{budgets}/web/status"), MERGE, &allow).await.code, 200);
+    eviction["deleteOptions"] = json!({"preconditions": {"uid": "another"}});
+    assert_eq!(client.send("POST", &evict, JSON, &eviction).await.code, 409);
+    eviction["deleteOptions"] = json!({});
+    assert_eq!(client.send("POST", &format!("{evict}?dryRun=All"), JSON, &eviction).await.code, 201);
+    assert_eq!(client.get(&pod).await.code, 200, "a dry run evicts nothing");
+    let second = json!({"metadata": {"name": "more"}, "spec": {"selector": {}}});
+    assert_eq!(client.send("POST", budgets, JSON, &second).await.code, 201);
+    assert!(client.send("POST", &evict, JSON, &eviction).await.text().contains("more than one PodDisruptionBudget"));
+    assert_eq!(client.ask("DELETE", &format!("{budgets}/more"), Says::default()).await.code, 200);
+    assert_eq!(client.send("POST", &evict, JSON, &eviction).await.code, 201);
+    assert_eq!((client.get(&pod).await.code, client.get(&evict).await.code), (404, 405));
+}
+
+#[tokio::test]
 async fn pages_and_their_expiry() {
     let (server, client) = serve(TestFleet::with_pods(10), Tuning::default()).await;
     let first = client.get(&format!("{PODS}?limit=5")).await.json();

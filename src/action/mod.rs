@@ -16,6 +16,8 @@ pub mod desk;
 pub mod facts;
 pub mod guard;
 pub mod intent;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod plan;
 
 pub use desk::{Actor, Desk, Judged, Running};

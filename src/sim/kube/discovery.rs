@@ -78,6 +78,10 @@ pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
         list.extend(r.subresources.iter().map(|s| {
             let mut row = json!({"name": format!("{}/{}", r.plural, s.name()), "singularName": "",
                 "namespaced": r.namespaced, "kind": subresource_kind(r, *s), "verbs": s.verbs()});
+            if *s == Subresource::Eviction {
+                row["group"] = "policy".into();
+                row["version"] = "v1".into();
+            }
             if *s == Subresource::Scale {
                 row["group"] = "autoscaling".into();
                 row["version"] = "v1".into();
@@ -100,6 +104,7 @@ pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
 fn subresource_kind(resource: &Resource, sub: Subresource) -> &'static str {
     match sub {
         Subresource::Scale => "Scale",
+        Subresource::Eviction => "Eviction",
         Subresource::Status | Subresource::Log => resource.kind_name,
     }
 }
@@ -180,6 +185,7 @@ fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
             .map(|s| {
                 let response = match s {
                     Subresource::Scale => kind("autoscaling", "v1", "Scale"),
+                    Subresource::Eviction => kind("policy", "v1", "Eviction"),
                     Subresource::Status | Subresource::Log => kind(r.group, r.version, r.kind_name),
                 };
                 json!({"subresource": s.name(), "responseKind": response, "verbs": s.verbs()})

@@ -6,6 +6,7 @@
 //! ```
 
 mod discovery;
+mod evict;
 mod logs;
 mod metrics;
 mod patch;
@@ -237,10 +238,12 @@ impl Api {
 
 /// The API's verb for a request.
 fn verb(request: &Request<Incoming>, target: &Target, query: &Query) -> Result<&'static str, Failure> {
-    use resource::Subresource::{Scale, Status};
+    use resource::Subresource::{Eviction, Scale, Status};
     let collection = target.name.is_empty();
     match (request.method(), target.sub) {
         (&Method::GET, None) if collection => Ok(if query.flag("watch") { "watch" } else { "list" }),
+        (&Method::POST, Some(Eviction)) if !collection => Ok("create"),
+        (_, Some(Eviction)) => Err(Failure::method_not_allowed()),
         (&Method::GET, _) => Ok("get"),
         (&Method::POST, None) if collection => Ok("create"),
         (&Method::PUT, None | Some(Status | Scale)) if !collection => Ok("update"),

@@ -30,6 +30,7 @@ impl Api {
     ) -> Result<Response<Body>, Failure> {
         let shape = Shape::negotiate(&received.headers, query)?;
         match verb {
+            "create" if target.sub == Some(Subresource::Eviction) => self.evict(target, query, &received.json()?),
             "create" => {
                 let object = self.create(target, received.json()?, query.dry_run())?;
                 Ok(self.shaped(201, target.resource, shape, &object))
@@ -272,7 +273,7 @@ impl Api {
         Ok(reply::respond(200, "application/json", reply::full(body)))
     }
 
-    fn remove(
+    pub(super) fn remove(
         &self,
         state: &mut State,
         resource: &'static Resource,

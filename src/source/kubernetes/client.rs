@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::decode::Status;
 use super::spec::{self, ClusterSpec};
+use super::writer::Permit;
 use crate::domain::Text;
 use crate::source::SourceError;
 use crate::source::supervise::{Budget, Priority};
@@ -62,8 +63,11 @@ struct Making {
 
 /// A client, and where it goes.
 #[derive(Clone)]
+///
+/// By itself it only reads: [`reads`] says what it will send. What changes something takes the
+/// [`Permit`] that only a [`super::Writer`] has.
 pub(super) struct Connected {
-    pub(super) client: kube::Client,
+    client: kube::Client,
     pub(super) endpoint: Text,
     refused: Arc<AtomicBool>,
     budget: Arc<Budget>,
@@ -246,11 +250,26 @@ impl Connected {
         self.collect(response).await
     }
 
-    /// Sends a POST of JSON and returns the whole answer.
-    pub(super) async fn post(&self, path: &str, json: Vec<u8>) -> Result<Vec<u8>, SourceError> {
-        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+    /// Asks whether we may do something, and returns the whole answer.
+    pub(super) async fn review(&self, json: Vec<u8>) -> Result<Vec<u8>, SourceError> {
+        let request = Request::post(REVIEWS).header(CONTENT_TYPE, "application/json");
         let response = self.send(request, json).await?;
         self.collect(response).await
+    }
+
+    /// The client itself, for what changes something.
+    pub(super) fn client(&self, _: &Permit) -> &kube::Client {
+        &self.client
+    }
+
+    /// Waits until one more request may be sent.
+    pub(super) async fn turn(&self) {
+        self.budget.take(self.priority).await;
+    }
+
+    /// The credentials were refused: the next one to ask gets a client made anew.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 
     /// Sends a GET, or a POST of a form, and returns whatever is answered: what stands
@@ -269,6 +288,7 @@ impl Connected {
         let body = Body::from(form.unwrap_or_default().into_bytes());
         let request = request.header(ACCEPT, "application/json").body(body);
         let request = request.map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        reads_only(&request)?;
         self.budget.take(self.priority).await;
         let response = self.client.send(request).await.map_err(|e| classify(&e, &self.endpoint))?;
         let (head, body) = response.into_parts();
@@ -288,13 +308,10 @@ impl Connected {
         Ok((head.status.as_u16(), wait, all))
     }
 
-    pub(super) async fn send(
-        &self,
-        request: http::request::Builder,
-        body: Vec<u8>,
-    ) -> Result<Response<Body>, SourceError> {
+    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Response<Body>, SourceError> {
         let request =
             request.body(Body::from(body)).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        reads_only(&request)?;
         let path = Text::new(request.uri().path());
         self.budget.take(self.priority).await;
         let response = tokio::time::timeout(ANSWER, self.client.send(request))
@@ -335,6 +352,34 @@ impl Connected {
     }
 }
 
+/// Where one asks what one may do. It changes nothing.
+pub(super) const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
+/// Whether a request changes nothing: a GET, the question what we may do, and a form for a service behind
+/// the API, which is how a metrics system is asked what is too long for a URL.
+fn reads(method: &http::Method, path: &str, media: &str) -> bool {
+    // `api/v1/namespaces/NS/KIND/NAME/PART`; a terminal or a port is opened with a GET, too.
+    let parts: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let is = |kind: &str, part: &[&str]| parts.get(4) == Some(&kind) && parts.get(6).is_some_and(|p| part.contains(p));
+    let opens = is("pods", &["exec", "attach", "portforward"]);
+    let form = media == "application/x-www-form-urlencoded" && is("services", &["proxy"]);
+    match *method {
+        http::Method::GET => !opens,
+        http::Method::POST => path == REVIEWS || form,
+        _ => false,
+    }
+}
+
+/// The last check of what is sent by those who only read; it is for our own mistakes.
+fn reads_only<B>(request: &Request<B>) -> Result<(), SourceError> {
+    let media = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if reads(request.method(), request.uri().path(), media) {
+        return Ok(());
+    }
+    let what = format!("{} {} would change something, and is not sent", request.method(), request.uri().path());
+    Err(SourceError::Config { what: Text::new(&what) })
+}
+
 /// What an answer says it is; empty if nothing.
 pub(super) fn content_type(response: &Response<Body>) -> String {
     let value = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
@@ -347,7 +392,7 @@ pub(super) fn cut(endpoint: &Text, error: &(dyn StdError + 'static)) -> SourceEr
     SourceError::Unreachable { endpoint: endpoint.clone(), reason }
 }
 
-fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, status: &Status) -> Option<Duration> {
     let header = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     header.or(Some(status.details.retry_after_seconds).filter(|s| *s > 0)).map(bounded)
 }
@@ -359,7 +404,7 @@ fn bounded(secs: u64) -> Duration {
 
 /// An API answers by itself; what sends elsewhere is a proxy's login page. Without the
 /// query, which may hold a secret.
-fn redirected(code: StatusCode, to: &str) -> SourceError {
+pub(super) fn redirected(code: StatusCode, to: &str) -> SourceError {
     let to = to.split(['?', '#']).next().unwrap_or_default();
     // Nor a user and password.
     let to = match (to.split_once("://"), to.split_once('@')) {
@@ -397,7 +442,7 @@ pub(super) fn event_error(status: &Status) -> SourceError {
     refusal(code, after, &status.message, "the watch ended with an error")
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let this = next?;
@@ -410,7 +455,7 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn classify(error: &kube::Error, endpoint: &Text) -> SourceError {
+pub(super) fn classify(error: &kube::Error, endpoint: &Text) -> SourceError {
     if let Some(auth) = chain(error).find_map(|e| e.downcast_ref::<kube::client::AuthError>()) {
         return SourceError::Credentials { what: Text::new(&credentials(auth)) };
     }
@@ -463,6 +508,35 @@ mod tests {
         let at = |url: &str| endpoint(&url.parse().unwrap()).as_str().to_owned();
         assert_eq!(at("https://api.example.com/k8s/clusters/c-1"), "api.example.com:443");
         assert_eq!(at("http://127.0.0.1:8080"), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn who_reads_sends_nothing_that_changes() {
+        use http::Method as M;
+        let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+        let proxy = "/api/v1/namespaces/m/services/http:prometheus:9090/proxy/api/v1/query";
+        let exec = "/api/v1/namespaces/shop/pods/exec";
+        for (method, path, media) in
+            [(M::GET, "/api/v1/pods", ""), (M::GET, exec, ""), (M::POST, REVIEWS, json), (M::POST, proxy, form)]
+        {
+            assert!(reads(&method, path, media), "{method} {path}");
+        }
+        let pod = "/api/v1/namespaces/shop/pods/web";
+        for (method, path, media) in [
+            (M::POST, proxy, json),
+            (M::POST, "/api/v1/namespaces/shop/pods", form),
+            (M::POST, "/api/v1/namespaces/shop/pods/web/eviction", json),
+            (M::GET, "/api/v1/namespaces/shop/pods/web/exec", ""),
+            (M::PUT, pod, json),
+            (M::PATCH, pod, "application/merge-patch+json"),
+            (M::DELETE, pod, ""),
+            (M::DELETE, REVIEWS, json),
+            (M::PUT, proxy, form),
+        ] {
+            assert!(!reads(&method, path, media), "{method} {path}");
+            let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, media).body(()).unwrap();
+            assert!(reads_only(&request).is_err());
+        }
     }
 
     #[test]

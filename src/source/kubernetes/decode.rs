@@ -129,6 +129,21 @@ pub(super) struct Status {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Details {
     pub(super) retry_after_seconds: u64,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(super) causes: Vec<StatusCause>,
+}
+
+/// Why the server says no, one of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct StatusCause {
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) field: String,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<StatusCause>, D::Error> {
+    Ok(Option::<Vec<StatusCause>>::deserialize(d)?.unwrap_or_default())
 }
 
 /// [`SourceError::Garbage`], with where the text stops making sense but none of it.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::decode::{self, Details, Event, Lines, Meta, Status, garbage};
+use super::decode::{self, Event, Lines, Meta, Status, garbage};
 use super::project::{ProjectError, Projector, Row};
 use super::protobuf::{self, Fields, Frames, Malformed};
 use crate::domain::{ObjectId, Text};
@@ -74,7 +74,7 @@ fn status(object: &[u8]) -> Result<Status, Malformed> {
             (5, v) => {
                 for field in Fields::of(v.bytes()?) {
                     if let (5, v) = field? {
-                        status.details = Details { retry_after_seconds: v.count()?.into() };
+                        status.details.retry_after_seconds = v.count()?.into();
                     }
                 }
             }

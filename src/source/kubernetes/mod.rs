@@ -15,6 +15,7 @@ mod protobuf;
 mod reader;
 mod spec;
 mod watch;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use self::client::Link;
 pub use self::reader::Reader;
 pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, SILENCE, contexts, in_cluster};
+pub use self::writer::{Cause, Patch, Refusal, WriteError, Writer};
 use super::SourceError;
 use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;
@@ -121,6 +123,11 @@ impl Sources {
     /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
         self.links.get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// For changing `cluster`; `None` for a cluster that is not read, and for one that is marked read-only.
+    pub fn writer(&self, cluster: &ClusterId) -> Option<Writer> {
+        self.links.get(cluster).and_then(Writer::new)
     }
 
     /// Stops reading. Requests under way are cut.

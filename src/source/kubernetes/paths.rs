@@ -77,6 +77,22 @@ pub(super) fn object(id: &ObjectId) -> Option<String> {
     })
 }
 
+/// Where objects of a kind are made or listed, of one namespace or all; `None` for a kind that is not known.
+pub(super) fn collection(kind: Kind, namespace: Option<&str>) -> Option<String> {
+    let (group, resource, namespaced) = of_kind(kind)?;
+    Some(match namespace.filter(|_| namespaced) {
+        Some(namespace) => format!("{group}/namespaces/{}/{resource}", encode(namespace)),
+        None => format!("{group}/{resource}"),
+    })
+}
+
+/// API group (empty for the core) and resource of a kind, as access rules name them.
+pub(super) fn rule(kind: Kind) -> Option<(&'static str, &'static str)> {
+    let (group, resource, _) = of_kind(kind)?;
+    let group = group.strip_prefix("/apis/").and_then(|g| g.split('/').next()).unwrap_or_default();
+    Some((group, resource))
+}
+
 /// Percent-encodes everything but unreserved characters, for a path segment or a query value.
 pub(super) fn encode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
@@ -109,5 +125,8 @@ mod tests {
         };
         assert_eq!(object(&id).unwrap(), "/api/v1/namespaces/web/pods/a%2F..%2Fb");
         assert_eq!(object(&ObjectId { kind: Kind::Other, ..id }), None);
+        assert_eq!(collection(Kind::Job, Some("web")).unwrap(), "/apis/batch/v1/namespaces/web/jobs");
+        assert_eq!(rule(Kind::Node), Some(("", "nodes")));
+        assert_eq!(rule(Kind::Autoscaler), Some(("autoscaling", "horizontalpodautoscalers")));
     }
 }

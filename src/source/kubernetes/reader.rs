@@ -128,28 +128,7 @@ impl Reader {
         resource: &str,
         namespace: Option<&str>,
     ) -> Result<bool, SourceError> {
-        #[derive(Deserialize)]
-        struct Review {
-            status: Allowed,
-        }
-        #[derive(Deserialize)]
-        struct Allowed {
-            allowed: bool,
-        }
-        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {
-                "verb": verb, "group": group, "resource": resource, "subresource": subresource,
-                "namespace": namespace.unwrap_or_default(),
-            }},
-        });
-        let connected = self.link.connect().await?;
-        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let json = connected.post(path, review.to_string().into_bytes()).await?;
-        let review: Review = serde_json::from_slice(&json).map_err(|e| garbage("the access review", &e))?;
-        Ok(review.status.allowed)
+        may(&self.link.connect().await?, verb, group, resource, namespace, "").await
     }
 
     /// A container's log, line by line. Following, it survives cut connections and
@@ -172,4 +151,35 @@ pub(super) async fn version(connected: &Connected) -> Result<String, SourceError
     let json = connected.get_all("/version").await?;
     let info: Info = serde_json::from_slice(&json).map_err(|e| garbage("/version", &e))?;
     Ok(info.git_version)
+}
+
+/// Whether we may do something; `name` may be empty: then to any.
+pub(super) async fn may(
+    connected: &Connected,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<bool, SourceError> {
+    #[derive(Deserialize)]
+    struct Review {
+        status: Allowed,
+    }
+    #[derive(Deserialize)]
+    struct Allowed {
+        allowed: bool,
+    }
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {
+            "verb": verb, "group": group, "resource": resource, "subresource": subresource,
+            "namespace": namespace.unwrap_or_default(), "name": name,
+        }},
+    });
+    let json = connected.review(review.to_string().into_bytes()).await?;
+    let review: Review = serde_json::from_slice(&json).map_err(|e| garbage("the access review", &e))?;
+    Ok(review.status.allowed)
 }

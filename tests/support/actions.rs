@@ -1,0 +1,99 @@
+//! Running an action of a test, with all its steps.
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+use std::time::Duration;
+
+use quarterdeck::action::desk::Progress;
+use quarterdeck::action::kubernetes::{Kubernetes, Pace};
+use quarterdeck::action::{Actor, End, Event, Fate, Intent, Plan, Step, StepState, Verb};
+use quarterdeck::clock::Clock;
+use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
+use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, SILENCE, Sources};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than any of it takes.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+pub fn id(kind: Kind, namespace: &str, name: &str) -> ObjectId {
+    ObjectId { cluster: ClusterId::new("c"), kind, namespace: Text::new(namespace), name: Text::new(name) }
+}
+
+pub fn spec(kubeconfig: Kubeconfig, read_only: bool) -> ClusterSpec {
+    ClusterSpec {
+        id: ClusterId::new("c"),
+        context: None,
+        kubeconfig,
+        namespace: None,
+        production: false,
+        read_only,
+        metrics_interval: Duration::from_secs(30),
+        silence: SILENCE,
+    }
+}
+
+/// Sources whose observations go nowhere, and what may change their cluster.
+pub fn actor(kubeconfig: Kubeconfig) -> (Sources, Kubernetes) {
+    let (tx, rx) = tokio::sync::mpsc::channel(1);
+    // Nobody reads: the sources end at once, and what is asked for is asked by itself.
+    drop(rx);
+    let sources = Sources::spawn(vec![spec(kubeconfig, false)], tx, Clock::system());
+    let writer = sources.writer(&ClusterId::new("c")).expect("a writer").with_patience(Duration::from_secs(10));
+    let pace = Pace { retry: Duration::from_millis(300), poll: Duration::from_millis(50) };
+    (sources, Kubernetes::new(writer, Clock::system()).with_pace(pace))
+}
+
+pub fn intent(verb: Verb, target: ObjectId) -> Intent {
+    Intent::new(verb, vec![target])
+}
+
+pub async fn plan(actor: &Kubernetes, intent: &Intent) -> Plan {
+    tokio::time::timeout(DEADLINE, actor.plan(intent)).await.expect("in time").expect("a plan")
+}
+
+/// Runs a plan to its end; `watch` sees each step, and may cancel.
+pub async fn run(
+    actor: &Kubernetes,
+    plan: &Plan,
+    mut watch: impl FnMut(&Step, &CancellationToken),
+) -> (End, Vec<Step>) {
+    let (progress, mut events) = Progress::channel(Clock::system());
+    let cancel = CancellationToken::new();
+    let mut steps = Vec::new();
+    let run = async {
+        let end = actor.run(plan, &progress, &cancel).await;
+        drop(progress);
+        end
+    };
+    let listen = async {
+        while let Some(event) = events.recv().await {
+            if let Event::Step(step) = event {
+                watch(&step, &cancel);
+                steps.push(step);
+            }
+        }
+    };
+    // The channel ends only when its sender does.
+    let both = async { tokio::join!(run, listen) };
+    let Ok((end, ())) = tokio::time::timeout(DEADLINE, both).await else { panic!("{} does not end", plan.intent.verb) };
+    (end, steps)
+}
+
+/// Plans and runs what must be possible.
+pub async fn act(actor: &Kubernetes, intent: &Intent) -> (End, Vec<Step>) {
+    let plan = plan(actor, intent).await;
+    assert!(plan.is_possible(), "{plan:#?}");
+    run(actor, &plan, |_, _| ()).await
+}
+
+/// Names of the rows of a field, with whether something becomes of them.
+pub fn rows<'p>(plan: &'p Plan, field: &str) -> Vec<(&'p str, Fate)> {
+    plan.changes.iter().filter(|c| c.field.as_str() == field).map(|c| (c.target.name.as_str(), c.fate)).collect()
+}
+
+pub fn has_step(steps: &[Step], name: &str, state: StepState) -> bool {
+    steps.iter().any(|s| s.state == state && s.target.as_ref().is_some_and(|t| t.name.as_str() == name))
+}
+
+pub fn says(all: &[Text], what: &str) -> bool {
+    all.iter().any(|t| t.contains(what))
+}
