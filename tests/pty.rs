@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "support/pty.rs"]
+#[expect(dead_code, reason = "each test file uses its own part")]
 mod pty;
 
 use pty::Pty;
