@@ -35,6 +35,8 @@ pub struct Assent {
     pub typed: String,
     /// Why it is done; empty if nobody said.
     pub reason: String,
+    /// A flag said it (`--yes`, `--confirm`), not somebody at a terminal.
+    pub by_flag: bool,
 }
 
 /// What is allowed where.
