@@ -261,8 +261,8 @@ pub enum SloVerb {
 pub enum AuditVerb {
     /// Print the last entries.
     Tail {
-        /// How many.
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        /// How many; -n N says the same here.
+        #[arg(long, value_name = "N", default_value_t = 20)]
         lines: usize,
         /// Go on and print what is added.
         #[arg(short, long)]

@@ -45,7 +45,14 @@ pub fn run(cli: &Cli, what: &AuditVerb) -> Result<ExitCode, CliError> {
     let config = session::load(cli, &place)?;
     let dir = config.state_dir(&place.paths);
     match what {
-        AuditVerb::Tail { lines, follow, format } => tail(dir, *lines, *follow, *format)?,
+        AuditVerb::Tail { lines, follow, format } => {
+            // Everywhere else `-n` is a namespace; of the audit there is none, and `tail -n` is in everybody's fingers.
+            let lines = match cli.common.namespace.as_deref() {
+                None => *lines,
+                Some(n) => n.parse().wrap_err_with(|| format!("`-n {n}`: how many entries? Write a number"))?,
+            };
+            tail(dir, lines, *follow, *format)?;
+        }
         AuditVerb::Export { format, since } => {
             let since = since.as_deref().map(spot::span).transpose()?.map(|span| Clock::system().now() - span);
             let all = read(dir)?;

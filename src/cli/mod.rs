@@ -53,8 +53,12 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             fail(&format!("{error:#}"));
-            // Of a `status` 1 says that something is critical, and we do not know that.
-            if matches!(cli.verb, Some(Verb::Status { .. })) { ExitCode::from(2) } else { ExitCode::FAILURE }
+            // Of a `status` 1 says that something is critical, of an action that it was refused, and we do not know that.
+            if matches!(cli.verb, Some(Verb::Status { .. } | Verb::Act(_))) {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
