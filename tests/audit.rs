@@ -242,6 +242,49 @@ fn the_chain_goes_on_through_many_files() {
     assert_eq!(check(dir.path()).unwrap().numbers.unwrap().1, 41);
 }
 
+#[test]
+fn an_end_between_two_files_is_no_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = audit(dir.path()).with_files_of(2500);
+    let head = dir.path().join("audit.head");
+    let older = || {
+        std::fs::read_dir(dir.path())
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().path().to_str().unwrap().contains("audit-0"))
+            .count()
+    };
+    let mut moves = 0;
+    for i in 0..30 {
+        let (before, files) = (std::fs::read_to_string(&head).unwrap_or_default(), older());
+        let text = std::fs::read_to_string(file(dir.path())).unwrap_or_default();
+        audit.begin(&plan(), &assent(), at(i)).unwrap();
+        if older() == files {
+            continue;
+        }
+        moves += 1;
+        // The entry is there, and the head does not tell of it yet.
+        let (entry, told) =
+            (std::fs::read_to_string(file(dir.path())).unwrap(), std::fs::read_to_string(&head).unwrap());
+        std::fs::write(&head, &before).unwrap();
+        assert_eq!(check(dir.path()).unwrap().entries, usize::try_from(i).unwrap() + 1);
+        // Half of it is there; none of it is.
+        for part in [&entry[..entry.len() / 2], ""] {
+            std::fs::write(file(dir.path()), part).unwrap();
+            assert_eq!(check(dir.path()).unwrap().entries, usize::try_from(i).unwrap());
+        }
+        std::fs::remove_file(file(dir.path())).unwrap();
+        assert_eq!(check(dir.path()).unwrap().entries, usize::try_from(i).unwrap());
+        // Once it is told of, it may not be missing.
+        std::fs::write(&head, told).unwrap();
+        assert!(check(dir.path()).is_err());
+        std::fs::write(file(dir.path()), text).unwrap();
+        assert!(check(dir.path()).is_err(), "the file before once more");
+        std::fs::write(file(dir.path()), entry).unwrap();
+    }
+    assert!(moves > 3, "{moves}");
+    assert_eq!(check(dir.path()).unwrap().numbers, Some((1, 30)));
+}
+
 // ---- programs that are killed
 
 /// This test's own program, running [`child`] as `role` in `dir`.

@@ -210,8 +210,9 @@ impl Policy {
     }
 }
 
-/// What has to be typed for a plan.
-fn to_type(plan: &Plan, production: bool) -> Text {
+/// What is to be typed for a plan, where something has to be.
+#[must_use]
+pub fn to_type(plan: &Plan, production: bool) -> Text {
     match plan.intent.targets.as_slice() {
         [] => Text::empty(),
         [one] => one.name.clone(),

@@ -210,33 +210,28 @@ pub(super) fn tail(dir: &Path) -> Result<Tail, Fault> {
         ));
     }
     let head = read.unwrap_or_else(Head::genesis);
-    let moved = (head.n + 1, head.hash.as_str());
-    // The hash before the file's first entry is in the older file, which may have been put away.
-    let before = match older.last() {
-        Some((_, file)) if head.first > 1 => last(file)?.map(|l| (l.entry.n + 1, l.hash)),
-        _ => None,
+    // The entry before the file's first one is in the newest of the older files, if that is still here.
+    let newest = match older.last() {
+        Some((_, file)) => last(file)?.map(|l| (l.entry.n, l.hash)),
+        None => None,
     };
+    let just_moved = newest.as_ref().is_some_and(|(n, hash)| *n == head.n && hash == head.hash.as_str());
     let mut starts: Vec<(u64, &str)> = Vec::new();
-    if head.first == 1 {
-        starts.push((1, GENESIS));
-    } else if let Some((n, hash)) = before.as_ref().filter(|(n, _)| *n == head.first) {
-        starts.push((*n, hash));
+    match &newest {
+        _ if head.first == 1 => starts.push((1, GENESIS)),
+        Some((n, hash)) if n + 1 == head.first => starts.push((head.first, hash)),
+        _ => {}
     }
-    let is_known = head.first == 1 || !starts.is_empty();
-    if is_known {
-        starts.push(moved);
+    if just_moved {
+        // Ended between putting the full file away and telling of the first entry of the next one.
+        starts.push((head.n + 1, head.hash.as_str()));
     }
+    let is_known = !starts.is_empty();
     let walk = walk(&path, &bytes, &starts, &head)?;
     if !is_known && walk.lines.first().is_some_and(|l| l.entry.n != head.first) {
         return Err(Fault::of(&path, 1, format!("entry {} has to be the first here: lines were removed", head.first)));
     }
     let end = walk.lines.last().map(|l| (l.entry.n, l.hash.clone()));
-    // A file that was put away a moment ago leaves an empty one.
-    let just_moved = end.is_none()
-        && match older.last() {
-            Some((_, file)) => last(file)?.is_some_and(|l| l.entry.n == head.n && l.hash == head.hash.as_str()),
-            None => false,
-        };
     let (n, hash) = match end {
         Some(end) => end,
         None if head.n == 0 || just_moved => (head.n, head.hash.to_string()),

@@ -19,7 +19,8 @@ pub(super) use self::print::aligned;
 use super::args::{Cli, Format};
 use super::output::{fail, say};
 use super::{CliError, session};
-use crate::action::{Assent, Confirm, Desk, Event, Intent, Judged, Options, Outcome, Plan, Verb, Verdict, facts};
+use crate::action::guard::to_type;
+use crate::action::{Assent, Confirm, Desk, Event, Intent, Judged, Options, Outcome, Plan, Verb, facts};
 use crate::clock::Clock;
 use crate::domain::{Kind, Timestamp};
 use crate::run::gather::settle;
@@ -111,7 +112,7 @@ async fn go(
     let mut terminal = |prompt: &str| answer(prompt);
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let ask: Ask<'_> = if is_terminal { Some(&mut terminal) } else { None };
-    let assent = match assent(&judged.verdict, how, ask) {
+    let assent = match assent(&judged, how, ask) {
         Ok(assent) => assent,
         Err(why) => {
             (out.note)(&format!("nothing is changed: {why}"));
@@ -120,8 +121,10 @@ async fn go(
     };
     let (tx, mut stops) = mpsc::channel(4);
     tokio::select! {
-        code = perform(desk, judged, &assent, &mut stops, out) => code,
+        // Signals are heard before anything begins.
+        biased;
         () = signals(tx) => REFUSED,
+        code = perform(desk, judged, &assent, &mut stops, out) => code,
     }
 }
 
@@ -176,7 +179,8 @@ fn answer(prompt: &str) -> Option<String> {
 }
 
 /// What the user says to the plan: by flags, or at the terminal.
-fn assent(verdict: &Verdict, how: &How, mut ask: Ask<'_>) -> Result<Assent, String> {
+fn assent(judged: &Judged, how: &How, mut ask: Ask<'_>) -> Result<Assent, String> {
+    let Judged { plan, verdict } = judged;
     let mut assent = Assent { reason: how.reason.clone().unwrap_or_default(), ..Assent::default() };
     if verdict.needs_reason && assent.reason.trim().is_empty() {
         assent.reason = match ask.as_mut() {
@@ -185,6 +189,9 @@ fn assent(verdict: &Verdict, how: &How, mut ask: Ask<'_>) -> Result<Assent, Stri
         };
     }
     match (&verdict.confirm, &how.confirm) {
+        (Confirm::Choose, Some(word)) if *word != to_type(plan, verdict.production).as_str() => {
+            return Err(format!("`--confirm {word}` is not what this is about"));
+        }
         (_, Some(word)) => {
             assent.typed.clone_from(word);
             assent.by_flag = true;

@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::action::Verdict;
 use crate::action::audit::{Audit, Who, entries};
 use crate::action::desk::Progress;
 use crate::action::guard::{ClusterPolicy, Effect, Guardrail};
@@ -333,8 +334,11 @@ fn answers_at_the_terminal() {
     ] {
         let mut left = answers.iter();
         let mut ask = |_: &str| left.next().map(|a| (*a).to_owned());
-        let said = assent(&verdict, &how(&["web"]), Some(&mut ask));
-        assert_eq!(said.is_ok(), fine, "{verdict:?} {answers:?}: {said:?}");
+        let judged = Judged { plan: Plan::new(Intent::new(Verb::Scale, vec![id("web")]), now()), verdict };
+        let said = assent(&judged, &how(&["web"]), Some(&mut ask));
+        assert_eq!(said.is_ok(), fine, "{judged:?} {answers:?}: {said:?}");
+        let named = |name: &str| How { confirm: Some(name.to_owned()), reason: Some("x".to_owned()), ..how(&["web"]) };
+        assert!(assent(&judged, &named("web"), None).is_ok() && assent(&judged, &named("api"), None).is_err());
         assert!(said.is_err() || !said.unwrap().by_flag);
     }
 }
