@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use crate::command::COMMANDS;
-use crate::config::{BACKEND_KEYS, CLUSTER_KEYS, KEYS, NOTICE_KEYS, RUNBOOK_KEYS, SERVICE_KEYS, template};
+use crate::config::{
+    BACKEND_KEYS, CLUSTER_KEYS, GUARDRAIL_KEYS, KEYS, NOTICE_KEYS, RUNBOOK_KEYS, SERVICE_KEYS, template,
+};
 use crate::key::{Context, KEY_GRAMMAR};
 use crate::keymap::Keymap;
 use crate::theme::{Legibility, ROLES, Theme};
@@ -105,6 +107,10 @@ fn config() -> String {
         (
             "`[[notices]]`\n\nOne entry for each place where EventBridge's events are read; see [spot-feeds.md](spot-feeds.md)",
             NOTICE_KEYS,
+        ),
+        (
+            "`[[guardrail]]`\n\nOne entry for each rule about what may be done. All that fit count: one more never allows more. Patterns are for\nwhat an action is asked for, and for what its plan changes with it: the tasks that a drain evicts, too",
+            GUARDRAIL_KEYS,
         ),
     ] {
         let _ = write!(out, "\n## {heading}.\n\n| key | allowed | what it does |\n|---|---|---|\n");

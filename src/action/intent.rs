@@ -21,9 +21,8 @@ macro_rules! verbs {
     ($($variant:ident, $name:literal, $done:literal, $is_final:literal, [$($kind:ident),*], $doc:literal;)*) => {
         /// Everything that can be done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-        #[serde(rename_all = "kebab-case")]
         pub enum Verb {
-            $(#[doc = $doc] $variant,)*
+            $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
         }
 
         /// Every verb.
@@ -221,6 +220,7 @@ mod tests {
         for (i, v) in VERBS.iter().enumerate() {
             assert_eq!(v.verb as usize, i);
             assert_eq!(Verb::from_name(v.name), Some(v.verb), "{} twice", v.name);
+            assert_eq!(serde_json::to_value(v.verb).unwrap(), v.name);
         }
     }
 }

@@ -133,6 +133,14 @@ pub enum Verb {
         #[command(subcommand)]
         what: SpotVerb,
     },
+    #[command(flatten)]
+    Act(super::act::args::Act),
+    /// Print, export or check the record of what was done.
+    Audit {
+        /// What.
+        #[command(subcommand)]
+        what: AuditVerb,
+    },
     /// Serve the embedded fleet to kubectl and other programs.
     ///
     /// Runs until it is stopped, and prints how to reach it.
@@ -246,6 +254,43 @@ pub enum SloVerb {
         #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
         format: ReportFormat,
     },
+}
+
+/// What to do with the audit.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Print the last entries.
+    Tail {
+        /// How many; -n N says the same here.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        lines: usize,
+        /// Go on and print what is added.
+        #[arg(short, long)]
+        follow: bool,
+        /// How: in JSON, a line for each entry.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Print every entry, for another system to keep.
+    Export {
+        /// How.
+        #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+        format: ExportFormat,
+        /// Only those within this time, such as 90m, 12h or 7d.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
+    /// Check that nothing was changed or removed; exits with 1 at the first place that was.
+    Verify,
+}
+
+/// How `audit export` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A line of JSON for each entry, see docs/audit.md.
+    Jsonl,
+    /// For a spreadsheet.
+    Csv,
 }
 
 /// What to do with notices.

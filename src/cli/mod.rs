@@ -1,7 +1,10 @@
 //! The command line: arguments, one-shot commands, and the console's start.
 
+pub mod act;
+pub mod actors;
 mod admin;
 mod args;
+mod audit;
 #[cfg(feature = "prometheus")]
 mod backends;
 mod console;
@@ -33,20 +36,29 @@ use output::{fail, say};
 pub type CliError = color_eyre::eyre::Report;
 
 /// Parses arguments, runs, and says how it went: 0 fine, 1 something critical or
-/// an error, 2 a source failed, or the command line or a file of objectives is wrong.
+/// an error, 2 a source failed, or the command line or a file of objectives is wrong. Of an action, 1 that it was
+/// refused or failed, 2 that it could not be looked at, 130 that it was cancelled.
 #[must_use]
 pub fn main() -> ExitCode {
     if color_eyre::config::HookBuilder::default().display_env_section(false).install().is_err() {
         // Somebody installed hooks before us: a test. Messages are plainer, no more.
     }
     crate::term::install_panic_hook();
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if matches!(&cli.verb, Some(Verb::Act(what)) if act::is_of_nodes(what)) {
+        // What is on a node is of every namespace.
+        cli.common.namespace = None;
+    }
     match dispatch(&cli) {
         Ok(code) => code,
         Err(error) => {
             fail(&format!("{error:#}"));
-            // Of a `status` 1 says that something is critical, and we do not know that.
-            if matches!(cli.verb, Some(Verb::Status { .. })) { ExitCode::from(2) } else { ExitCode::FAILURE }
+            // Of a `status` 1 says that something is critical, of an action that it was refused, and we do not know that.
+            if matches!(cli.verb, Some(Verb::Status { .. } | Verb::Act(_))) {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -70,6 +82,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
             say(&String::from_utf8_lossy(&out));
             Ok(ExitCode::SUCCESS)
         }
+        Some(Verb::Audit { what }) => audit::run(cli, what),
         Some(Verb::Config { what }) => admin::config(cli, what),
         Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
         Some(Verb::Slo { what: args::SloVerb::Check { files, format } }) => slo::check(files, *format),
@@ -92,6 +105,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
                     Some(Verb::Slo { what: args::SloVerb::Report { files, format } }) => {
                         slo::report(cli, files, *format).await
                     }
+                    Some(Verb::Act(what)) => act::run(cli, what).await,
                     Some(Verb::Sim(options)) => sim::run(cli.common.demo.as_deref(), options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }

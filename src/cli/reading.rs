@@ -3,14 +3,18 @@
 #[cfg(any(feature = "aws", feature = "kubernetes"))]
 use color_eyre::eyre::eyre;
 #[cfg(any(feature = "aws", feature = "kubernetes"))]
+use std::sync::Arc;
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::CliError;
+use super::actors::{self, Systems};
 use super::args::Cli;
 #[cfg(feature = "aws")]
 use super::session::env;
 use super::session::{Reading, start_sim};
+use crate::action::guard::ClusterPolicy;
 use crate::clock::Clock;
 use crate::config::Config;
 #[cfg(feature = "aws")]
@@ -56,6 +60,26 @@ impl Wanted {
         Vec::new()
     }
 
+    /// What is said of each of them.
+    fn policies(&self) -> std::collections::BTreeMap<ClusterId, ClusterPolicy> {
+        #[cfg_attr(
+            not(any(feature = "kubernetes", feature = "aws")),
+            expect(unused_mut, reason = "the same call in every build")
+        )]
+        let mut out = std::collections::BTreeMap::new();
+        #[cfg(feature = "kubernetes")]
+        out.extend(
+            self.kubernetes
+                .iter()
+                .map(|s| (s.id.clone(), ClusterPolicy { production: s.production, read_only: s.read_only })),
+        );
+        #[cfg(feature = "aws")]
+        out.extend(
+            self.ecs.iter().map(|s| (s.id.clone(), ClusterPolicy { production: s.production, read_only: s.read_only })),
+        );
+        out
+    }
+
     /// Every cluster that is known from the start.
     fn ids(&self) -> Vec<ClusterId> {
         #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "the same call in every build"))]
@@ -78,12 +102,20 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let clusters = wanted.ids();
     let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
+    let policy = actors::policy(config, wanted.policies());
+    #[cfg_attr(
+        not(any(feature = "kubernetes", feature = "aws")),
+        expect(unused_mut, reason = "the same call in every build")
+    )]
+    let mut systems = Systems::default();
     let backend = Backend::default();
     #[cfg(feature = "kubernetes")]
     let backend = if wanted.kubernetes.is_empty() {
         backend
     } else {
-        backend.and_kubernetes(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()))
+        let sources = Arc::new(Sources::spawn(wanted.kubernetes, tx.clone(), clock.clone()));
+        systems.kubernetes = Some(Arc::downgrade(&sources));
+        backend.and_kubernetes(sources)
     };
     #[cfg(any(feature = "aws", feature = "prometheus"))]
     #[cfg_attr(not(feature = "aws"), expect(unused_mut, reason = "only AWS takes its own out"))]
@@ -97,7 +129,8 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
             let name = (!own.definitions.is_empty()).then(|| ClusterId::new(crate::source::aws::budgets::CLOUDWATCH));
             let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone())).and_backends(name);
             let (ecs, later) = (wanted.ecs, wanted.ecs_later);
-            let sources = crate::source::ecs::Sources::following(ecs, later, own, tx.clone(), clock.clone());
+            let sources = Arc::new(crate::source::ecs::Sources::following(ecs, later, own, tx.clone(), clock.clone()));
+            systems.ecs = Some(Arc::downgrade(&sources));
             let accounts = sources.accounts();
             (store, backend.and_ecs(sources), Some(accounts))
         };
@@ -112,7 +145,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     let _ = (clusters, clock);
     // The sources hold the channel: it closes when they end.
     drop(tx);
-    Ok(Reading { store, observations, backend, sim })
+    Ok(Reading { store, observations, backend, sim, policy, systems })
 }
 
 /// What is promised: by the demo's fleet, or in the user's files.

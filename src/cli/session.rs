@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 use super::CliError;
+use super::actors::{self, Systems};
 use super::args::Cli;
+use crate::action::{Desk, Policy};
 use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
@@ -158,9 +160,19 @@ pub struct Reading {
     pub backend: Backend,
     /// The embedded fleet, when it is what is read.
     pub sim: Option<SimServer>,
+    /// What may be changed.
+    pub policy: Policy,
+    /// What can be.
+    pub systems: Systems,
 }
 
 impl Reading {
+    /// Where actions are planned and run, with the audit in this state directory.
+    #[must_use]
+    pub fn desk(&self, state_dir: &Path, clock: &Clock) -> Desk {
+        actors::desk(self.policy.clone(), self.systems.clone(), state_dir, clock)
+    }
+
     /// Ends the embedded fleet, if there is one.
     pub async fn stop(self) {
         drop(self.backend);

@@ -60,7 +60,7 @@ pub fn history(cli: &Cli, format: HistoryFormat, since: Option<&str>) -> Result<
 }
 
 /// `90m`, `12h`, `7d`.
-fn span(text: &str) -> Result<TimeDelta, CliError> {
+pub fn span(text: &str) -> Result<TimeDelta, CliError> {
     let wrong = || eyre!("`{text}` is no length of time: write a number and m, h or d, such as 7d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let number: i64 = text.strip_suffix(unit).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;

@@ -74,6 +74,8 @@ macro_rules! settings {
             pub services: Vec<super::ServiceSettings>,
             /// Where events of AWS's are read, in the order of the file.
             pub notices: Vec<super::NoticeSettings>,
+            /// What may not be done, in the order of the file.
+            pub guardrails: Vec<super::GuardrailSettings>,
             /// Where each value comes from, by row of [`KEYS`].
             pub(super) origins: Vec<Origin>,
         }
@@ -129,8 +131,8 @@ macro_rules! settings {
                     (<$kind as Kind>::from_text($default).unwrap_or_default(), Origin::Default)
                 });)*
                 let origins = vec![$($field.1,)*];
-                let Entries { clusters, runbooks, prometheus, alertmanager, services, notices } = entries;
-                Config { $($field: $field.0,)* clusters, runbooks, prometheus, alertmanager, services, notices, origins }
+                let Entries { clusters, runbooks, prometheus, alertmanager, services, notices, guardrails } = entries;
+                Config { $($field: $field.0,)* clusters, runbooks, prometheus, alertmanager, services, notices, guardrails, origins }
             }
         }
 

@@ -8,6 +8,7 @@ mod backend;
 mod cluster;
 pub mod diagnostic;
 pub mod ecs;
+mod guardrail;
 mod keys;
 mod kinds;
 mod notice;
@@ -26,6 +27,7 @@ use keys::{Layer, Refused};
 pub use backend::{BACKEND_KEYS, BackendSettings, Place, Secret, ServiceName, url_mistake};
 pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
+pub use guardrail::{ACTION_KINDS, ACTIONS, GUARDRAIL_KEYS, GuardrailEffect, GuardrailSettings};
 pub use keys::{Config, KEYS, KeyInfo};
 pub use kinds::{ColorChoice, LogLevel, VIEWS};
 pub use notice::{NOTICE_KEYS, NoticePlace, NoticeSettings};
@@ -221,10 +223,11 @@ struct Entries {
     alertmanager: Vec<BackendSettings>,
     services: Vec<ServiceSettings>,
     notices: Vec<NoticeSettings>,
+    guardrails: Vec<GuardrailSettings>,
 }
 
 /// Their names.
-const ENTRIES: [&str; 6] = ["cluster", "runbook", "prometheus", "alertmanager", "services", "notices"];
+const ENTRIES: [&str; 7] = ["cluster", "runbook", "prometheus", "alertmanager", "services", "notices", "guardrail"];
 
 fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
     let source = Source::read(path)?;
@@ -247,6 +250,8 @@ fn read_file(path: &Path) -> Result<(Layer, Entries), Diagnostics> {
             entries.services = service::read(&reader, value, &mut said);
         } else if key == "notices" {
             entries.notices = notice::read(&reader, value, &mut said);
+        } else if key == "guardrail" {
+            entries.guardrails = guardrail::read(&reader, value);
         } else if !key.is_empty() && is_section(key) {
             for (name, span, value) in reader.table(value, key).map(in_order).unwrap_or_default() {
                 one(&mut layer, &reader, key, name, &span, value);

@@ -77,6 +77,12 @@ pub struct QuietHours {
 }
 
 impl QuietHours {
+    /// From and to, in minutes after midnight; the second is not included, and may be the earlier one.
+    #[must_use]
+    pub fn bounds(self) -> (u16, u16) {
+        (self.from, self.to)
+    }
+
     /// True at this minute of the day: the first minute is quiet, the last is not.
     #[must_use]
     pub fn has(self, minute: u16) -> bool {

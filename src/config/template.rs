@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::KEYS;
 use super::backend::BACKEND_KEYS;
 use super::cluster::CLUSTER_KEYS;
+use super::guardrail::GUARDRAIL_KEYS;
 use super::notice::NOTICE_KEYS;
 use super::runbook::RUNBOOK_KEYS;
 use super::service::SERVICE_KEYS;
@@ -69,6 +70,13 @@ pub fn template() -> String {
     for (name, _, doc, example) in NOTICE_KEYS {
         let shown = matches!(*name, "name" | "log_group");
         let _ = writeln!(out, "# {doc}\n#{}{name} = {example}", if shown { "" } else { " " });
+    }
+    out.push_str("\n# One entry for each rule about what may be done; all that fit count.\n# [[guardrail]]\n");
+    for (name, _, doc, example) in GUARDRAIL_KEYS {
+        for line in folded(doc, 85) {
+            let _ = writeln!(out, "# {line}");
+        }
+        let _ = writeln!(out, "# {name} = {example}");
     }
     out
 }

@@ -2,6 +2,8 @@
 //! come back as [`Reply`]; nothing here blocks.
 
 use std::collections::HashMap;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+use std::sync::Arc;
 
 use futures::future::AbortHandle;
 use tokio::sync::mpsc;
@@ -145,9 +147,9 @@ pub fn take(backend: &mut Backend, app: &mut App, store: &Store, reply: Reply, n
 #[derive(Default)]
 pub struct Backend {
     #[cfg(feature = "kubernetes")]
-    kubernetes: Option<Sources>,
+    kubernetes: Option<Arc<Sources>>,
     #[cfg(feature = "aws")]
-    ecs: Option<ecs::Sources>,
+    ecs: Option<Arc<ecs::Sources>>,
     #[cfg(feature = "aws")]
     notices: Option<crate::source::spot::Sources>,
     #[cfg(feature = "prometheus")]
@@ -222,16 +224,16 @@ impl Backend {
     /// With the Kubernetes sources.
     #[cfg(feature = "kubernetes")]
     #[must_use]
-    pub fn and_kubernetes(mut self, sources: Sources) -> Self {
-        self.kubernetes = Some(sources);
+    pub fn and_kubernetes(mut self, sources: impl Into<Arc<Sources>>) -> Self {
+        self.kubernetes = Some(sources.into());
         self
     }
 
     /// With the ECS sources as well.
     #[cfg(feature = "aws")]
     #[must_use]
-    pub fn and_ecs(mut self, sources: ecs::Sources) -> Self {
-        self.ecs = Some(sources);
+    pub fn and_ecs(mut self, sources: impl Into<Arc<ecs::Sources>>) -> Self {
+        self.ecs = Some(sources.into());
         self
     }
 

@@ -13,8 +13,7 @@ pub mod kubernetes;
 pub mod log;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
-#[cfg(any(feature = "kubernetes", feature = "aws"))]
-mod redact;
+pub mod redact;
 #[cfg(feature = "aws")]
 pub mod spot;
 pub mod supervise;

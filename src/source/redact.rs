@@ -33,7 +33,7 @@ fn is_secret(name: &str) -> bool {
 }
 
 /// Takes secrets out of an object, wherever it has containers.
-pub(super) fn redact(object: &mut Value) {
+pub fn redact(object: &mut Value) {
     if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
         && let Some(value) = annotations.get_mut(LAST_APPLIED)
     {
@@ -66,8 +66,8 @@ fn environments(value: &mut Value) {
     }
 }
 
-/// `--password=x`, and `--password x`.
-fn arguments(items: &mut [Value]) {
+/// Hides what is secret by its flag's name in a command: `--password=x`, and `--password x`.
+pub fn arguments(items: &mut [Value]) {
     let mut next = false;
     for item in items {
         let Value::String(text) = item else { continue };

@@ -1,0 +1,108 @@
+//! Who can change what: the desk, from the configuration and the sources.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+use std::sync::Weak;
+
+use super::session::env;
+use crate::action::audit::{Audit, Record, Who};
+use crate::action::desk::Actors;
+use crate::action::guard::{ClusterPolicy, Effect, Guardrail};
+use crate::action::{Actor, Desk, Policy, Verb};
+use crate::clock::Clock;
+use crate::config::{Config, GuardrailEffect, GuardrailSettings};
+use crate::domain::{ClusterId, Text};
+
+/// The sources whose clusters may be changed. They are not kept alive by it.
+#[derive(Clone, Default)]
+pub struct Systems {
+    /// Kubernetes clusters.
+    #[cfg(feature = "kubernetes")]
+    pub kubernetes: Option<Weak<crate::source::kubernetes::Sources>>,
+    /// ECS clusters, those that are found later among them.
+    #[cfg(feature = "aws")]
+    pub ecs: Option<Weak<crate::source::ecs::Sources>>,
+}
+
+impl Systems {
+    /// Finds the actor of a cluster whenever somebody asks.
+    #[must_use]
+    pub fn actors(self, clock: &Clock) -> Actors {
+        let clock = clock.clone();
+        Arc::new(move |cluster| self.actor(cluster, &clock))
+    }
+
+    /// The actor of a cluster; `None` where it may not be changed, or nothing can.
+    fn actor(&self, cluster: &ClusterId, clock: &Clock) -> Option<Arc<dyn Actor>> {
+        // PLUG IN HERE. A writer exists only where the cluster's specification is not read-only:
+        //   let writer = self.kubernetes.as_ref()?.upgrade()?.writer(cluster)?;
+        //   Some(Arc::new(crate::action::kubernetes::Kubernetes::new(writer, clock.clone())))
+        // and the same of `self.ecs`, and of the Alertmanagers by their own names.
+        #[cfg(feature = "kubernetes")]
+        let _ = self.kubernetes.as_ref().and_then(Weak::upgrade);
+        #[cfg(feature = "aws")]
+        let _ = self.ecs.as_ref().and_then(Weak::upgrade);
+        let _ = (self, cluster, clock);
+        None
+    }
+}
+
+/// What is allowed where: by the configuration, and by what is said of the clusters that are read.
+#[must_use]
+pub fn policy(config: &Config, clusters: BTreeMap<ClusterId, ClusterPolicy>) -> Policy {
+    Policy { read_only: config.read_only, clusters, guardrails: config.guardrails.iter().map(guardrail).collect() }
+}
+
+fn guardrail(settings: &GuardrailSettings) -> Guardrail {
+    let s = settings.clone();
+    Guardrail {
+        name: Text::new(&s.name),
+        cluster: s.cluster,
+        namespace: s.namespace,
+        kind: s.kind,
+        object: s.object,
+        verbs: s.actions.iter().filter_map(|name| Verb::from_name(name)).collect(),
+        effect: match s.effect {
+            GuardrailEffect::Deny => Effect::Deny,
+            GuardrailEffect::Confirm => Effect::Confirm,
+            GuardrailEffect::AtOnce(n) => Effect::AtOnce(n),
+            GuardrailEffect::Quiet(hours, zone) => {
+                let (from, to) = hours.bounds();
+                Effect::Quiet { from, to, zone }
+            }
+        },
+        why: Text::new(&s.why),
+    }
+}
+
+/// The desk: with the audit of this state directory, unless nothing may be changed at all.
+#[must_use]
+pub fn desk(policy: Policy, systems: Systems, state_dir: &Path, clock: &Clock) -> Desk {
+    if policy.read_only {
+        return Desk::closed_for_all(policy, clock.clone());
+    }
+    let record: Arc<dyn Record> = Arc::new(Audit::new(state_dir, Who::here(&env)));
+    Desk::new(systems.actors(clock), policy, Some(record), clock.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::intent::VERBS;
+    use crate::config::{ACTION_KINDS, ACTIONS};
+
+    #[test]
+    fn the_configuration_knows_every_action_and_kind() {
+        let verbs: Vec<&str> = VERBS.iter().map(|v| v.name).collect();
+        assert_eq!(verbs, ACTIONS);
+        let mut kinds: Vec<&str> = VERBS.iter().flat_map(|v| v.kinds).map(|k| k.short()).collect();
+        let mut known = ACTION_KINDS.to_vec();
+        for list in [&mut kinds, &mut known] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        assert_eq!(kinds, known);
+    }
+}
