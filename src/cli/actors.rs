@@ -36,12 +36,11 @@ impl Systems {
 
     /// The actor of a cluster; `None` where it may not be changed, or nothing can.
     fn actor(&self, cluster: &ClusterId, clock: &Clock) -> Option<Arc<dyn Actor>> {
-        // PLUG IN HERE. A writer exists only where the cluster's specification is not read-only:
-        //   let writer = self.kubernetes.as_ref()?.upgrade()?.writer(cluster)?;
-        //   Some(Arc::new(crate::action::kubernetes::Kubernetes::new(writer, clock.clone())))
-        // and the same of `self.ecs`, and of the Alertmanagers by their own names.
+        // A writer exists only where the cluster's specification is not read-only.
         #[cfg(feature = "kubernetes")]
-        let _ = self.kubernetes.as_ref().and_then(Weak::upgrade);
+        if let Some(writer) = self.kubernetes.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)) {
+            return Some(Arc::new(crate::action::kubernetes::Kubernetes::new(writer, clock.clone())));
+        }
         #[cfg(feature = "aws")]
         let _ = self.ecs.as_ref().and_then(Weak::upgrade);
         let _ = (self, cluster, clock);
@@ -89,7 +88,6 @@ pub fn desk(policy: Policy, systems: Systems, state_dir: &Path, clock: &Clock) -
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::action::intent::VERBS;
     use crate::config::{ACTION_KINDS, ACTIONS};
 

@@ -60,6 +60,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     let reading = session::read(cli, &config, &clock).await?;
     // Over SSH every frame is bytes on somebody's hotspot.
     let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
+    let desk = reading.desk(&place.paths.state_dir, &clock);
     let mut store = reading.store;
     store.patience = Patience::of(TimeDelta::milliseconds(250));
     let mut console = Console {
@@ -86,8 +87,8 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     for (id, _) in console.store.clusters() {
         tracing::info!(cluster = id.as_str(), "is read");
     }
-    let desk = reading.backend.desk().clone();
-    let ended = crate::run::run(&mut console, reading.backend, reading.observations).await;
+    let backend = reading.backend.and_desk(desk.clone());
+    let ended = crate::run::run(&mut console, backend, reading.observations).await;
     match &ended {
         Ok(end) => tracing::info!(?end, "ended"),
         Err(error) => tracing::error!(%error, "ended"),

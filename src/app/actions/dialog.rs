@@ -266,8 +266,11 @@ impl Dialog {
             }
             Focus::Go => {
                 let Making::Made(judged) = &self.making else { return Pressed::Stays };
-                let assent =
-                    Assent { typed: self.typed.value().to_owned(), reason: self.reason.value().trim().to_owned() };
+                let assent = Assent {
+                    typed: self.typed.value().to_owned(),
+                    reason: self.reason.value().trim().to_owned(),
+                    ..Assent::default()
+                };
                 match judged.verdict.accepts(&assent) {
                     Ok(()) => Pressed::Act(assent),
                     Err(why) => {
