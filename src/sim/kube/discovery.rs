@@ -101,6 +101,9 @@ fn subresource_kind(resource: &Resource, sub: Subresource) -> &'static str {
     match sub {
         Subresource::Scale => "Scale",
         Subresource::Status | Subresource::Log => resource.kind_name,
+        Subresource::Exec => "PodExecOptions",
+        Subresource::Attach => "PodAttachOptions",
+        Subresource::PortForward => "PodPortForwardOptions",
     }
 }
 
@@ -180,7 +183,7 @@ fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
             .map(|s| {
                 let response = match s {
                     Subresource::Scale => kind("autoscaling", "v1", "Scale"),
-                    Subresource::Status | Subresource::Log => kind(r.group, r.version, r.kind_name),
+                    sub => kind(r.group, r.version, subresource_kind(r, *sub)),
                 };
                 json!({"subresource": s.name(), "responseKind": response, "verbs": s.verbs()})
             })

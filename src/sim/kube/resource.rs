@@ -37,6 +37,9 @@ pub(crate) enum Subresource {
     Status,
     Scale,
     Log,
+    Exec,
+    Attach,
+    PortForward,
 }
 
 impl Subresource {
@@ -45,7 +48,15 @@ impl Subresource {
             Self::Status => "status",
             Self::Scale => "scale",
             Self::Log => "log",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
         }
+    }
+
+    /// Whether it is a connection of its own, by an upgrade.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Exec | Self::Attach | Self::PortForward)
     }
 
     /// The verbs discovery lists.
@@ -53,6 +64,7 @@ impl Subresource {
         match self {
             Self::Status | Self::Scale => &["get", "patch", "update"],
             Self::Log => &["get"],
+            Self::Exec | Self::Attach | Self::PortForward => &["create", "get"],
         }
     }
 }
@@ -131,7 +143,7 @@ const NAMESPACE_FIELDS: &[SelectableField] = &[field("status.phase", &["/status/
 const JOB_FIELDS: &[SelectableField] = &[field("status.successful", &["/status/succeeded"], "0")];
 const REPLICASET_FIELDS: &[SelectableField] = &[field("status.replicas", &["/status/replicas"], "0")];
 
-use Subresource::{Log, Scale, Status};
+use Subresource::{Attach, Exec, Log, PortForward, Scale, Status};
 
 macro_rules! rows {
     ($($kind:ident $group:literal $version:literal $plural:literal $singular:literal $short:tt $categories:tt
@@ -158,7 +170,7 @@ pub(crate) const RESOURCES: &[Resource] = rows! {
     Event "" "v1" "events" "event" ["ev"] [] true [] EVENT_FIELDS;
     Namespace "" "v1" "namespaces" "namespace" ["ns"] [] false [Status] NAMESPACE_FIELDS;
     Node "" "v1" "nodes" "node" ["no"] [] false [Status] NODE_FIELDS;
-    Pod "" "v1" "pods" "pod" ["po"] ["all"] true [Status, Log] POD_FIELDS;
+    Pod "" "v1" "pods" "pod" ["po"] ["all"] true [Status, Log, Exec, Attach, PortForward] POD_FIELDS;
     Service "" "v1" "services" "service" ["svc"] ["all"] true [Status] &[];
     DaemonSet "apps" "v1" "daemonsets" "daemonset" ["ds"] ["all"] true [Status] &[];
     Deployment "apps" "v1" "deployments" "deployment" ["deploy"] ["all"] true [Status, Scale] &[];
