@@ -17,6 +17,7 @@ pub mod facts;
 pub mod guard;
 pub mod intent;
 pub mod plan;
+pub mod session;
 
 pub use desk::{Actor, Desk, Judged, Running};
 pub use guard::{Assent, Confirm, Policy, Verdict};

@@ -15,6 +15,7 @@ pub mod log;
 pub mod prometheus;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod redact;
+pub mod session;
 #[cfg(feature = "aws")]
 pub mod spot;
 pub mod supervise;

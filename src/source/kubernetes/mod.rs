@@ -14,6 +14,7 @@ pub mod project;
 mod protobuf;
 mod reader;
 mod spec;
+mod streams;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use self::client::Link;
 pub use self::reader::Reader;
 pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, SILENCE, contexts, in_cluster};
+pub use self::streams::{Process, Streams};
 use super::SourceError;
 use super::supervise::{Supervisor, guarded};
 use crate::clock::Clock;
@@ -121,6 +123,11 @@ impl Sources {
     /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
         self.links.get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// For connecting into the pods of `cluster`; `None` for one that is not read, or must not be changed.
+    pub fn streams(&self, cluster: &ClusterId) -> Option<Streams> {
+        self.links.get(cluster).filter(|link| !link.spec.read_only).map(|link| Streams::new(Arc::clone(link)))
     }
 
     /// Stops reading. Requests under way are cut.
