@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod desk;
+pub mod exec;
 pub mod facts;
 pub mod guard;
 pub mod intent;

@@ -11,7 +11,12 @@ pub use crate::source::session::{Ended, Input, Output, Remote};
 #[derive(Debug)]
 pub enum Work {
     /// A process elsewhere: bytes go to and fro.
-    Remote(Remote),
+    Remote {
+        /// The process.
+        remote: Remote,
+        /// It has a terminal of its own, which is to be as large as ours.
+        tty: bool,
+    },
     /// A program here, which speaks to the terminal by itself.
     Program(Program),
 }

@@ -1,17 +1,17 @@
 //! The terminal in somebody else's hands, and back.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::action::session::{Ended, Input, Output, Program, Remote, Session, Work};
+use crate::action::session::{Ended, Input, Output, Program, Remote, Session, Waiting, Work};
 use crate::domain::Text;
 use crate::term::modes::Modes;
 use crate::term::typed::Typed;
-use crate::term::{Lend, Screen, Settings, dimensions};
+use crate::term::{Lend, Raw, Screen, Settings, dimensions};
 
 /// Why the terminal came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +33,10 @@ pub async fn hold(screen: &mut Screen, session: Session) -> io::Result<Back> {
     let (title, work, waiting) = session.open();
     tracing::info!(%title, "the terminal is lent");
     let back = match work {
-        Work::Remote(remote) => {
+        Work::Remote { remote, tty } => {
             let mut modes = Modes::default();
             let ahead = screen.lend(Lend::Raw)?;
-            let back = carry(remote, ahead, true, &mut modes).await;
+            let back = carry(remote, ahead, How { tty, raw: true, stdin: true }, &mut modes).await;
             screen.reclaim(&modes)?;
             back
         }
@@ -47,23 +47,60 @@ pub async fn hold(screen: &mut Screen, session: Session) -> io::Result<Back> {
             back
         }
     };
+    Ok(told(back, waiting))
+}
+
+/// The same from a command line, whose screen this is: nothing is cleared. The terminal must be one.
+///
+/// # Errors
+/// When it is none.
+pub async fn hold_plain(session: Session) -> io::Result<Back> {
+    let (_, work, waiting) = session.open();
+    let back = match work {
+        Work::Remote { remote, tty } => {
+            let mut modes = Modes::default();
+            let raw = Raw::enter()?;
+            let back = carry(remote, Vec::new(), How { tty, raw: true, stdin: true }, &mut modes).await;
+            let mut out = io::stdout();
+            out.write_all(&modes.reset())?;
+            out.flush()?;
+            drop(raw);
+            back
+        }
+        Work::Program(program) => run(&program).await,
+    };
+    Ok(told(back, waiting))
+}
+
+fn told(back: io::Result<Back>, waiting: Waiting) -> Back {
     let back = back.unwrap_or_else(|e| Back::Ended(Ended::Failed(Text::new(&format!("the terminal failed: {e}")))));
     waiting.tell(match &back {
         Back::Ended(ended) => ended.clone(),
         Back::Signal(number) => Ended::Cut(Text::new(&format!("the console got signal {number}"))),
     });
-    Ok(back)
+    back
 }
 
-/// Carries what is typed to a process elsewhere, and what it says to the terminal, which is in raw mode
-/// already if the process has one (`tty`). `ahead` was typed before.
+/// How the two ends are.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// The process has a terminal, which is to be as large as ours.
+    pub tty: bool,
+    /// Our terminal is in raw mode. If the process has none, ctrl-c leaves it.
+    pub raw: bool,
+    /// Standard input is for the process.
+    pub stdin: bool,
+}
+
+/// Carries what is typed to a process elsewhere, and what it says to the terminal. `ahead` was typed before.
 ///
 /// # Errors
 /// When standard input or output cannot be used.
-pub async fn carry(remote: Remote, ahead: Vec<u8>, tty: bool, modes: &mut Modes) -> io::Result<Back> {
+pub async fn carry(remote: Remote, ahead: Vec<u8>, how: How, modes: &mut Modes) -> io::Result<Back> {
     let mut signals = Ends::catch()?;
     let mut winch = signal(SignalKind::window_change())?;
-    let mut typed = Typed::start()?;
+    let mut typed = if how.stdin { Some(Typed::start()?) } else { None };
+    let How { tty, raw, .. } = how;
     let mut remote = remote;
     let Remote { input, output, .. } = &mut remote;
     let input = &*input;
@@ -74,18 +111,18 @@ pub async fn carry(remote: Remote, ahead: Vec<u8>, tty: bool, modes: &mut Modes)
         if !ahead.is_empty() {
             let _ = input.send(Input::Bytes(ahead.into())).await;
         }
-        let mut open = true;
         loop {
             tokio::select! {
-                bytes = typed.bytes.recv(), if open => match bytes {
+                bytes = next(&mut typed) => match bytes {
+                    Some(bytes) if raw && !tty && bytes.contains(&CTRL_C) => return,
+                    // What cannot be sent is lost with the connection, and the other half says so.
                     Some(bytes) => drop(input.send(Input::Bytes(bytes.into())).await),
                     None => {
-                        open = false;
+                        typed = None;
                         let _ = input.send(Input::End).await;
                     }
                 },
                 _ = winch.recv(), if tty => say_size(input).await,
-                else => std::future::pending().await,
             }
         }
     };
@@ -95,11 +132,11 @@ pub async fn carry(remote: Remote, ahead: Vec<u8>, tty: bool, modes: &mut Modes)
             match output.recv().await {
                 Some(Output::Out(bytes)) => {
                     modes.feed(&bytes);
-                    out.write_all(&bytes).await?;
+                    out.write_all(&lines(&bytes, raw && !tty)).await?;
                     out.flush().await?;
                 }
                 Some(Output::Err(bytes)) => {
-                    err.write_all(&bytes).await?;
+                    err.write_all(&lines(&bytes, raw && !tty)).await?;
                     err.flush().await?;
                 }
                 Some(Output::Ended(ended)) => return Ok(Back::Ended(ended)),
@@ -111,8 +148,28 @@ pub async fn carry(remote: Remote, ahead: Vec<u8>, tty: bool, modes: &mut Modes)
         biased;
         number = signals.any() => Ok(Back::Signal(number)),
         back = from => back,
-        () = to => Ok(Back::Ended(Ended::Cut(Text::new("the connection broke")))),
+        () = to => Ok(Back::Ended(Ended::Left)),
     }
+}
+
+const CTRL_C: u8 = 3;
+
+/// What is typed next; never, where nothing is read.
+async fn next(typed: &mut Option<Typed>) -> Option<Vec<u8>> {
+    match typed {
+        Some(typed) => typed.bytes.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// With the carriage returns that a raw terminal needs and a process without one does not write.
+fn lines(bytes: &[u8], raw: bool) -> std::borrow::Cow<'_, [u8]> {
+    if !raw {
+        return bytes.into();
+    }
+    let with: Vec<u8> =
+        bytes.iter().flat_map(|b| if *b == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(b) }).copied().collect();
+    with.into()
 }
 
 async fn say_size(input: &mpsc::Sender<Input>) {

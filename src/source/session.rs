@@ -43,6 +43,8 @@ pub enum Ended {
     Failed(Text),
     /// Nobody can say what became of it: the connection broke.
     Cut(Text),
+    /// It goes on; the user left it.
+    Left,
 }
 
 impl Ended {
@@ -54,6 +56,7 @@ impl Ended {
             Self::Code(code) => Text::new(&format!("ended with exit code {code}")),
             Self::Failed(why) => Text::new(&format!("failed: {why}")),
             Self::Cut(why) => Text::new(&format!("was cut off: {why}; what runs there may still run")),
+            Self::Left => Text::new("was left, and goes on"),
         }
     }
 
@@ -63,6 +66,7 @@ impl Ended {
         match self {
             Self::Code(code) => u8::try_from(*code).unwrap_or(255),
             Self::Failed(_) | Self::Cut(_) => 255,
+            Self::Left => 0,
         }
     }
 }
@@ -91,5 +95,22 @@ impl Remote {
         let mut task = JoinSet::new();
         task.spawn(work(inputs, outputs));
         Self { input, output, _task: task }
+    }
+}
+
+/// What ECS answered to `ExecuteCommand`, and what the plugin needs beside it.
+#[derive(Clone)]
+pub struct Started {
+    /// The session with its token, as JSON.
+    pub session: String,
+    /// `ecs:CLUSTER_TASK_RUNTIME`.
+    pub target: String,
+    /// Where sessions are resumed and ended.
+    pub endpoint: String,
+}
+
+impl std::fmt::Debug for Started {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Started").field("target", &self.target).finish_non_exhaustive()
     }
 }

@@ -307,11 +307,14 @@ impl Connected {
             .header(SEC_WEBSOCKET_KEY, &key)
             .header(SEC_WEBSOCKET_PROTOCOL, protocols);
         let response = self.send(request, Vec::new()).await?;
-        let header = |name| response.headers().get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-        let protocol = header(SEC_WEBSOCKET_PROTOCOL).unwrap_or_default().to_owned();
-        let is_it = response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && header(SEC_WEBSOCKET_ACCEPT) == Some(&derive_accept_key(key.as_bytes()))
-            && protocols.split(", ").any(|p| p == protocol);
+        let (protocol, is_it) = {
+            let header = |name| response.headers().get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+            let protocol = header(SEC_WEBSOCKET_PROTOCOL).unwrap_or_default().to_owned();
+            let is_it = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                && header(SEC_WEBSOCKET_ACCEPT) == Some(&derive_accept_key(key.as_bytes()))
+                && protocols.split(", ").any(|p| p == protocol);
+            (protocol, is_it)
+        };
         if !is_it {
             let what = "the answer to a websocket: a server before Kubernetes 1.29, or a proxy that passes none on,";
             return Err(SourceError::Garbage { what: Text::new(what) });

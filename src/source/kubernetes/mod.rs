@@ -136,6 +136,15 @@ impl Sources {
     }
 }
 
+/// For asking one cluster, and connecting into its pods, without reading it all; `None` where nothing may be
+/// changed. Connects when first asked.
+#[must_use]
+pub fn on_demand(spec: ClusterSpec) -> (Reader, Option<Streams>) {
+    let link = Arc::new(Link::new(spec));
+    let streams = (!link.spec.read_only).then(|| Streams::new(Arc::clone(&link)));
+    (Reader::new(link), streams)
+}
+
 async fn head_start(ready: &mut signal::Receiver<u8>) {
     // Both complete, or failed, or the time is up: whichever comes first.
     let _ = tokio::time::timeout(HEAD_START, ready.wait_for(|answers| *answers >= 2)).await;
