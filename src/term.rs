@@ -6,6 +6,8 @@
 mod frame;
 mod ink;
 pub mod line;
+pub mod modes;
+pub mod typed;
 
 use std::cell::RefCell;
 use std::io::{self, Stdout, Write};
@@ -32,6 +34,9 @@ use crate::key::{Key, KeyCode};
 /// True while the terminal is ours: the panic hook gives it back only then, and
 /// only once.
 static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// True while raw mode is ours without a screen.
+static RAW: AtomicBool = AtomicBool::new(false);
 
 type Out = Rc<RefCell<frame::Frame<Stdout>>>;
 type Backend = CrosstermBackend<frame::Pen<Stdout>>;
@@ -102,6 +107,40 @@ impl Screen {
         rustix::process::getsid(None).is_ok_and(|leader| leader != rustix::process::getpid())
     }
 
+    /// Lends the terminal to somebody who speaks to it: the main screen, the cursor, and nobody here who
+    /// reads what is typed. Returns what was typed and not yet taken, as the bytes that it was.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn lend(&mut self, lend: Lend) -> io::Result<Vec<u8>> {
+        let ahead = self.events.take().map(typed::retire).unwrap_or_default();
+        match lend {
+            Lend::Raw => execute!(
+                io::stdout(),
+                EndSynchronizedUpdate,
+                DisableBracketedPaste,
+                LeaveAlternateScreen,
+                cursor::Show
+            )?,
+            Lend::Cooked => restore(),
+        }
+        Ok(ahead)
+    }
+
+    /// Takes the terminal back, in whatever state it was `left`.
+    ///
+    /// # Errors
+    /// When the terminal cannot be taken again.
+    pub fn reclaim(&mut self, left: &modes::Modes) -> io::Result<()> {
+        let mut out = io::stdout();
+        out.write_all(&left.reset())?;
+        out.flush()?;
+        take()?;
+        self.clear()?;
+        self.events = Some(EventStream::new());
+        Ok(())
+    }
+
     /// Puts text on the clipboard of the terminal's machine (OSC 52), also
     /// through tmux and over SSH.
     ///
@@ -128,6 +167,70 @@ impl Screen {
         self.terminal.backend_mut().write_all(bytes.as_bytes())?;
         self.out.borrow_mut().send()
     }
+}
+
+/// How the terminal is lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lend {
+    /// Raw: every key is a byte for whoever reads, ctrl-c too.
+    Raw,
+    /// As the shell had it: for a program that sets it up by itself.
+    Cooked,
+}
+
+/// Raw mode without a screen of our own; dropping it ends it.
+#[derive(Debug)]
+pub struct Raw(());
+
+impl Raw {
+    /// Puts the terminal into raw mode.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn enter() -> io::Result<Self> {
+        enable_raw_mode()?;
+        RAW.store(true, Ordering::SeqCst);
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        leave_raw();
+    }
+}
+
+fn leave_raw() {
+    if RAW.swap(false, Ordering::SeqCst) {
+        let _ = disable_raw_mode();
+    }
+}
+
+/// The terminal's settings, to have them again after a program that may not give them back.
+#[derive(Debug)]
+pub struct Settings(Option<rustix::termios::Termios>);
+
+impl Settings {
+    /// As they are.
+    #[must_use]
+    pub fn keep() -> Self {
+        Self(rustix::termios::tcgetattr(io::stdin()).ok())
+    }
+
+    /// As they were.
+    pub fn restore(&self) {
+        if let Some(settings) = &self.0 {
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Drain, settings);
+        }
+    }
+}
+
+/// Columns and rows of the terminal.
+///
+/// # Errors
+/// When there is none.
+pub fn dimensions() -> io::Result<(u16, u16)> {
+    size()
 }
 
 /// How to draw attention.
@@ -196,6 +299,7 @@ fn take() -> io::Result<()> {
 /// Gives the terminal back if it is ours. Errors are of no use here: the
 /// terminal may be gone.
 pub fn restore() {
+    leave_raw();
     if ENTERED.swap(false, Ordering::SeqCst) {
         let _ = execute!(
             io::stdout(),

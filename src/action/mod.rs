@@ -13,12 +13,14 @@
 
 pub mod audit;
 pub mod desk;
+pub mod exec;
 pub mod facts;
 pub mod guard;
 pub mod intent;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 pub mod plan;
+pub mod session;
 
 pub use desk::{Actor, Desk, Judged, Running};
 pub use guard::{Assent, Confirm, Policy, Verdict};

@@ -141,6 +141,18 @@ pub enum Verb {
         #[command(subcommand)]
         what: AuditVerb,
     },
+    /// Run a command, or a shell, in a task's container.
+    ///
+    /// With a terminal on both ends the task's program has it; the exit code is the program's, or 255 where
+    /// that is not known. Several tasks need a command; their output is gathered.
+    #[command(hide = true)]
+    Exec(Exec),
+    /// Attach to the process of a task's container; ctrl-c leaves one that has no terminal.
+    #[command(hide = true)]
+    Attach(Exec),
+    /// Forward a local port to a task, until it is interrupted.
+    #[command(hide = true)]
+    PortForward(Forward),
     /// Serve the embedded fleet to kubectl and other programs.
     ///
     /// Runs until it is stopped, and prints how to reach it.
@@ -152,6 +164,31 @@ pub enum Verb {
     },
     /// Print the man page.
     Man,
+}
+
+/// Options of `exec` and `attach`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The container. Default: the one the task names, or its first.
+    #[arg(short, long, value_name = "CONTAINER")]
+    pub container: Option<String>,
+    /// The tasks, as [NAMESPACE/]NAME.
+    #[arg(required = true, value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// The program and its arguments. Default: a shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Options of `port-forward`.
+#[derive(Debug, Args)]
+pub struct Forward {
+    /// The task, as [NAMESPACE/]NAME.
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    /// [LOCAL:]REMOTE; local port 0 takes a free one. Default: the same port.
+    #[arg(value_name = "PORTS")]
+    pub ports: String,
 }
 
 /// How `status` prints.

@@ -9,6 +9,7 @@ mod audit;
 mod backends;
 mod console;
 mod doctor;
+mod exec;
 pub mod export;
 pub mod iam;
 mod log;
@@ -106,6 +107,9 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
                         slo::report(cli, files, *format).await
                     }
                     Some(Verb::Act(what)) => act::run(cli, what).await,
+                    Some(Verb::Exec(options)) => exec::run(cli, options, crate::action::Verb::Exec).await,
+                    Some(Verb::Attach(options)) => exec::run(cli, options, crate::action::Verb::Attach).await,
+                    Some(Verb::PortForward(options)) => exec::forward(cli, options).await,
                     Some(Verb::Sim(options)) => sim::run(cli.common.demo.as_deref(), options).await,
                     Some(_) => Ok(ExitCode::SUCCESS),
                 }

@@ -90,6 +90,15 @@ impl Wanted {
     }
 }
 
+/// The Kubernetes clusters that are meant, and the demo that one of them may be.
+#[cfg(feature = "kubernetes")]
+pub async fn clusters(cli: &Cli, config: &Config) -> Result<(Vec<ClusterSpec>, Option<SimServer>), CliError> {
+    let Some(scenario) = &cli.common.demo else { return Ok((specs(cli, config)?, None)) };
+    let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
+    let sim = start_sim(scenario, Parameters::default(), options).await?;
+    Ok((of_demo(cli, config, &sim).kubernetes, Some(sim)))
+}
+
 /// Starts reading: the demo's fleet, or the user's clusters.
 pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
     let (wanted, sim) = if let Some(scenario) = &cli.common.demo {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -19,6 +19,7 @@ use super::backend::Fleet;
 use super::cloud::{Cloud, Ledger};
 use super::fault::{FaultControl, Faults};
 use super::kube::Api;
+use super::kube::stream::Upgrade;
 use crate::clock::Clock;
 
 /// Why the server did not start.
@@ -285,11 +286,17 @@ async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::
 async fn connection(stream: tokio::net::TcpStream, api: Arc<Api>, aws: Arc<AwsApi>) {
     // Watch events are small and wanted at once; without this they may wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
+    let upgraded = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&upgraded);
     let service = service_fn(move |request| {
-        let (api, aws) = (Arc::clone(&api), Arc::clone(&aws));
+        let (api, aws, slot) = (Arc::clone(&api), Arc::clone(&aws), Arc::clone(&slot));
         async move {
             let for_aws = is_aws(request.headers(), request.method(), request.uri().path());
-            Ok::<_, Infallible>(if for_aws { aws.handle(request).await } else { api.handle(request).await })
+            let mut response = if for_aws { aws.handle(request).await } else { api.handle(request).await };
+            if let Some(then) = response.extensions_mut().remove::<Upgrade>() {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = then.take();
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     // A connection that breaks is the client's affair, or a fault that was asked for.
@@ -298,4 +305,9 @@ async fn connection(stream: tokio::net::TcpStream, api: Arc<Api>, aws: Arc<AwsAp
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
+    // What goes on on it belongs to the connection, and ends with it.
+    let then = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(then) = then {
+        then.await;
+    }
 }

@@ -14,6 +14,7 @@ pub mod log;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 pub mod redact;
+pub mod session;
 #[cfg(feature = "aws")]
 pub mod spot;
 pub mod supervise;

@@ -204,7 +204,8 @@ mod tests {
                 Just(Modifier::REVERSED | Modifier::ITALIC),
                 Just(Modifier::BOLD | Modifier::UNDERLINED),
             ];
-            (colour(), colour(), modifiers).prop_map(|(fg, bg, m)| Style::reset().fg(fg).bg(bg).remove_modifier(Modifier::all()).add_modifier(m))
+            (colour(), colour(), modifiers)
+                .prop_map(|(fg, bg, m)| Style::reset().fg(fg).bg(bg).remove_modifier(Modifier::all()).add_modifier(m))
         }
 
         fn cells() -> impl Strategy<Value = Vec<(u16, u16, String, Style)>> {

@@ -274,6 +274,12 @@ impl Pty {
         self.assert_screen_restored();
         let entered = self.sent.windows(8).any(|w| w == b"\x1b[?1049h");
         assert!(entered, "it took the terminal at all\n{}", self.dump());
+        self.assert_settings_restored();
+    }
+
+    /// The terminal's settings are as before. After the program has ended.
+    #[track_caller]
+    pub fn assert_settings_restored(&self) {
         let read = |name| std::fs::read_to_string(self.file(name)).expect("stty ran");
         assert_eq!(read("before"), read("after"), "the terminal's settings");
     }

@@ -106,6 +106,9 @@ fn subresource_kind(resource: &Resource, sub: Subresource) -> &'static str {
         Subresource::Scale => "Scale",
         Subresource::Eviction => "Eviction",
         Subresource::Status | Subresource::Log => resource.kind_name,
+        Subresource::Exec => "PodExecOptions",
+        Subresource::Attach => "PodAttachOptions",
+        Subresource::PortForward => "PodPortForwardOptions",
     }
 }
 
@@ -186,7 +189,7 @@ fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
                 let response = match s {
                     Subresource::Scale => kind("autoscaling", "v1", "Scale"),
                     Subresource::Eviction => kind("policy", "v1", "Eviction"),
-                    Subresource::Status | Subresource::Log => kind(r.group, r.version, r.kind_name),
+                    sub => kind(r.group, r.version, subresource_kind(r, *sub)),
                 };
                 json!({"subresource": s.name(), "responseKind": response, "verbs": s.verbs()})
             })

@@ -96,7 +96,7 @@ fn since(query: &Query, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
 }
 
 /// The container asked for, or the only one, in the API server's words when neither will do.
-fn container(pod: &Value, asked: &str) -> Result<String, Failure> {
+pub(super) fn container(pod: &Value, asked: &str) -> Result<String, Failure> {
     let pod_name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let names = |list: &str| -> Vec<&str> {
         let containers = pod["spec"][list].as_array();
@@ -135,7 +135,7 @@ fn restarts(pod: &Value, container: &str) -> Option<u64> {
 }
 
 /// The same, if it runs.
-fn running(pod: &Value, container: &str) -> Option<u64> {
+pub(super) fn running(pod: &Value, container: &str) -> Option<u64> {
     restarts(pod, container).filter(|_| status(pod, container).is_some_and(|c| c["state"]["running"].is_object()))
 }
 

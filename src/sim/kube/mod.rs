@@ -20,6 +20,7 @@ mod route;
 mod selector;
 mod status;
 mod store;
+pub(crate) mod stream;
 mod table;
 mod watch;
 mod write;
@@ -200,6 +201,11 @@ impl Api {
 
     async fn object(self: Arc<Self>, target: Target, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
+        if target.sub.is_some_and(resource::Subresource::is_stream) {
+            // Whatever the method: what it does is to create a process, or a connection.
+            self.permit("create", &target)?;
+            return self.stream(&target, &query, request);
+        }
         let verb = verb(&request, &target, &query)?;
         self.permit(verb, &target)?;
         match verb {

@@ -38,6 +38,9 @@ pub(crate) enum Subresource {
     Scale,
     Log,
     Eviction,
+    Exec,
+    Attach,
+    PortForward,
 }
 
 impl Subresource {
@@ -47,7 +50,15 @@ impl Subresource {
             Self::Scale => "scale",
             Self::Log => "log",
             Self::Eviction => "eviction",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
         }
+    }
+
+    /// Whether it is a connection of its own, by an upgrade.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Exec | Self::Attach | Self::PortForward)
     }
 
     /// The verbs discovery lists.
@@ -56,6 +67,7 @@ impl Subresource {
             Self::Status | Self::Scale => &["get", "patch", "update"],
             Self::Log => &["get"],
             Self::Eviction => &["create"],
+            Self::Exec | Self::Attach | Self::PortForward => &["create", "get"],
         }
     }
 }
@@ -134,7 +146,7 @@ const NAMESPACE_FIELDS: &[SelectableField] = &[field("status.phase", &["/status/
 const JOB_FIELDS: &[SelectableField] = &[field("status.successful", &["/status/succeeded"], "0")];
 const REPLICASET_FIELDS: &[SelectableField] = &[field("status.replicas", &["/status/replicas"], "0")];
 
-use Subresource::{Eviction, Log, Scale, Status};
+use Subresource::{Attach, Eviction, Exec, Log, PortForward, Scale, Status};
 
 macro_rules! rows {
     ($($kind:ident $group:literal $version:literal $plural:literal $singular:literal $short:tt $categories:tt
@@ -161,7 +173,7 @@ pub(crate) const RESOURCES: &[Resource] = rows! {
     Event "" "v1" "events" "event" ["ev"] [] true [] EVENT_FIELDS;
     Namespace "" "v1" "namespaces" "namespace" ["ns"] [] false [Status] NAMESPACE_FIELDS;
     Node "" "v1" "nodes" "node" ["no"] [] false [Status] NODE_FIELDS;
-    Pod "" "v1" "pods" "pod" ["po"] ["all"] true [Status, Log, Eviction] POD_FIELDS;
+    Pod "" "v1" "pods" "pod" ["po"] ["all"] true [Status, Log, Eviction, Exec, Attach, PortForward] POD_FIELDS;
     Service "" "v1" "services" "service" ["svc"] ["all"] true [Status] &[];
     DaemonSet "apps" "v1" "daemonsets" "daemonset" ["ds"] ["all"] true [Status] &[];
     Deployment "apps" "v1" "deployments" "deployment" ["deploy"] ["all"] true [Status, Scale] &[];

@@ -6,6 +6,7 @@
 mod alarms;
 mod asks;
 mod balancers;
+mod enter;
 mod limits;
 mod list;
 mod logs;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+pub use self::enter::{Entry, runtime};
 pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
@@ -341,6 +343,12 @@ impl Sources {
     /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
         lock(&self.shared.links).get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// For getting into the tasks of `cluster`; `None` for one that is not read, or must not be changed.
+    pub fn entry(&self, cluster: &ClusterId) -> Option<Entry> {
+        let links = lock(&self.shared.links);
+        links.get(cluster).filter(|link| !link.spec.read_only).map(|link| Entry::new(Arc::clone(link)))
     }
 
     /// Stops reading. Requests under way are cut.

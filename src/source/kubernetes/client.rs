@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
@@ -13,6 +16,8 @@ use kube::config::{ExecInteractiveMode, KubeConfigOptions};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::decode::Status;
 use super::spec::{self, ClusterSpec};
@@ -308,17 +313,57 @@ impl Connected {
         Ok((head.status.as_u16(), wait, all))
     }
 
+    /// Asks for a websocket that speaks one of these subprotocols: the connection, and the one that was chosen.
+    pub(super) async fn upgrade(
+        &self,
+        _: &Permit,
+        path: &str,
+        protocols: &'static str,
+    ) -> Result<(hyper::upgrade::Upgraded, String), SourceError> {
+        let key = generate_key();
+        let request = Request::get(path)
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .header(SEC_WEBSOCKET_PROTOCOL, protocols);
+        let request =
+            request.body(Body::empty()).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        let response = self.deliver(request).await?;
+        let (protocol, is_it) = {
+            let header = |name| response.headers().get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+            let protocol = header(SEC_WEBSOCKET_PROTOCOL).unwrap_or_default().to_owned();
+            let is_it = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                && header(SEC_WEBSOCKET_ACCEPT) == Some(&derive_accept_key(key.as_bytes()))
+                && protocols.split(", ").any(|p| p == protocol);
+            (protocol, is_it)
+        };
+        if !is_it {
+            let what = "the answer to a websocket: a server before Kubernetes 1.29, or a proxy that passes none on,";
+            return Err(SourceError::Garbage { what: Text::new(what) });
+        }
+        let upgraded = tokio::time::timeout(ANSWER, hyper::upgrade::on(response)).await;
+        let upgraded = upgraded.map_err(|_| SourceError::TimedOut { what: self.endpoint.clone(), after: ANSWER })?;
+        Ok((upgraded.map_err(|e| cut(&self.endpoint, &e))?, protocol))
+    }
+
     async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<Response<Body>, SourceError> {
         let request =
             request.body(Body::from(body)).map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
         reads_only(&request)?;
+        self.deliver(request).await
+    }
+
+    /// Sends what somebody else has looked at.
+    async fn deliver(&self, request: Request<Body>) -> Result<Response<Body>, SourceError> {
         let path = Text::new(request.uri().path());
         self.budget.take(self.priority).await;
         let response = tokio::time::timeout(ANSWER, self.client.send(request))
             .await
             .map_err(|_| SourceError::TimedOut { what: self.endpoint.clone(), after: ANSWER })?
             .map_err(|e| classify(&e, &self.endpoint))?;
-        if response.status().is_success() {
+        // Only who asked for another protocol gets a 101.
+        if response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
         if response.status() == StatusCode::UNAUTHORIZED {

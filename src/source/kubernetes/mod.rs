@@ -14,6 +14,7 @@ pub mod project;
 mod protobuf;
 mod reader;
 mod spec;
+mod streams;
 mod watch;
 mod writer;
 
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 use self::client::Link;
 pub use self::reader::Reader;
 pub use self::spec::{ClusterSpec, ContextInfo, Kubeconfig, SILENCE, contexts, in_cluster};
+pub use self::streams::{Process, Streams};
 pub use self::writer::{Cause, Patch, Refusal, WriteError, Writer};
 use super::SourceError;
 use super::supervise::{Supervisor, guarded};
@@ -130,10 +132,24 @@ impl Sources {
         self.links.get(cluster).and_then(Writer::new)
     }
 
+    /// For connecting into the pods of `cluster`; `None` for one that is not read, or must not be changed.
+    pub fn streams(&self, cluster: &ClusterId) -> Option<Streams> {
+        self.writer(cluster).map(|writer| writer.streams())
+    }
+
     /// Stops reading. Requests under way are cut.
     pub fn stop(mut self) {
         self.tasks.abort_all();
     }
+}
+
+/// For asking one cluster, and connecting into its pods, without reading it all; `None` where nothing may be
+/// changed. Connects when first asked.
+#[must_use]
+pub fn on_demand(spec: ClusterSpec) -> (Reader, Option<Streams>) {
+    let link = Arc::new(Link::new(spec));
+    let streams = Writer::new(&link).map(|writer| writer.streams());
+    (Reader::new(link), streams)
 }
 
 async fn head_start(ready: &mut signal::Receiver<u8>) {

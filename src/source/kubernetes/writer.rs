@@ -180,6 +180,11 @@ impl Writer {
         (!link.spec.read_only).then_some(Self { link, permit: Permit(()), patience: ANSWER })
     }
 
+    /// For connecting into the pods of this cluster.
+    pub(super) fn streams(&self) -> super::Streams {
+        super::Streams::new(Arc::clone(&self.link), self.permit.clone())
+    }
+
     /// Waits for answers this long, instead of half a minute.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
