@@ -160,6 +160,7 @@ fn place(context: Context) -> &'static str {
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
         Context::Action => "Actions (`action`)",
+        Context::Runbook => "Runbooks (`runbook`)",
     }
 }
 

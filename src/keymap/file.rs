@@ -20,6 +20,7 @@ pub(super) fn empty(name: &str) -> Keymap {
         effective: nothing(),
         groups: BTreeMap::new(),
         shadowed: Vec::new(),
+        extras: Vec::new(),
     }
 }
 

@@ -15,6 +15,8 @@ pub mod log;
 pub mod prometheus;
 #[cfg(any(feature = "kubernetes", feature = "aws"))]
 mod redact;
+#[cfg(feature = "prometheus")]
+pub mod runbook;
 #[cfg(feature = "aws")]
 pub mod spot;
 pub mod supervise;

@@ -151,6 +151,7 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
             text(F::Container, "container", o.container.as_deref().unwrap_or_default(), &containers(intent, store)),
             text(F::Command, "command", &o.command.join(" "), "empty: a shell"),
         ],
+        Verb::Run => Vec::new(),
         Verb::Attach => {
             vec![text(
                 F::Container,
