@@ -110,12 +110,16 @@ pub(super) fn front(text: &str, mistakes: &mut Vec<Mistake>) -> (Front, usize) {
     if yaml.trim().is_empty() {
         return (Front::default(), body);
     }
-    match serde_saphyr::from_str::<Raw>(yaml) {
+    // Else the key `n` would be the word no.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Raw>(yaml, options) {
         Ok(raw) => (checked(raw, text, begin, mistakes), body),
         Err(error) => {
             let at = error.location().map_or(begin..begin, |l| place(&l, yaml, begin));
+            // It counts lines from where the YAML begins; ours are of the file.
             let words = serde_saphyr::Error::without_snippet(&error).to_string();
-            let what = format!("the front matter cannot be read: {}", Text::new(&words));
+            let words = words.split(" at line ").next().unwrap_or_default();
+            let what = format!("the front matter cannot be read: {}", Text::new(words));
             let hint = "it has `title`, `for` (with `alarms`, `labels`, `kinds`, `status`, `regex`), `keys` and `tags`";
             mistakes.push(Mistake::new(at, what).hint(hint));
             (Front::default(), body)
@@ -142,10 +146,14 @@ fn checked(raw: Raw, text: &str, begin: usize, mistakes: &mut Vec<Mistake>) -> F
     };
     let mut kinds = Vec::new();
     for name in raw.fits.kinds.all() {
+        if name == "workload" {
+            kinds.extend(Kind::ALL.into_iter().filter(|k| k.is_workload()));
+            continue;
+        }
         match kind(&name) {
             Some(kind) => kinds.push(kind),
             None => {
-                let known: Vec<&str> = Kind::ALL.iter().map(|k| k.short()).collect();
+                let known: Vec<&str> = Kind::ALL.iter().map(|k| k.short()).chain(["workload"]).collect();
                 let what = format!("`{}` is no kind", Text::new(&name));
                 mistakes.push(Mistake::new(find(&name), what).hint(format!("there are {}", known.join(", "))));
             }

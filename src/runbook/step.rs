@@ -314,15 +314,19 @@ fn interpreted(argv: &[String]) -> Result<(), String> {
         if !shells.contains(&name.as_str()) && !others.contains(&name.as_str()) {
             continue;
         }
-        let code = rest.iter().zip(rest.iter().skip(1)).find(|(flag, script)| {
-            let short = flag.starts_with('-') && !flag.starts_with("--") && flag.contains(['c', 'e', 'r', 'E']);
-            (short || matches!(flag.as_str(), "--eval" | "--command" | "--run")) && filled(script)
-        });
-        let glued = rest.iter().find(|a| a.starts_with('-') && filled(a));
-        if code.is_some() || glued.is_some() || rest.first().is_some_and(filled) {
+        let is_flag = |a: &String| {
+            let short = a.starts_with('-') && !a.starts_with("--") && a.contains(['c', 'e', 'r', 'E']);
+            short || matches!(a.as_str(), "--eval" | "--command" | "--run")
+        };
+        let flag = rest.iter().position(is_flag);
+        let code = flag.map_or(0, |f| f + 1);
+        let glued = rest.iter().take(code + 1).any(|a| a.starts_with('-') && filled(a));
+        if glued || rest.get(code).is_some_and(filled) {
             let how = "leave the script as it is and use \"$1\", with {name} as an argument after it";
             return Err(format!("nothing may be filled into what `{name}` runs; {how}"));
         }
+        // What comes after its script is data for that.
+        return Ok(());
     }
     Ok(())
 }

@@ -1,0 +1,576 @@
+//! Runbooks: read, matched, rendered, and their steps carried out, by keys.
+
+#![expect(clippy::panic, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use quarterdeck::action::{Judged, Policy, Verb};
+use quarterdeck::app::overlay::Overlay;
+use quarterdeck::app::table::ViewKind;
+use quarterdeck::app::{Effect, Page};
+use quarterdeck::domain::text::is_unsafe;
+use quarterdeck::domain::{Alarm, AlarmMore, AlarmSource, AlarmState, Kind, Labels, ObjectId, Severity, Text};
+use quarterdeck::runbook::fill;
+use quarterdeck::runbook::render::{Look, What, render};
+use quarterdeck::runbook::{Library, Origin, Runbook, StepKind, Subject};
+use quarterdeck::store::{Feed, Rows, Store};
+use support::fleet::{Desk, id, now, observe, small_fleet};
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(k, v)| (Text::new(k), Text::new(v))).collect()
+}
+
+fn alarm(name: &str, about: Option<ObjectId>, runbook: &str) -> Alarm {
+    Alarm {
+        id: id(Kind::Alarm, "", name),
+        uid: Text::new(name),
+        account_wide: false,
+        source: AlarmSource::Prometheus,
+        state: AlarmState::Firing,
+        severity: Severity::Critical,
+        since: Some(now() - TimeDelta::minutes(6)),
+        summary: Text::new("What it is for."),
+        reason: Text::empty(),
+        value: None,
+        threshold: None,
+        labels: labels(&[("alertname", name), ("host", "shop.example.com")]),
+        about,
+        suppressed_by: Text::empty(),
+        runbook: Text::new(runbook),
+        more: AlarmMore::default(),
+    }
+}
+
+fn alarmed(alarms: Vec<Alarm>) -> Store {
+    let mut store = small_fleet();
+    observe(&mut store, Feed::Alarms, Rows::Alarms(alarms));
+    store
+}
+
+fn bad_task() -> ObjectId {
+    id(Kind::Task, "shop", "api-1-bad")
+}
+
+fn said(desk: &Desk) -> String {
+    desk.app.notice.as_ref().map(|(_, n)| n.text.to_string()).unwrap_or_default()
+}
+
+fn top(desk: &Desk) -> &str {
+    match desk.app.page() {
+        Some(Page::Text(t)) => t.runbook.as_ref().map_or("no runbook", |o| o.book.name.as_str()),
+        _ => "no text",
+    }
+}
+
+fn book(text: &str) -> Runbook {
+    Runbook::parse("test", Origin::File("test.md".into()), text)
+}
+
+/// A desk with one runbook, opened for the task that crashes.
+fn reading(text: &str, origin: Origin) -> Desk {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3");
+    desk.type_filter("api-1-bad");
+    let subject = desk.app.subject(&desk.store, desk.now);
+    desk.app.open_runbook(Arc::new(Runbook::parse("test", origin, text)), subject, desk.now);
+    desk.frame(120, 30);
+    desk
+}
+
+fn choose(desk: &mut Desk, wanted: impl Fn(&What) -> bool) {
+    let Some(Page::Text(text)) = desk.app.stack.last_mut() else { panic!("a runbook") };
+    let opened = text.runbook.as_mut().expect("a runbook");
+    opened.cursor = opened.items.iter().position(|i| wanted(&i.what)).expect("such an item");
+}
+
+#[test]
+fn what_ships_is_without_mistakes_and_each_has_a_key_of_its_own() {
+    let library = Library::shipped();
+    assert_eq!(library.books.len(), 10);
+    let mut desk = Desk::new(small_fleet());
+    for book in &library.books {
+        let wrong: Vec<_> = book.mistakes.iter().map(|m| (m.place(&book.text), m.what.clone())).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}", book.name);
+        assert!(book.steps.len() >= 3, "{} has {} steps", book.name, book.steps.len());
+        let [key] = &book.front.keys[..] else { panic!("{} has no key", book.name) };
+        desk.press("3");
+        desk.press(&format!(", {key}"));
+        assert_eq!(top(&desk), book.name.as_str(), ", {key}: {}", said(&desk));
+        assert!(book.markdown().contains("- [ ]"), "{} has nothing to tick", book.name);
+    }
+}
+
+#[test]
+fn every_step_of_what_ships_leads_somewhere() {
+    let mut seen = Vec::new();
+    for book in &Library::shipped().books {
+        for number in 0..book.steps.len() {
+            let mut desk = Desk::new(alarmed(vec![alarm("Something", Some(bad_task()), "")]));
+            desk.press("7");
+            let subject = desk.app.subject(&desk.store, desk.now);
+            assert_eq!(subject.id().map(|i| i.kind), Some(Kind::Alarm));
+            desk.app.open_runbook(Arc::clone(book), subject, desk.now);
+            desk.frame(120, 30);
+            choose(&mut desk, |what| *what == What::Step(number));
+            let effects = desk.press("enter");
+            let step = &book.steps[number];
+            let what = format!("{} step {}: {}", book.name, number + 1, step.title);
+            assert!(desk.app.notice.as_ref().is_none_or(|(_, n)| !n.is_error), "{what}: {}", said(&desk));
+            match step.kind.as_ref().expect(&what) {
+                StepKind::View { view, .. } => {
+                    assert_eq!(desk.kind(), ViewKind::from_name(view).expect(view), "{what}");
+                    seen.push("view");
+                }
+                StepKind::Logs { .. } => {
+                    assert!(matches!(effects[..], [Effect::Logs(_)]), "{what}: {effects:?}");
+                    seen.push("logs");
+                }
+                StepKind::Describe(_) => {
+                    assert!(matches!(effects[..], [Effect::Fetch { .. }]), "{what}: {effects:?}");
+                    seen.push("describe");
+                }
+                StepKind::Events(_) => {
+                    assert_eq!(desk.kind(), ViewKind::Events, "{what}");
+                    seen.push("events");
+                }
+                StepKind::Act { verb: Verb::Scale, .. } => {
+                    // How many is asked for first.
+                    let effects = desk.press("5 enter");
+                    assert!(
+                        matches!(&effects[..], [Effect::Plan { intent, .. }] if intent.options.replicas == Some(5))
+                    );
+                }
+                StepKind::Act { verb, .. } => {
+                    let [Effect::Plan { intent, .. }] = &effects[..] else { panic!("{what}: {effects:?}") };
+                    assert_eq!(intent.verb, *verb);
+                    seen.push(verb.name());
+                }
+                StepKind::Run(_) => {
+                    let [Effect::Plan { intent, .. }] = &effects[..] else { panic!("{what}: {effects:?}") };
+                    assert_eq!(intent.options.command[3], "shop.example.com:443");
+                    seen.push("run");
+                }
+            }
+        }
+    }
+    for kind in ["view", "logs", "describe", "events", "drain", "cordon", "restart", "roll-back", "run"] {
+        assert!(seen.contains(&kind), "no {kind} among what ships");
+    }
+}
+
+#[test]
+fn the_one_that_fits_opens() {
+    let mut store = small_fleet();
+    let about = Some(id(Kind::Deployment, "shop", "api"));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![alarm("ErrorBudgetBurn", about, "")]));
+    for (keys, want) in
+        [("3 j , b", "crash-loop"), ("4 , b", "crash-loop"), ("2 j , b", "node-not-ready"), ("7 , b", "budget-burn")]
+    {
+        let mut desk = Desk::new(small_fleet());
+        desk.store = std::mem::take(&mut store);
+        if keys.starts_with('3') {
+            desk.press("3");
+            desk.type_filter("api-1-bad");
+            desk.press(", b");
+        } else {
+            desk.press(keys);
+        }
+        assert_eq!(top(&desk), want, "{keys}: {}", said(&desk));
+        store = desk.store;
+    }
+    let mut desk = Desk::new(store);
+    desk.press("3");
+    desk.type_filter("web-1-a");
+    assert_eq!(desk.press(", b"), []);
+    assert!(said(&desk).contains("no runbook is for task web-1-a"), "{}", said(&desk));
+}
+
+#[test]
+fn a_file_goes_before_what_ships_and_an_exact_name_before_a_pattern() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+    put("mine.md", "---\nfor:\n  alarms: KubePod*\n---\n# Mine\n");
+    put("exact.md", "---\nfor:\n  alarms: [KubePodCrashLooping]\n---\n");
+    put("team.md", "---\nfor:\n  labels: {team: \"pay*\"}\nkeys: [x, b, c]\n---\n# Team\n");
+    put("crash-loop.md", "# Replaced\n");
+    put("notes.txt", "no runbook");
+    std::fs::write(dir.path().join("latin.md"), b"# caf\xe9").expect("written");
+    let library = Library::load(&[dir.path().to_owned(), "/nowhere/at/all".into()]);
+    let mut subject = Subject { alarms: vec![Text::new("KubePodCrashLooping")], ..Subject::default() };
+    let names: Vec<_> = library.rank(&subject).into_iter().map(|(_, b)| b.name.to_string()).collect();
+    assert_eq!(names, ["exact", "mine"]);
+    subject.alarms.clear();
+    subject.labels = vec![(Text::new("team"), Text::new("payments"))];
+    assert_eq!(library.best(&subject).map(|b| b.title.to_string()), Some("Team".to_owned()));
+    assert_eq!(library.get("crash-loop").map(|b| b.title.to_string()), Some("Replaced".to_owned()));
+    assert!(library.unread.iter().any(|w| w.contains("latin.md") && w.contains("UTF-8")), "{:?}", library.unread);
+    let mut desk = Desk::new(small_fleet());
+    desk.app = quarterdeck::app::App::new(desk.app.settings.clone(), quarterdeck::keymap::Keymap::embedded_default());
+    desk.app.set_runbooks(library);
+    desk.press("3 , x");
+    assert_eq!(top(&desk), "team", "{}", said(&desk));
+    let unread = &desk.app.runbooks.library.unread;
+    assert!(
+        unread.iter().any(|w| w.contains("key b") && w.contains("open-runbook")),
+        "a command's key stays: {unread:?}"
+    );
+}
+
+#[test]
+fn which_key_and_the_picker_show_what_there_is() {
+    let mut desk =
+        Desk::new(alarmed(vec![alarm("NobodyKnows", None, ""), alarm("Linked", None, "https://r.example/x")]));
+    desk.press("7");
+    let frame = desk.frame(120, 30);
+    assert!(frame.contains("1 alarm has no runbook"), "{frame}");
+    desk.press(",");
+    let frame = desk.frame(120, 40);
+    assert!(frame.contains("Crash loop") && frame.contains("Open the runbook that fits"), "{frame}");
+    desk.press(",");
+    let frame = desk.frame(120, 30);
+    assert!(frame.contains("runbooks") && frame.contains("1 alarm has no runbook"), "{frame}");
+    desk.press("s p o t enter");
+    assert_eq!(top(&desk), "spot-storm");
+}
+
+#[test]
+fn an_alarm_s_link_is_copied_or_fetched_where_that_is_allowed() {
+    let url = "https://raw.example.com/books/disk.md";
+    let mut desk = Desk::new(alarmed(vec![alarm("DiskFull", None, url)]));
+    assert_eq!(desk.press("7 , b"), [Effect::Copy(url.to_owned())]);
+    assert!(said(&desk).contains(url));
+    desk.app.runbooks.fetch = vec!["https://raw.example.com/books/".to_owned()];
+    let effects = desk.press(", b");
+    let [Effect::FetchRunbook { page, url: asked }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((asked.as_str(), top(&desk)), (url, "disk"));
+    assert!(desk.frame(80, 24).contains("loading"));
+    desk.app.runbook_fetched(*page, Err(Text::new("there is no such page: 404")));
+    let frame = desk.frame(80, 24);
+    assert!(frame.contains("404") && frame.contains("ctrl-r"), "{frame}");
+    let effects = desk.press("ctrl-r");
+    assert!(effects.iter().any(|e| matches!(e, Effect::FetchRunbook { .. })), "{effects:?}");
+    let text = "# Disk\n\n```step run Clean up\nargv = [\"rm\", \"-rf\", \"/\"]\n```\n\n```step drain\n```\n";
+    desk.app.runbook_fetched(*page, Ok(text.to_owned()));
+    let frame = desk.frame(80, 24);
+    assert!(frame.contains("Clean up") && frame.contains("never run"), "{frame}");
+    assert_eq!(desk.press("enter"), [], "a command of somebody else's is never run");
+    assert!(said(&desk).contains("never run") && desk.app.overlay.is_none(), "{}", said(&desk));
+}
+
+#[test]
+fn ticks_are_kept_for_the_incident() {
+    let mut desk = Desk::new(alarmed(vec![alarm("KubePodCrashLooping", None, "")]));
+    desk.press("7 , b");
+    choose(&mut desk, |what| matches!(what, What::Check(_)));
+    let effects = desk.press("space");
+    let [Effect::KeepProgress(json)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(json.contains("crash-loop") && json.contains("KubePodCrashLooping since 2026-03-01T03:08:00Z"), "{json}");
+    assert!(desk.frame(120, 60).contains("[✔]"), "{}", desk.frame(120, 60));
+    desk.press("esc , b");
+    assert!(desk.frame(120, 60).contains("[✔]"), "it is there when one comes back");
+    // The same alarm fires anew: another incident.
+    let mut again = alarm("KubePodCrashLooping", None, "");
+    again.since = Some(now());
+    desk.press("esc");
+    observe(&mut desk.store, Feed::Alarms, Rows::Alarms(vec![again]));
+    desk.press("7 , b");
+    assert!(!desk.frame(120, 60).contains("[✔]"));
+}
+
+#[test]
+fn tab_goes_from_step_to_step_and_shows_it() {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3");
+    desk.type_filter("api-1-bad");
+    desk.press(", c");
+    let at = |desk: &Desk| match desk.app.page() {
+        Some(Page::Text(t)) => {
+            let o = t.runbook.as_ref().expect("a runbook");
+            let item = o.item().expect("an item").clone();
+            let seen = t.scroll <= item.from && item.from < t.scroll + t.height;
+            (o.cursor, seen)
+        }
+        _ => panic!("a runbook"),
+    };
+    assert_eq!(at(&desk).0, 0);
+    for n in 1..12 {
+        desk.press("tab");
+        assert_eq!(at(&desk), (n, true), "after {n}");
+    }
+    desk.press("p shift-tab");
+    assert_eq!(at(&desk), (9, true));
+    // Who has scrolled away goes on from where one looks.
+    desk.press("g");
+    desk.press("n");
+    assert_eq!(at(&desk), (0, true));
+}
+
+#[test]
+fn links_go_round_in_circles_without_an_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, to) in [("a.md", "b.md"), ("b.md", "./a.md#part")] {
+        std::fs::write(dir.path().join(name), format!("# {name}\n\nSee [the other]({to}).\n")).expect("written");
+    }
+    let mut desk = Desk::new(small_fleet());
+    desk.app.set_runbooks(Library::load(&[dir.path().to_owned()]));
+    desk.press("3");
+    desk.app.open_named("a", &desk.store, desk.now);
+    desk.frame(80, 24);
+    for n in 0..20 {
+        desk.press("enter");
+        assert_eq!(top(&desk), if n % 2 == 0 { "b" } else { "a" });
+    }
+    assert!(desk.app.stack.len() <= 3, "{}", desk.app.stack.len());
+    let mut desk = reading("[out](https://example.com/x)\n", Origin::Shipped);
+    assert_eq!(desk.press("enter"), [Effect::Copy("https://example.com/x".to_owned())]);
+}
+
+#[test]
+fn a_read_only_console_shows_and_never_runs() {
+    for keys in ["3 , n", "3 , t"] {
+        let mut desk = Desk::new(alarmed(vec![alarm("X", Some(bad_task()), "")]));
+        desk.app.settings.read_only = true;
+        desk.press("7");
+        desk.press(&keys[2..]);
+        let Some(Page::Text(t)) = desk.app.page() else { panic!("a runbook") };
+        let opened = t.runbook.as_ref().expect("a runbook");
+        let steps = opened.book.steps.clone();
+        for (n, step) in steps.iter().enumerate() {
+            if !matches!(step.kind, Ok(StepKind::Act { .. } | StepKind::Run(_))) {
+                continue;
+            }
+            choose(&mut desk, |what| *what == What::Step(n));
+            assert_eq!(desk.press("enter"), [], "{keys} {n}");
+            assert!(said(&desk).starts_with("read-only: "), "{}", said(&desk));
+            assert!(desk.app.overlay.is_none());
+        }
+    }
+}
+
+const HOSTILE: [&str; 12] = [
+    "a'b",
+    "a\"b",
+    "$(touch /tmp/x)",
+    "`touch /tmp/x`",
+    "a;b",
+    "a|b",
+    "a&b",
+    "a b",
+    "a*b",
+    "a\nb",
+    "{name}",
+    "../../x",
+];
+
+/// A command that hands on the name and a label.
+const ECHO: &str = "```step run\nargv = [\"echo\", \"--name={n}\", \"--\", \"{n}\", \"x{l}y\"]\n[params]\nn = \"name\"\nl = \"label.app\"\n[env]\nNAME = \"<{n}>\"\n```\n";
+
+fn named(name: &str) -> Subject {
+    let label = (Text::new("app"), Text::new(name));
+    Subject { ids: vec![id(Kind::Task, "shop", name)], labels: vec![label], ..Subject::default() }
+}
+
+#[test]
+fn whatever_is_selected_stays_one_argument() {
+    let book = book(ECHO);
+    assert_eq!(book.mistakes, []);
+    let kind = book.steps[0].kind.as_ref().expect("a step");
+    for name in HOSTILE.iter().chain(&["--all", "-rf"]) {
+        let clean = Text::new(name);
+        let intent = kind.intent(&named(name)).expect(name).expect("it runs something");
+        let want = vec![
+            "echo".to_owned(),
+            format!("--name={clean}"),
+            "--".to_owned(),
+            clean.to_string(),
+            format!("x{clean}y"),
+        ];
+        assert_eq!(intent.options.command, want, "{name:?}");
+        assert_eq!(intent.options.env, [("NAME".to_owned(), format!("<{clean}>"))]);
+    }
+}
+
+#[test]
+fn what_would_be_an_option_or_a_file_is_refused() {
+    let command = |argv: &str| {
+        let text = format!("```step run\nargv = {argv}\nparams = {{ n = \"name\" }}\n```\n");
+        let book = book(&text);
+        assert_eq!(book.mistakes, [], "{argv}");
+        let kind = book.steps.into_iter().next().expect("a step").kind.expect("a step");
+        move |name: &str| kind.intent(&named(name)).map(|i| i.expect("an intent").options.command)
+    };
+    let bare = command("[\"kubectl\", \"get\", \"pod\", \"{n}\"]");
+    assert!(bare("web").is_ok());
+    for name in ["--all", "-A", "-"] {
+        let why = bare(name).expect_err(name);
+        assert!(why.contains("would be read as an option") && why.contains("--"), "{why}");
+    }
+    assert!(bare("@/etc/passwd").expect_err("a file").contains("begins with @"));
+    let apart = command("[\"kubectl\", \"get\", \"pod\", \"--\", \"{n}\"]");
+    assert_eq!(apart("--all").expect("after --"), ["kubectl", "get", "pod", "--", "--all"]);
+    let joined = command("[\"kubectl\", \"get\", \"--selector=app={n}\"]");
+    assert!(joined("--all").is_ok());
+    let form =
+        book("```step run\nargv = [\"x\", \"{n}\"]\n[params]\nn = { from = \"name\", matches = \"[a-z-]+\" }\n```\n");
+    let kind = form.steps[0].kind.as_ref().expect("a step");
+    assert!(kind.intent(&named("web-1")).expect_err("a digit").contains("not of the form"));
+    assert!(kind.intent(&named("web")).is_ok());
+    assert!(kind.intent(&Subject::default()).is_err(), "nothing is selected");
+}
+
+#[test]
+fn nothing_is_filled_into_what_another_program_runs() {
+    for argv in [
+        "[\"sh\", \"-c\", \"echo {n}\"]",
+        "[\"bash\", \"-lc\", \"{n}\"]",
+        "[\"/bin/bash\", \"-c\", \"x; {n}\"]",
+        "[\"env\", \"A=b\", \"sh\", \"-c\", \"{n}\"]",
+        "[\"sudo\", \"-u\", \"x\", \"sh\", \"-c\", \"{n}\"]",
+        "[\"python3\", \"-c\", \"print('{n}')\"]",
+        "[\"perl\", \"-e{n}\"]",
+        "[\"node\", \"--eval\", \"{n}\"]",
+        "[\"ssh\", \"host\", \"uptime {n}\"]",
+        "[\"ssh\", \"{n}\"]",
+        "[\"watch\", \"kubectl\", \"{n}\"]",
+        "[\"xargs\", \"{n}\"]",
+        "[\"sh\", \"{n}\"]",
+        "[\"{n}\"]",
+        "[\"./run\", \"x\"]",
+        "[]",
+        "[\"echo\", \"{m}\"]",
+    ] {
+        let book = book(&format!("```step run\nargv = {argv}\nparams = {{ n = \"name\" }}\n```\n"));
+        assert_eq!(book.mistakes.len(), 1, "{argv}");
+        assert!(book.steps[0].kind.is_err(), "{argv}");
+    }
+    for (extra, says) in [
+        ("[env]\nLD_PRELOAD = \"/x.so\"", "may not be set"),
+        ("[env]\nPATH = \"/x\"", "may not be set"),
+        ("[env]\n\"A=B\" = \"x\"", "no name of an environment variable"),
+        ("[params]\nx = \"colour\"", "nothing selected has a `colour`"),
+        ("timeout = 0", "1 to 3600"),
+        ("shell = true", "unknown field"),
+    ] {
+        let book = book(&format!("```step run\nargv = [\"x\"]\n{extra}\n```\n"));
+        assert!(book.mistakes.iter().any(|m| m.what.contains(says)), "{extra}: {:?}", book.mistakes);
+    }
+    // As an argument after the script it is data.
+    let fine = book(
+        "```step run\nargv = [\"sh\", \"-c\", \"echo \\\"$1\\\"\", \"sh\", \"{n}\"]\nparams = { n = \"name\" }\n```\n",
+    );
+    assert_eq!(fine.mistakes, []);
+}
+
+#[test]
+fn a_filter_takes_nothing_that_means_more_than_itself() {
+    for name in ["a b", "\"x", "x=y", "!x", "a*", "-l"] {
+        assert!(fill::filter("name={name}", &named(name)).is_err(), "{name}");
+    }
+    assert_eq!(fill::filter("name={name} age<1h", &named("web-1")).as_deref(), Ok("name=web-1 age<1h"));
+}
+
+#[test]
+fn the_plan_of_a_command_shows_exactly_what_is_run() {
+    let mut desk = reading(ECHO, Origin::File("x.md".into()));
+    let effects = desk.press("enter");
+    let [Effect::Plan { ticket, round, intent }] = &effects[..] else { panic!("{effects:?}") };
+    let clock = quarterdeck::clock::Clock::system();
+    let local = quarterdeck::runbook::process::Local::looking_in("/usr/bin:/bin", clock);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let plan = runtime.block_on(quarterdeck::action::Actor::plan(&*local, intent)).expect("a plan");
+    let verdict = Policy::default().judge(&plan, now());
+    desk.app.planned(*ticket, *round, Ok(Judged { plan, verdict }));
+    let frame = desk.frame(100, 40);
+    for line in ["argv[0] echo", "argv[1] --name=api-1-bad", "argv[3] api-1-bad", "env NAME=<api-1-bad>", "[ Run ]"] {
+        assert!(frame.contains(line), "{line}: {frame}");
+    }
+    assert!(matches!(desk.app.overlay, Some(Overlay::Action(_))));
+    desk.press("enter");
+    assert!(desk.app.runs.is_empty(), "enter leaves it undone");
+}
+
+#[test]
+fn mistakes_have_their_line_and_column() {
+    for (text, line, column, says) in [
+        ("---\ntitle: x\nkinds: [task]\n---\n# x\n", 3, 1, "unknown field `kinds`"),
+        ("---\ntitle: [x\n---\n", 2, 8, "front matter"),
+        ("---\nfor:\n  kinds: [pod, spaceship]\n---\n", 3, 16, "`spaceship` is no kind"),
+        ("---\nfor:\n  regex: \"(\"\n---\n", 3, 11, "no regular expression"),
+        ("---\ntitle: x\n# no end\n", 1, 1, "has no end"),
+        ("# x\n\n```step jump\n```\n", 3, 1, "`jump` is no step"),
+        ("# x\n\n```step view\nview = \"pots\"\n```\n", 4, 9, "there is no view `pots`"),
+        ("# x\n\n```step drain\nreplicas = 3\n```\n", 3, 1, "`replicas` means nothing for drain"),
+        ("# x\n\n```step scale\ntarget = \"node\"\n```\n", 3, 1, "scale means nothing for its node"),
+        ("# x\n\n```step scale\nreplicas = many\n```\n", 4, 12, ""),
+    ] {
+        let book = book(text);
+        let [mistake] = &book.mistakes[..] else { panic!("{text}: {:?}", book.mistakes) };
+        assert!(mistake.what.contains(says), "{text}: {}", mistake.what);
+        assert_eq!(mistake.place(&book.text), (line, column), "{text}: {}", mistake.what);
+        // It is shown all the same, with what is wrong above.
+        let shown = render(&book, Look { width: 80, ascii: false }, &|_| false);
+        assert!(shown.lines[0].text().starts_with(&format!("line {line}, column {column}: ")));
+    }
+}
+
+#[test]
+fn hostile_text_is_only_text() {
+    let evil = "---\ntitle: \"a\\x1b]0;owned\\x07b\"\n---\n# He\u{1b}[2Jad \u{202e}x\n\n\u{1b}]52;c;eA==\u{7} text `co\u{9b}2Jde` [li\u{1b}nk](http://x/\u{1b}[31m)\n\n- [ ] bo\u{7}x\n\n```\n\u{1b}[?1049l\ttab\n```\n\n| a\u{1b}c | b |\n|---|---|\n| \u{200b}x | y |\n\n<b>\u{1b}[0m</b>\n\n```step run ti\u{1b}[1mtle\nargv = [\"echo\", \"\\u001B[31m\"]\n```\n";
+    let book = book(evil);
+    for ascii in [false, true] {
+        for width in [20, 80] {
+            let shown = render(&book, Look { width, ascii }, &|_| false);
+            for line in &shown.lines {
+                assert!(!line.text().chars().any(is_unsafe), "{:?}", line.text());
+            }
+        }
+    }
+    assert!(!book.title.chars().any(is_unsafe) && !book.steps[0].title.chars().any(is_unsafe));
+}
+
+#[test]
+fn a_huge_runbook_is_cut_and_a_larger_one_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("large.md"), "# Large\n\nline of text\n\n".repeat(70_000)).expect("written");
+    std::fs::write(dir.path().join("huge.md"), vec![b'x'; (10 << 20) + 1]).expect("written");
+    let library = Library::load(&[dir.path().to_owned()]);
+    let large = library.get("large").expect("it is there");
+    assert!(large.text.len() <= 1 << 20);
+    assert!(large.mistakes.iter().any(|m| m.what.contains("larger than 1024 KiB")));
+    assert!(library.get("huge").is_none());
+    assert!(library.unread.iter().any(|w| w.contains("huge.md") && w.contains("10 MiB")), "{:?}", library.unread);
+    // Nesting without an end is shown as well.
+    for deep in [">".repeat(5000), "- ".repeat(5000), "[".repeat(20_000), "*".repeat(20_000)] {
+        let _ = render(&book(&(deep + "x\n")), Look { width: 80, ascii: false }, &|_| false);
+    }
+}
+
+#[test]
+fn what_ships_as_it_is_drawn() {
+    let sample = "---\ntitle: A sample\n---\n# A sample\n\nA paragraph with **strong**, *emphasis*, `code`, ~~gone~~ and a [link](https://example.com/a/b), long enough to be wrapped at eighty columns.\n\n> A quote, that is long enough to be wrapped as well, since it goes on and on and on.\n>\n> - with a list\n\n1. first\n2. second, which is long enough to go on in the next row, where it begins below its own text\n   - nested\n     - deeper\n   - [x] ticked in the file\n3. third\n\n- [ ] a box\n- [ ] a box\n\n| left | middle | right |\n|:-----|:------:|------:|\n| a | b | 1 |\n| a longer cell that has to be wrapped somewhere | `code` | 1234 |\n\n---\n\n```sh\nkubectl get pods\t-A\n```\n\n```step run Ask\nargv = [\"kubectl\", \"get\", \"pod\", \"--\", \"{pod}\"]\nparams = { pod = \"task\" }\nenv = { KUBE = \"{pod}\" }\n```\n\n### Third\n\n```step nonsense\n```\n";
+    for width in [80, 120] {
+        let draw = |book: &Runbook| {
+            let shown = render(book, Look { width, ascii: false }, &|t| t == "a box #2");
+            for line in &shown.lines {
+                let wide = unicode_width::UnicodeWidthStr::width(line.text().as_str());
+                assert!(wide <= width, "{wide} of {width}: {}", line.text());
+            }
+            shown.lines.iter().map(|l| l.text().trim_end().to_owned() + "\n").collect::<String>()
+        };
+        insta::assert_snapshot!(format!("sample-{width}"), draw(&book(sample)));
+        for name in ["crash-loop", "fargate-out-of-ips"] {
+            insta::assert_snapshot!(format!("{name}-{width}"), draw(Library::shipped().get(name).expect(name)));
+        }
+    }
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut desk = Desk::new(small_fleet());
+        desk.press("3");
+        desk.type_filter("api-1-bad");
+        desk.press(", b tab");
+        let frame: String = desk.frame(width, height).lines().map(|l| l.trim_end().to_owned() + "\n").collect();
+        insta::assert_snapshot!(format!("page-{width}x{height}"), frame);
+    }
+}
