@@ -3,6 +3,9 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 mod support;
+#[cfg(feature = "prometheus")]
+#[path = "common/web.rs"]
+mod web;
 
 use std::sync::Arc;
 
@@ -572,5 +575,206 @@ fn what_ships_as_it_is_drawn() {
         desk.press(", b tab");
         let frame: String = desk.frame(width, height).lines().map(|l| l.trim_end().to_owned() + "\n").collect();
         insta::assert_snapshot!(format!("page-{width}x{height}"), frame);
+    }
+}
+
+mod running {
+    //! Programs as the desk runs them: written down, without a terminal, ended in time.
+
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use quarterdeck::action::audit::Record;
+    use quarterdeck::action::{Assent, Desk, End, Event, Intent, Options, Outcome, Plan, Policy, Verb};
+    use quarterdeck::clock::{Clock, instant};
+    use quarterdeck::domain::{Kind, Text, Timestamp};
+    use quarterdeck::runbook::process::Local;
+
+    use super::support::fleet::{cluster, id};
+
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl Record for Log {
+        fn begin(&self, plan: &Plan, _: &Assent, _: Timestamp) -> Result<u64, Text> {
+            let text = serde_json::to_string(&plan.intent).expect("JSON");
+            self.0.lock().expect("no panic").push(format!("begin {text}"));
+            Ok(1)
+        }
+
+        fn end(&self, _: u64, end: &End, _: Timestamp) -> Result<(), Text> {
+            self.0.lock().expect("no panic").push(format!("end {}", end.text));
+            Ok(())
+        }
+    }
+
+    fn desk(policy: Policy) -> (Desk, Arc<Log>) {
+        let log = Arc::new(Log::default());
+        let record: Arc<dyn Record> = log.clone();
+        let desk = Desk::new(Arc::new(|_| None), policy, Some(record), Clock::system());
+        (desk.and_local(Local::looking_in("/usr/bin:/bin", Clock::system())), log)
+    }
+
+    fn intent(argv: &[&str], timeout: u32) -> Intent {
+        let command = argv.iter().map(|a| (*a).to_owned()).collect();
+        let env = vec![("SAID".to_owned(), "$(id) `id`".to_owned())];
+        let options = Options { command, env, timeout, ..Options::default() };
+        Intent { verb: Verb::Run, targets: vec![id(Kind::Task, "shop", "web")], options }
+    }
+
+    /// What it printed, and how it ended.
+    async fn run(argv: &[&str], timeout: u32, cancel_at: Option<&str>) -> (Vec<String>, End) {
+        let (desk, log) = desk(Policy::default());
+        let plan = desk.plan(&intent(argv, timeout)).await.expect("a plan");
+        let mut running = desk.act(plan, &Assent::default()).expect("it begins");
+        let mut printed = Vec::new();
+        loop {
+            let event = tokio::time::timeout(Duration::from_secs(30), running.events.recv()).await;
+            match event.expect("in time").expect("an end") {
+                Event::Output(line) => {
+                    if cancel_at == Some(line.as_str()) {
+                        running.cancel.cancel();
+                    }
+                    printed.push(line.to_string());
+                }
+                Event::Step(_) => {}
+                Event::Ended(end) => {
+                    let log = log.0.lock().expect("no panic");
+                    assert_eq!(log.len(), 2, "{log:?}");
+                    assert!(log[0].contains("\"verb\":\"run\"") && log[0].contains(argv[0]), "{log:?}");
+                    assert!(log[0].contains("SAID") && log[1].starts_with("end "), "{log:?}");
+                    return (printed, end);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn arguments_arrive_as_they_are_and_the_exit_code_is_told() {
+        for name in super::HOSTILE.iter().filter(|n| !n.contains('\n')) {
+            let (printed, end) = run(&["printf", "%s|%s\\n", name, "--"], 10, None).await;
+            assert_eq!(printed, [format!("{name}|--")]);
+            assert_eq!((end.outcome, end.text.as_str()), (Outcome::Done, "exit code 0"));
+        }
+        let (printed, _) =
+            run(&["sh", "-c", "echo \"$SAID\"; echo \"$1\"; tty; read x || echo no input", "sh", "a;b"], 10, None)
+                .await;
+        assert_eq!(printed, ["$(id) `id`", "a;b", "not a tty", "no input"]);
+        let (_, end) = run(&["sh", "-c", "exit 3"], 10, None).await;
+        assert_eq!((end.outcome, end.text.as_str()), (Outcome::Failed, "exit code 3"));
+    }
+
+    #[tokio::test]
+    async fn output_is_cleaned_and_bounded() {
+        let (printed, _) = run(&["printf", "a\\033[2Jb\\007c\\n\\033]52;c;eA==\\007d"], 10, None).await;
+        assert_eq!(printed, ["abc", "d"]);
+        let (printed, end) = run(&["sh", "-c", "yes 0123456789 | head -c 3000000"], 20, None).await;
+        assert_eq!(end.outcome, Outcome::Done);
+        let bytes: usize = printed.iter().map(String::len).sum();
+        assert!(bytes <= 257 << 10, "{bytes}");
+        assert!(printed.last().is_some_and(|l| l.ends_with("more bytes, which are not kept")), "{:?}", printed.last());
+        let (printed, _) = run(&["sh", "-c", "head -c 10000 /dev/zero | tr '\\0' x"], 10, None).await;
+        assert_eq!(printed.iter().map(String::len).collect::<Vec<_>>(), [4096, 4096, 1808]);
+    }
+
+    #[tokio::test]
+    async fn it_is_ended_with_all_it_started() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mark = dir.path().join("mark");
+        let script = format!("(sleep 4; touch {}) & echo begun; sleep 60", mark.display());
+        let start = instant();
+        let (_, end) = run(&["sh", "-c", &script], 60, Some("begun")).await;
+        assert_eq!(end.outcome, Outcome::Cancelled, "{}", end.text);
+        let (_, end) = run(&["sh", "-c", "trap '' TERM; echo x; sleep 60"], 1, None).await;
+        assert_eq!(end.outcome, Outcome::Failed);
+        assert!(end.text.contains("longer than 1 s"), "{}", end.text);
+        assert!(start.elapsed() < Duration::from_secs(20));
+        while start.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(!mark.exists(), "what it had started went on");
+        // One that leaves somebody behind with its output open ends all the same.
+        let (printed, end) = run(&["sh", "-c", "sleep 20 & echo gone"], 60, None).await;
+        assert_eq!((printed, end.outcome), (vec!["gone".to_owned()], Outcome::Done));
+        assert!(start.elapsed() < Duration::from_secs(19));
+    }
+
+    #[tokio::test]
+    async fn nothing_runs_where_nothing_may_be_changed_or_written_down() {
+        let (read_only, log) = desk(Policy { read_only: true, ..Policy::default() });
+        let why = read_only.plan(&intent(&["true"], 10)).await.expect_err("read-only");
+        assert!(why.contains("read-only"), "{why}");
+        let closed = quarterdeck::action::guard::ClusterPolicy { production: false, read_only: true };
+        let one = Policy { clusters: [(cluster(), closed)].into(), ..Policy::default() };
+        assert!(desk(one).0.plan(&intent(&["true"], 10)).await.is_err());
+        let unwritten = Desk::new(Arc::new(|_| None), Policy::default(), None, Clock::system());
+        assert!(unwritten.plan(&intent(&["true"], 10)).await.is_err(), "without what runs it there is no plan");
+        let unwritten = unwritten.and_local(Local::looking_in("/usr/bin:/bin", Clock::system()));
+        let plan = unwritten.plan(&intent(&["true"], 10)).await.expect("a plan");
+        assert!(unwritten.act(plan, &Assent::default()).expect_err("no audit").contains("audit"));
+        let (desk, _) = desk(Policy::default());
+        let plan = desk.plan(&intent(&["no-such-program-here"], 10)).await.expect("a plan");
+        assert!(plan.refused[0].contains("there is no program `no-such-program-here`"));
+        assert!(desk.act(plan, &Assent::default()).is_err());
+        assert!(log.0.lock().expect("no panic").is_empty());
+    }
+}
+
+#[cfg(feature = "prometheus")]
+mod fetching {
+    //! An alarm's link, against a server that means ill.
+
+    use super::web::{self, Says, Web, says};
+    use quarterdeck::source::runbook::fetch;
+
+    fn markdown(body: impl Into<String>) -> Says {
+        Says { headers: "content-type: text/markdown; charset=utf-8\r\n", ..says(200, body) }
+    }
+
+    #[tokio::test]
+    async fn raw_markdown_of_an_allowed_place_and_nothing_else() {
+        let web = Web::start(|asked| match asked.path.as_str() {
+            "/books/a.md" => markdown("# A\n"),
+            "/books/page.md" => Says { headers: "content-type: text/html\r\n", ..says(200, "<html>") },
+            "/books/sly.md" => markdown("\n<!DOCTYPE html><html>"),
+            "/books/nothing.md" => says(200, "x"),
+            "/books/large.md" => markdown("x".repeat((10 << 20) + 1)),
+            "/books/moved.md" => Says { headers: "location: /books/a.md\r\n", ..says(302, "") },
+            "/books/away.md" => Says { headers: "location: http://localhost:1/books/a.md\r\n", ..says(302, "") },
+            "/books/out.md" => Says { headers: "location: /secret.md\r\n", ..says(302, "") },
+            "/books/round.md" => Says { headers: "location: /books/round.md\r\n", ..says(302, "") },
+            "/secret.md" => markdown("secret"),
+            _ => says(404, "no"),
+        })
+        .await;
+        let allowed = vec![format!("{}/books/", web.url())];
+        for (path, want) in [
+            ("/books/a.md", Ok("# A\n")),
+            ("/books/moved.md", Ok("# A\n")),
+            ("/books/gone.md", Err("there is no such page: 404")),
+            ("/books/page.md", Err("text/html, not Markdown")),
+            ("/books/sly.md", Err("a web page")),
+            ("/books/nothing.md", Err("of no kind")),
+            ("/books/large.md", Err("larger than 10 MiB")),
+            ("/books/away.md", Err("another host, localhost")),
+            ("/books/out.md", Err("does not allow")),
+            ("/books/round.md", Err("round and round")),
+            ("/secret.md", Err("does not allow")),
+            ("/books/../secret.md", Err("does not allow")),
+        ] {
+            let got = fetch(&format!("{}{path}", web.url()), &allowed).await;
+            match (&got, want) {
+                (Ok(text), Ok(want)) => assert_eq!(text, want, "{path}"),
+                (Err(why), Err(want)) => assert!(why.contains(want), "{path}: {why}"),
+                _ => panic!("{path}: {got:?}"),
+            }
+        }
+        assert!(fetch(&format!("{}/books/a.md", web.url()), &[]).await.is_err(), "nothing is allowed at first");
+        let asked = web.requests();
+        assert!(asked.iter().all(|a| a.path != "/secret.md"), "what is not allowed is not even asked for");
+        let sent = |a: &web::Asked| a.head.to_ascii_lowercase();
+        assert!(asked.iter().all(|a| !sent(a).contains("authorization") && !sent(a).contains("cookie")));
+        let nobody = fetch("http://127.0.0.1:9/books/a.md", &["http://127.0.0.1:9/".to_owned()]).await;
+        assert!(nobody.expect_err("nobody").contains("cannot be reached"));
     }
 }

@@ -105,7 +105,11 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     for (id, _) in console.store.clusters() {
         tracing::info!(cluster = id.as_str(), "is read");
     }
-    let desk = reading.backend.desk().clone();
+    // Where nothing may be changed, nothing that could run a program is made.
+    let mut desk = reading.backend.desk().clone();
+    if !config.read_only {
+        desk = desk.and_local(crate::runbook::process::Local::new(console.clock.clone()));
+    }
     let ended = crate::run::run(&mut console, reading.backend, reading.observations).await;
     match &ended {
         Ok(end) => tracing::info!(?end, "ended"),

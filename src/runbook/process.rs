@@ -170,10 +170,20 @@ async fn follow(mut child: Child, limit: Duration, progress: &Progress, cancel: 
     };
     let group = child.id();
     let over = async {
-        let waited = child.wait().await;
-        // Who it left behind may hold the pipes open for ever.
-        let _ = tokio::time::timeout(PATIENCE, async { tokio::join!(readers, gather) }).await;
-        waited
+        let mut io = Box::pin(async { tokio::join!(readers, gather) });
+        // Read while it runs, or it waits for somebody to read.
+        let waited = tokio::select! {
+            waited = child.wait() => Err(waited),
+            _ = &mut io => Ok(()),
+        };
+        match waited {
+            Ok(()) => child.wait().await,
+            Err(waited) => {
+                // Who it left behind may hold the pipes open for ever.
+                let _ = tokio::time::timeout(PATIENCE, io).await;
+                waited
+            }
+        }
     };
     let mut over = Box::pin(over);
     let ended = tokio::select! {
