@@ -578,6 +578,44 @@ fn what_ships_as_it_is_drawn() {
     }
 }
 
+#[test]
+fn keys_of_a_keymap_file_run_programs_the_same_way() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let load = |text: &str| {
+        std::fs::write(dir.path().join("mine.toml"), format!("inherits = \"default\"\n{text}")).expect("written");
+        quarterdeck::keymap::Keymap::load("mine", Some(dir.path()))
+    };
+    let good = "[[command]]\nkey = \"ctrl-k\"\nname = \"Neat\"\ncontext = \"task\"\nargv = [\"neat\", \"--ns={ns}\", \"--\", \"{pod}\"]\nparams = { pod = \"task\", ns = \"namespace\" }\n";
+    let map = load(good).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(map.lint(), []);
+    let mut desk = Desk::new(small_fleet());
+    desk.app = quarterdeck::app::App::new(desk.app.settings.clone(), map);
+    desk.press("2");
+    assert_eq!(desk.press("ctrl-k"), [], "only where it is bound");
+    assert!(said(&desk).contains("nothing is bound"), "{}", said(&desk));
+    desk.press("3");
+    desk.type_filter("api-1-bad");
+    let effects = desk.press("ctrl-k");
+    let [Effect::Plan { intent, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((intent.verb, intent.options.command.join(" ").as_str()), (Verb::Run, "neat --ns=shop -- api-1-bad"));
+    desk.press("esc");
+    desk.app.settings.read_only = true;
+    assert_eq!(desk.press("ctrl-k"), []);
+    assert!(said(&desk).starts_with("read-only: ") && desk.app.overlay.is_none());
+    for (change, line, says) in [
+        (("ctrl-k", "l"), 2, "`l` is `logs` in [task]"),
+        (("ctrl-k", "ctrl-x"), 2, "`ctrl-x a` is `view-actions`"),
+        (("ctrl-k", "hyper-k"), 2, "is not a key"),
+        (("task", "pods"), 2, "there is no context `pods`"),
+        (("\"neat\"", "\"{pod}\""), 2, "the program cannot be filled in"),
+        (("argv", "args"), 6, "unknown field `args`"),
+        (("{ns}", "{nx}"), 2, "`{nx}` is not declared"),
+    ] {
+        let wrong = load(&good.replacen(change.0, change.1, 1)).expect_err(says).to_string();
+        assert!(wrong.contains(says) && wrong.contains(&format!("mine.toml:{line}:")), "{says}: {wrong}");
+    }
+}
+
 mod running {
     //! Programs as the desk runs them: written down, without a terminal, ended in time.
 

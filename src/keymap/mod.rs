@@ -7,6 +7,7 @@
 
 mod file;
 mod lint;
+mod program;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
