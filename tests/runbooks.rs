@@ -5,6 +5,7 @@
 mod support;
 #[cfg(feature = "prometheus")]
 #[path = "common/web.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
 mod web;
 
 use std::sync::Arc;

@@ -51,7 +51,7 @@ fn list(library: &Library, format: RunbookFormat) -> Result<ExitCode, CliError> 
                     })
                 })
                 .collect();
-            let unread: Vec<&str> = library.unread.iter().map(|w| w.as_str()).collect();
+            let unread: Vec<&str> = library.unread.iter().map(crate::domain::Text::as_str).collect();
             say(&serde_json::to_string_pretty(&json!({"version": VERSION, "runbooks": books, "unread": unread}))?);
         }
         RunbookFormat::Table => {
@@ -169,7 +169,8 @@ fn mistakes(file: &Path, book: &Runbook, known: &Library) -> Vec<Diagnostic> {
     for item in render(book, Look { width: WIDTH, ascii: true }, &|_| false).items {
         let What::Link(target) = item.what else { continue };
         let name = target.split('#').next().unwrap_or_default().trim_start_matches("./");
-        if name.ends_with(".md") && !target.contains("://") && known.get(name).is_none() {
+        let is_book = Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("md"));
+        if is_book && !target.contains("://") && known.get(name).is_none() {
             out.push(source.at(&find(&target), format!("there is no runbook `{name}` among those checked")));
         }
     }

@@ -32,7 +32,7 @@ pub enum Piece<'a> {
 }
 
 /// The pieces of a template. Only `{name}` is a hole, with a name of lower-case letters, digits and `_`, or a
-/// label's: `{label.app}`; any other brace is itself, so that JSON and JSONPath can be written as they are.
+/// label's: `{label.app}`; any other brace is itself, so that JSON and `JSONPath` can be written as they are.
 #[must_use]
 pub fn pieces(template: &str) -> Vec<Piece<'_>> {
     let mut out = Vec::new();

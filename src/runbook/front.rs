@@ -150,13 +150,12 @@ fn checked(raw: Raw, text: &str, begin: usize, mistakes: &mut Vec<Mistake>) -> F
             kinds.extend(Kind::ALL.into_iter().filter(|k| k.is_workload()));
             continue;
         }
-        match kind(&name) {
-            Some(kind) => kinds.push(kind),
-            None => {
-                let known: Vec<&str> = Kind::ALL.iter().map(|k| k.short()).chain(["workload"]).collect();
-                let what = format!("`{}` is no kind", Text::new(&name));
-                mistakes.push(Mistake::new(find(&name), what).hint(format!("there are {}", known.join(", "))));
-            }
+        if let Some(kind) = kind(&name) {
+            kinds.push(kind);
+        } else {
+            let known: Vec<&str> = Kind::ALL.iter().map(|k| k.short()).chain(["workload"]).collect();
+            let what = format!("`{}` is no kind", Text::new(&name));
+            mistakes.push(Mistake::new(find(&name), what).hint(format!("there are {}", known.join(", "))));
         }
     }
     let mut regex = Vec::new();

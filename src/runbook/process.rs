@@ -90,8 +90,12 @@ impl Local {
 }
 
 fn equivalent(intent: &Intent) -> String {
-    let env: String = intent.options.env.iter().map(|(k, v)| format!("{k}={} ", quoted(&[v.clone()]))).collect();
-    Text::new(&format!("{env}{}", quoted(&intent.options.command))).to_string()
+    let mut out = String::new();
+    for (name, value) in &intent.options.env {
+        out += &format!("{name}={} ", quoted(std::slice::from_ref(value)));
+    }
+    out += &quoted(&intent.options.command);
+    Text::new(&out).to_string()
 }
 
 impl Actor for Local {
@@ -146,12 +150,12 @@ async fn follow(mut child: Child, limit: Duration, progress: &Progress, cancel: 
         tokio::join!(
             async {
                 if let Some(r) = out {
-                    r.await
+                    r.await;
                 }
             },
             async {
                 if let Some(r) = err {
-                    r.await
+                    r.await;
                 }
             }
         );

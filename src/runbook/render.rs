@@ -371,7 +371,9 @@ impl<'a> Renderer<'a> {
                 (true, false) => ("[✔] ", Tone::Health(crate::domain::Health::Ok)),
             };
             if ticked {
-                spans.iter_mut().for_each(|s| s.tone = Tone::Dim);
+                for span in &mut spans {
+                    span.tone = Tone::Dim;
+                }
             }
             spans.insert(0, Span { text: mark.to_owned(), tone });
             hang = 4;
@@ -500,7 +502,9 @@ impl<'a> Renderer<'a> {
                 .map(|(c, width)| {
                     let mut spans = row.get(c).cloned().unwrap_or_default();
                     if n == 0 {
-                        spans.iter_mut().for_each(|s| s.tone = Tone::Strong);
+                        for span in &mut spans {
+                            span.tone = Tone::Strong;
+                        }
                     }
                     wrap(&spans, (*width).max(1), 0)
                 })

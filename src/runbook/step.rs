@@ -524,14 +524,14 @@ fn read(kind: &str, body: &str) -> Result<StepKind, Wrong> {
             let raw: RawCommand = toml(body)?;
             raw.checked().map(StepKind::Run).map_err(|why| (None, why))
         }
-        _ => match Verb::from_name(kind).filter(|v| *v != Verb::Run) {
-            Some(verb) => act(verb, toml(body)?),
-            None => {
-                let verbs: Vec<&str> = crate::action::intent::VERBS.iter().map(|v| v.name).collect();
-                let known = format!("view, logs, describe, events, {}", verbs.join(", "));
-                Err((None, format!("`{kind}` is no step; there are {known}")))
+        _ => {
+            if let Some(verb) = Verb::from_name(kind) {
+                return act(verb, toml(body)?);
             }
-        },
+            let verbs: Vec<&str> = crate::action::intent::VERBS.iter().map(|v| v.name).collect();
+            let known = format!("view, logs, describe, events, {}", verbs.join(", "));
+            Err((None, format!("`{kind}` is no step; there are {known}")))
+        }
     }
 }
 

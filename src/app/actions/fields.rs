@@ -151,7 +151,6 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
             text(F::Container, "container", o.container.as_deref().unwrap_or_default(), &containers(intent, store)),
             text(F::Command, "command", &o.command.join(" "), "empty: a shell"),
         ],
-        Verb::Run => Vec::new(),
         Verb::Attach => {
             vec![text(
                 F::Container,
@@ -170,7 +169,8 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
         | Verb::Trigger
         | Verb::Suspend
         | Verb::Resume
-        | Verb::Unsilence => Vec::new(),
+        | Verb::Unsilence
+        | Verb::Run => Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@ const KEPT: usize = 50;
 pub const PRINTED: usize = 2000;
 
 /// How an action stands.
+#[expect(clippy::large_enum_variant, reason = "there are few, and most of them are over")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
     /// It is being written down.
