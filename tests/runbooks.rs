@@ -216,6 +216,8 @@ fn a_file_goes_before_what_ships_and_an_exact_name_before_a_pattern() {
     desk.app.set_runbooks(library);
     desk.press("3 , x");
     assert_eq!(top(&desk), "team", "{}", said(&desk));
+    desk.press("esc , c");
+    assert_eq!(top(&desk), "team", "the user's own key goes before that of what ships");
     let unread = &desk.app.runbooks.library.unread;
     assert!(
         unread.iter().any(|w| w.contains("key b") && w.contains("open-runbook")),

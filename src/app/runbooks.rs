@@ -72,6 +72,7 @@ impl App {
     /// Takes the runbooks that are at hand, and the keys they ask for. What cannot be bound is among what is told
     /// of the library.
     pub fn set_runbooks(&mut self, mut library: Library) {
+        self.keymap.forget_runbooks();
         let leader = self.leader();
         // The user's own come first, then ours.
         let mut books: Vec<&Arc<Runbook>> = library.books.iter().collect();

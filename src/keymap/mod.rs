@@ -197,6 +197,11 @@ impl Keymap {
         &self.extras
     }
 
+    /// Takes away the keys of runbooks.
+    pub fn forget_runbooks(&mut self) {
+        self.extras.retain(|e| !matches!(e.what, ExtraKind::Runbook(_)));
+    }
+
     /// Binds what is no command.
     ///
     /// # Errors
