@@ -100,22 +100,15 @@ fn the_first_step_of_each_runbook_that_ships_works_on_the_embedded_fleet() {
         ("t", "runbook certificate-expired › logs", "lines"),
         ("y", "runbook dependency-slow › services", "P99"),
     ];
-    // A few at a time: each is a fleet of its own.
-    for some in cases.chunks(5) {
-        std::thread::scope(|threads| {
-            for (key, place, shows) in some {
-                threads.spawn(move || {
-                    let keys = format!(", {key} enter");
-                    let arguments =
-                        ["snapshot", "tasks", "--demo", "--filter", "name=gateway*", "--size", "170x30", "--keys"];
-                    let out = quarterdeck(&[&arguments[..], &[keys.as_str()]].concat());
-                    let said = text(&out);
-                    assert_eq!(out.status.code(), Some(0), "{key}: {}", error(&out));
-                    assert!(said.contains(place), "{key}: {place}:\n{said}");
-                    assert!(said.to_lowercase().contains(&shows.to_lowercase()), "{key}: {shows}:\n{said}");
-                });
-            }
-        });
+    // One after the other: each is a fleet of its own.
+    for (key, place, shows) in cases {
+        let keys = format!(", {key} enter");
+        let arguments = ["snapshot", "tasks", "--demo", "--filter", "name=gateway*", "--size", "170x30", "--keys"];
+        let out = quarterdeck(&[&arguments[..], &[keys.as_str()]].concat());
+        let said = text(&out);
+        assert_eq!(out.status.code(), Some(0), "{key}: {}", error(&out));
+        assert!(said.contains(place), "{key}: {place}:\n{said}");
+        assert!(said.to_lowercase().contains(&shows.to_lowercase()), "{key}: {shows}:\n{said}");
     }
 }
 
