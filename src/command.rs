@@ -82,6 +82,8 @@ commands! {
     ViewSpot, "view-spot", Global, Safe, "spot", "Show the notices: what is going to go, with the time that is left.";
     ViewPools, "view-pools", Global, Safe, "pools", "Show the pools, instance type by zone: how often they are taken back, and who leans on one.";
     ViewActions, "view-actions", Global, Safe, "actions", "Show the actions of this session: those that run, and how the others ended.";
+    OpenRunbook, "open-runbook", Global, Safe, "runbook", "Open the runbook that fits what is selected.";
+    Runbooks, "runbooks", Global, Safe, "runbooks", "Show all runbooks, those that fit what is selected first, and open one.";
     // Moving in whatever has rows or lines.
     Down, "down", Global, Safe, "down", "Move down a row.";
     Up, "up", Global, Safe, "up", "Move up a row.";
@@ -145,6 +147,12 @@ commands! {
     SearchPrevious, "search-previous", Text, Safe, "prev. match", "Go to the previous match.";
     Wrap, "wrap", Text, Safe, "wrap", "Wrap long lines, or cut them.";
     CopyText, "copy-text", Text, Safe, "copy all", "Copy the whole text to the clipboard.";
+    // Runbooks.
+    NextStep, "next-step", Runbook, Safe, "next step", "Go to the next step, checkbox or link.";
+    PreviousStep, "previous-step", Runbook, Safe, "prev. step", "Go to the previous step, checkbox or link.";
+    Tick, "tick", Runbook, Safe, "tick", "Tick the checkbox, or take the tick away; ticks are kept for this incident.";
+    StepOutput, "step-output", Runbook, Safe, "output", "Show what the step's last run printed, and how it ended.";
+    RunStep, "run", Runbook, Changes, "do step", "Do the step: open its view, or show the plan of what it changes or runs.";
     // Logs.
     LogTail, "log-tail", Logs, Safe, "tail", "Read from the last lines and follow.";
     LogHead, "log-head", Logs, Safe, "head", "Read from the start.";

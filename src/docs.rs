@@ -64,6 +64,7 @@ fn keys() -> String {
         "\n## Keymap files\n\nBuilt in: {}. A keymap of your own is a file in the `keymaps` directory beside `config.toml`,\nnamed in `keymap = \"NAME\"`; `quarterdeck keys` shows what is in force and checks it.\n\n\
          ```toml\ninherits = \"default\"\n\n[global]\n\"ctrl-q\" = \"quit\"\n\"ctrl-x\" = \"none\"      # binds nothing\n\n\
          [table]\n\", d\" = \"describe\"      # a sequence\n\n[groups]\n\",\" = \"look\"            # what the popup calls it\n```\n\n\
+         A `[[command]]` gives a key to a program of yours; see [runbooks.md](runbooks.md).\n\n\
          Contexts: {}. A key is {KEY_GRAMMAR}.\n\nOf two bindings the nearer wins: the file over what it inherits, the context over its parent.\nA sequence that begins like a nearer binding gives way.\n",
         code_list(&Keymap::names()),
         code_list(&Context::ALL.map(Context::name)),
@@ -119,7 +120,7 @@ fn config() -> String {
         }
     }
     out.push_str(
-        "\n## Where files are\n\n`config.toml`, `themes/` and `keymaps/` are in the configuration directory, saved screens, the\nconsole's log and the messages of its queues in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
+        "\n## Where files are\n\n`config.toml`, `themes/`, `keymaps/` and `runbooks/` are in the configuration directory, saved screens, the\nconsole's log and the messages of its queues in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
     );
     let _ = write!(out, "\n## The whole file\n\n```toml\n{}```\n", template());
     out
@@ -166,6 +167,7 @@ fn place(context: Context) -> &'static str {
         Context::Text => "Text (`text`)",
         Context::Logs => "Logs (`logs`)",
         Context::Action => "Actions (`action`)",
+        Context::Runbook => "Runbooks (`runbook`)",
     }
 }
 

@@ -26,11 +26,13 @@ pub enum Context {
     Logs,
     /// The page of an action, and the list of them.
     Action,
+    /// A runbook.
+    Runbook,
 }
 
 impl Context {
     /// Every context, in the order help shows them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Global,
         Self::Table,
         Self::Node,
@@ -41,6 +43,7 @@ impl Context {
         Self::Text,
         Self::Logs,
         Self::Action,
+        Self::Runbook,
     ];
 
     /// Its name: the table in keymap files.
@@ -57,6 +60,7 @@ impl Context {
             Self::Text => "text",
             Self::Logs => "logs",
             Self::Action => "action",
+            Self::Runbook => "runbook",
         }
     }
 
@@ -68,6 +72,7 @@ impl Context {
             Self::Node | Self::Task | Self::Workload | Self::Alarm => Some(Self::Table),
             // What is going to go is a machine, mostly.
             Self::Notice => Some(Self::Node),
+            Self::Runbook => Some(Self::Text),
             Self::Table | Self::Text | Self::Logs | Self::Action => Some(Self::Global),
         }
     }

@@ -17,6 +17,7 @@ pub mod domain;
 pub mod key;
 pub mod keymap;
 pub mod run;
+pub mod runbook;
 pub mod sim;
 pub mod slo;
 pub mod source;

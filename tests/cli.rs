@@ -87,6 +87,69 @@ fn a_bad_deployment_is_critical() {
 }
 
 #[test]
+fn the_first_step_of_each_runbook_that_ships_works_on_the_embedded_fleet() {
+    let cases = [
+        ("c", "runbook crash-loop › tasks", "status=CrashLoopBackOff"),
+        ("i", "runbook image-pull › events", "REASON"),
+        ("n", "runbook node-not-ready › nodes", "filter status!=Ready"),
+        ("s", "runbook spot-storm › spot", "nothing is going to go"),
+        ("u", "runbook budget-burn › budgets", "VERDICT"),
+        ("d", "runbook ecs-deployment-stuck › describe", "Deployment"),
+        ("f", "runbook fargate-out-of-ips › overview", "filter addresses"),
+        ("q", "runbook quota-reached › events", "REASON"),
+        ("t", "runbook certificate-expired › logs", "lines"),
+        ("y", "runbook dependency-slow › services", "P99"),
+    ];
+    // One after the other: each is a fleet of its own.
+    for (key, place, shows) in cases {
+        let keys = format!(", {key} enter");
+        let arguments = ["snapshot", "tasks", "--demo", "--filter", "name=gateway*", "--size", "170x30", "--keys"];
+        let out = quarterdeck(&[&arguments[..], &[keys.as_str()]].concat());
+        let said = text(&out);
+        assert_eq!(out.status.code(), Some(0), "{key}: {}", error(&out));
+        assert!(said.contains(place), "{key}: {place}:\n{said}");
+        assert!(said.to_lowercase().contains(&shows.to_lowercase()), "{key}: {shows}:\n{said}");
+    }
+}
+
+#[test]
+fn runbooks_are_listed_printed_and_checked() {
+    let said = text(&quarterdeck(&["runbook", "list"]));
+    assert_eq!(said.lines().count(), 11, "{said}");
+    assert!(said.contains("crash-loop") && said.contains(",c"), "{said}");
+    let said: serde_json::Value =
+        serde_json::from_slice(&quarterdeck(&["runbook", "list", "--format", "json"]).stdout).expect("JSON");
+    assert_eq!((&said["version"], said["runbooks"].as_array().map(Vec::len)), (&1.into(), Some(10)));
+    let said = text(&quarterdeck(&["runbook", "show", "spot-storm.md"]));
+    assert!(said.starts_with("Spot capacity is taken back\n═") && said.contains("[ ] "), "{said}");
+    assert!(said.lines().all(|l| l.chars().count() <= 80), "{said}");
+    let out = quarterdeck(&["runbook", "show", "nothing"]);
+    assert!(out.status.code() == Some(1) && error(&out).contains("there are budget-burn"), "{}", error(&out));
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks");
+    let out = quarterdeck(&["runbook", "check", ours]);
+    assert_eq!(out.status.code(), Some(0), "{}", error(&out));
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("bad.md");
+    let bad = "---\nkeys: hyper-x\n---\n# Bad\n\n```step view\nview = \"tasks\"\nfilter = \"colour=red\"\n```\n\n```step run\nargv = [\"sh\", \"-c\", \"{name}\"]\n```\n\n[gone](gone.md)\n";
+    std::fs::write(&file, bad).expect("written");
+    let out = quarterdeck(&["runbook", "check", &file.display().to_string(), "/nowhere.md"]);
+    let said = error(&out);
+    assert_eq!(out.status.code(), Some(1));
+    for what in [
+        "bad.md:2:7",
+        "bad.md:8:11",
+        "no column `colour`",
+        "bad.md:11:1",
+        "`{name}` is not declared",
+        "bad.md:15:8",
+        "no runbook `gone.md`",
+        "/nowhere.md",
+    ] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_what_would_be_right() {
     for (arguments, code, says) in [
         (&["snapshot", "pots", "--demo"][..], 1, "there is no view `pots`; there are overview"),
@@ -150,6 +213,7 @@ fn help_has_a_line_for_each_command_and_ends_with_examples() {
             "keys",
             "themes",
             "slo",
+            "runbook",
             "spot",
             "cordon",
             "uncordon",

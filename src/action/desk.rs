@@ -1,7 +1,7 @@
 //! Where actions are planned, judged, written down and run.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::Record;
 use super::guard::{Assent, Policy, Verdict};
-use super::intent::Intent;
+use super::intent::{Intent, Verb};
 use super::plan::{End, Event, Outcome, Plan, Step, StepState};
 use crate::clock::Clock;
 use crate::domain::{ClusterId, ObjectId, Text};
@@ -41,6 +41,11 @@ impl Progress {
         let step = Step { at: self.clock.now(), target: target.cloned(), state, text: Text::new(text) };
         // Nobody looks any more: it is done all the same.
         let _ = self.tx.send(Event::Step(step)).await;
+    }
+
+    /// Hands on a line of what it prints.
+    pub async fn output(&self, line: &str) {
+        let _ = self.tx.send(Event::Output(Text::new(line.trim_end_matches(['\n', '\r'])))).await;
     }
 
     /// For tests and callers that look at the steps themselves.
@@ -89,6 +94,8 @@ struct Inner {
     policy: Policy,
     record: Option<Arc<dyn Record>>,
     clock: Clock,
+    /// What runs programs on this machine; not there where nothing may be changed.
+    local: OnceLock<Arc<dyn Actor>>,
     /// Numbers of what runs, for the end of the console.
     running: Mutex<BTreeMap<u64, CancellationToken>>,
 }
@@ -97,7 +104,25 @@ impl Desk {
     /// With what can be changed. Without a `record` nothing is done.
     #[must_use]
     pub fn new(actors: Actors, policy: Policy, record: Option<Arc<dyn Record>>, clock: Clock) -> Self {
-        Self(Arc::new(Inner { actors, policy, record, clock, running: Mutex::default() }))
+        let (local, running) = (OnceLock::new(), Mutex::default());
+        Self(Arc::new(Inner { actors, policy, record, clock, local, running }))
+    }
+
+    /// With what runs programs on this machine, for [`Verb::Run`]. In a read-only console it is not taken.
+    #[must_use]
+    pub fn and_local(self, actor: Arc<dyn Actor>) -> Self {
+        if !self.0.policy.read_only {
+            let _ = self.0.local.set(actor);
+        }
+        self
+    }
+
+    /// Who does it.
+    fn actor(&self, intent: &Intent) -> Option<Arc<dyn Actor>> {
+        if intent.verb == Verb::Run {
+            return self.0.local.get().cloned();
+        }
+        intent.targets.first().and_then(|t| (self.0.actors)(&t.cluster))
     }
 
     /// What is allowed.
@@ -109,15 +134,22 @@ impl Desk {
     /// Why nothing can be changed in this cluster at all; `None` where something can.
     #[must_use]
     pub fn closed(&self, cluster: &ClusterId) -> Option<Text> {
+        if let Some(why) = self.read_only(cluster) {
+            return Some(why);
+        }
+        if (self.0.actors)(cluster).is_none() {
+            return Some(Text::new(&format!("nothing can be changed in {cluster} from here")));
+        }
+        None
+    }
+
+    fn read_only(&self, cluster: &ClusterId) -> Option<Text> {
         let policy = &self.0.policy;
         if policy.read_only {
             return Some(Text::new("the console is read-only; start it without --read-only to change things"));
         }
         if policy.clusters.get(cluster).is_some_and(|c| c.read_only) {
             return Some(Text::new(&format!("{cluster} is marked read_only in config.toml")));
-        }
-        if (self.0.actors)(cluster).is_none() {
-            return Some(Text::new(&format!("nothing can be changed in {cluster} from here")));
         }
         None
     }
@@ -129,10 +161,12 @@ impl Desk {
     pub async fn plan(&self, intent: &Intent) -> Result<Plan, Text> {
         intent.check()?;
         let Some(first) = intent.targets.first() else { return Err(Text::new("nothing is selected")) };
-        if let Some(why) = self.closed(&first.cluster) {
+        let closed =
+            if intent.verb == Verb::Run { self.read_only(&first.cluster) } else { self.closed(&first.cluster) };
+        if let Some(why) = closed {
             return Err(why);
         }
-        let Some(actor) = (self.0.actors)(&first.cluster) else { return Err(Text::new("nothing can be changed")) };
+        let Some(actor) = self.actor(intent) else { return Err(Text::new("nothing can be changed")) };
         actor.plan(intent).await
     }
 
@@ -154,9 +188,7 @@ impl Desk {
         if !plan.is_possible() {
             return Err(Text::new("there is nothing to do"));
         }
-        let cluster = plan.intent.targets.first().map(|t| t.cluster.clone());
-        let actor = cluster.as_ref().and_then(|c| (self.0.actors)(c));
-        let Some(actor) = actor else { return Err(Text::new("nothing can be changed there")) };
+        let Some(actor) = self.actor(&plan.intent) else { return Err(Text::new("nothing can be changed there")) };
         let Some(record) = &self.0.record else {
             return Err(Text::new("there is no audit, and without one nothing is changed"));
         };

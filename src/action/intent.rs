@@ -55,6 +55,10 @@ verbs! {
     Exec, "exec", "ended", false, [Task], "Run a command, or a shell, in a container.";
     Attach, "attach", "ended", false, [Task], "Attach to a container's own process.";
     PortForward, "port-forward", "closed", false, [Task], "Forward a local port to a task.";
+    Run, "run", "run", false, [
+        Node, Task, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, EcsService, Autoscaler,
+        DisruptionBudget, Namespace, Zone, Alarm, Budget, Service, Notice, Pool, Other
+    ], "Run a program of a runbook's step or of a key on this machine.";
 }
 
 impl Verb {
@@ -105,7 +109,7 @@ pub struct Options {
     /// Drain, delete: how long a task may take to end, in seconds. `None`: as the task says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<u32>,
-    /// Drain: how long all of it may take, in seconds.
+    /// Drain, run: how long all of it may take, in seconds.
     pub timeout: u32,
     /// Drain: how many nodes at once.
     pub at_once: u16,
@@ -122,9 +126,12 @@ pub struct Options {
     pub orphan: bool,
     /// Silence: for how long, in seconds.
     pub duration: u32,
-    /// Exec: the program and its arguments; empty for a shell that is found.
+    /// Exec: the program and its arguments; empty for a shell that is found. Run: the same, never empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Run: what is set in its environment besides the console's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
     /// Exec: with a terminal. Without one its output is gathered.
     pub tty: bool,
     /// Port-forward: local and remote port; local 0 takes a free one.
@@ -149,6 +156,7 @@ impl Default for Options {
             orphan: false,
             duration: 3600,
             command: Vec::new(),
+            env: Vec::new(),
             tty: true,
             ports: None,
         }

@@ -195,6 +195,8 @@ impl End {
 pub enum Event {
     /// It goes on.
     Step(Step),
+    /// A line of what it prints, cleaned.
+    Output(Text),
     /// It is over.
     Ended(End),
 }

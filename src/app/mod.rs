@@ -10,6 +10,7 @@ mod follow;
 pub mod logs;
 mod notices;
 pub mod overlay;
+pub mod runbooks;
 pub mod table;
 pub mod text;
 mod update;
@@ -99,6 +100,15 @@ pub enum Effect {
     },
     /// End a running action early.
     CancelAct(u64),
+    /// Fetch a runbook for a page.
+    FetchRunbook {
+        /// The page that waits.
+        page: u64,
+        /// Its link.
+        url: String,
+    },
+    /// Write down what is ticked in runbooks.
+    KeepProgress(String),
 }
 
 /// What the settings say that matters here.
@@ -158,6 +168,8 @@ pub struct App {
     pub overlay: Option<Overlay>,
     /// Actions of this session, the oldest first.
     pub runs: Vec<actions::Run>,
+    /// Runbooks.
+    pub runbooks: runbooks::Runbooks,
     /// What is being typed at the bottom.
     pub prompt: Option<Prompt>,
     /// Keys of an unfinished sequence.
@@ -191,7 +203,7 @@ impl App {
     #[must_use]
     pub fn new(settings: Settings, keymap: Keymap) -> Self {
         let first = Box::new(root(settings.start));
-        Self {
+        let mut app = Self {
             wide: settings.wide,
             settings,
             keymap,
@@ -201,6 +213,7 @@ impl App {
             future: Vec::new(),
             overlay: None,
             runs: Vec::new(),
+            runbooks: runbooks::Runbooks::default(),
             prompt: None,
             pending: Vec::new(),
             notice: None,
@@ -212,7 +225,9 @@ impl App {
             size: (80, 24),
             looking: None,
             next_page: 1,
-        }
+        };
+        app.set_runbooks(crate::runbook::Library::shipped());
+        app
     }
 
     /// The page on top.
@@ -299,6 +314,7 @@ impl App {
     pub fn context(&self) -> Context {
         match (&self.overlay, self.stack.last()) {
             (Some(Overlay::Run { .. } | Overlay::Runs { .. }), _) => Context::Action,
+            (None, Some(Page::Text(t))) if t.runbook.is_some() => Context::Runbook,
             (Some(_), _) | (None, Some(Page::Text(_))) => Context::Text,
             (None, Some(Page::Logs(_))) => Context::Logs,
             (None, Some(Page::Table(t))) => t.context(),
@@ -320,6 +336,7 @@ impl App {
                         (Kind::Pool, _) => "pool",
                         (_, TextKind::Describe) => "describe",
                         (_, TextKind::Yaml) => "yaml",
+                        (_, TextKind::Runbook) => "runbook",
                     };
                     format!("{what} {}", t.id.name)
                 }

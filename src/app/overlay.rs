@@ -95,6 +95,8 @@ pub enum Choice {
     Command(Command),
     /// Open a view of one cluster.
     Cluster(ViewKind, ClusterId),
+    /// Open the runbook of this name.
+    Runbook(String),
 }
 
 /// The command palette: any command or view by a few letters.
@@ -108,6 +110,12 @@ pub struct Palette {
     pub found: Vec<usize>,
     /// Index into `found`.
     pub selected: usize,
+    /// Above it.
+    pub title: &'static str,
+    /// What is said where nothing is found.
+    pub nothing: &'static str,
+    /// Below it; may be empty.
+    pub note: String,
 }
 
 /// What people type for a command, beside its name and label.
@@ -132,6 +140,8 @@ fn aliases(command: Command) -> &'static str {
         Command::Silence => "mute disable-alarm-actions",
         Command::Unsilence => "unmute enable-alarm-actions",
         Command::ViewActions => "running history",
+        Command::OpenRunbook => "what to do playbook",
+        Command::Runbooks => "books playbooks",
         _ => "",
     }
 }
@@ -159,7 +169,14 @@ impl Palette {
                 }
             }
         }
-        let mut palette = Self { input: Input::default(), choices, found: Vec::new(), selected: 0 };
+        Self::of(choices, "command", "no command is called that")
+    }
+
+    /// Of these choices.
+    #[must_use]
+    pub fn of(choices: Vec<(Choice, String)>, title: &'static str, nothing: &'static str) -> Self {
+        let (input, note) = (Input::default(), String::new());
+        let mut palette = Self { input, choices, found: Vec::new(), selected: 0, title, nothing, note };
         palette.search();
         palette
     }

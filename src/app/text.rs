@@ -1,4 +1,4 @@
-//! Read-only text that scrolls: describe, YAML.
+//! Read-only text that scrolls: describe, YAML, runbooks.
 
 use crate::domain::{Kind, Line, ObjectId, Text};
 
@@ -9,6 +9,8 @@ pub enum TextKind {
     Describe,
     /// The object as YAML.
     Yaml,
+    /// A runbook; the object's name is its.
+    Runbook,
 }
 
 /// True for what is described from the store alone, and drawn anew as it changes: no
@@ -53,6 +55,8 @@ pub struct TextState {
     pub search: String,
     /// Rows that fit when last drawn.
     pub height: usize,
+    /// The runbook, where it is one.
+    pub runbook: Option<Box<super::runbooks::Opened>>,
 }
 
 impl TextState {
@@ -70,6 +74,7 @@ impl TextState {
             wrap: kind == TextKind::Describe,
             search: String::new(),
             height: 20,
+            runbook: None,
         }
     }
 

@@ -31,6 +31,10 @@ impl App {
                 self.pending.clear();
                 self.run(command, store, now)
             }
+            Resolution::Extra(number) => {
+                self.pending.clear();
+                self.run_extra(number, store, now)
+            }
             Resolution::Prefix => Vec::new(),
             Resolution::None => {
                 if key.code != KeyCode::Esc {
@@ -86,6 +90,8 @@ impl App {
             Command::CancelAction | Command::UndoAction | Command::CopyEquivalent => {
                 return self.run_action(command, store, now);
             }
+            Command::OpenRunbook if self.overlay.is_none() => return self.open_fitting(store, now),
+            Command::Runbooks => self.pick_runbook(store, now),
             Command::BackOrQuit => return self.back(true),
             Command::Back => return self.back(false),
             Command::Suspend => return vec![Effect::Suspend],
@@ -148,6 +154,9 @@ impl App {
             return Vec::new();
         }
         match self.stack.last() {
+            Some(Page::Text(t)) if t.runbook.is_some() && command.info().context == Context::Runbook => {
+                self.run_runbook(command, store, now)
+            }
             Some(Page::Table(_)) => self.run_table(command, store, now),
             Some(Page::Text(_)) => self.run_text(command, now),
             Some(Page::Logs(_)) => self.run_logs(command, store, now),
@@ -368,6 +377,13 @@ impl App {
     fn refresh(&mut self, store: &Store, now: Timestamp) -> Vec<Effect> {
         let mut effects = vec![Effect::Refresh];
         match self.stack.last_mut() {
+            Some(Page::Text(t)) if t.runbook.is_some() => {
+                let url = t.runbook.as_ref().and_then(|o| o.url.clone());
+                if let Some(url) = url {
+                    t.content = Content::Loading;
+                    effects.push(Effect::FetchRunbook { page: t.page, url });
+                }
+            }
             // Such a thing is what its source said last.
             Some(Page::Text(t)) if t.id.kind == Kind::Alarm || super::text::is_known(&t.id) => {}
             Some(Page::Text(t)) => effects.push(Effect::Fetch { page: t.page, id: t.id.clone(), kind: t.kind }),
@@ -545,6 +561,9 @@ impl App {
             Some(Overlay::Quit) => return vec![Effect::Quit],
             Some(_) => return Vec::new(),
         }
+        if matches!(self.stack.last(), Some(Page::Text(t)) if t.runbook.is_some()) {
+            return self.run_runbook(Command::RunStep, store, now);
+        }
         let Some(id) = self.table().and_then(|t| t.selected(store)) else { return Vec::new() };
         match id.kind {
             Kind::Node => self.open_table(ViewKind::Tasks, Scope::Node(id), None),
@@ -643,12 +662,13 @@ impl App {
                 palette.selected = palette.selected.saturating_sub(1);
             }
             (KeyCode::Enter, _) => {
-                let choice = palette.choice().cloned();
+                let (choice, nothing) = (palette.choice().cloned(), palette.nothing);
                 self.overlay = None;
                 match choice {
                     Some(Choice::Command(command)) => return self.run(command, store, now),
                     Some(Choice::Cluster(kind, cluster)) => self.open_table(kind, Scope::Cluster(cluster), None),
-                    None => self.complain(now, "no command is called that"),
+                    Some(Choice::Runbook(name)) => return self.open_named(&name, store, now),
+                    None => self.complain(now, nothing),
                 }
             }
             _ => {
@@ -665,6 +685,7 @@ impl App {
     pub fn page_context(&self) -> Context {
         match self.stack.last() {
             Some(Page::Table(t)) => t.context(),
+            Some(Page::Text(t)) if t.runbook.is_some() => Context::Runbook,
             Some(Page::Text(_)) => Context::Text,
             Some(Page::Logs(_)) => Context::Logs,
             None => Context::Global,

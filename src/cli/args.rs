@@ -127,6 +127,12 @@ pub enum Verb {
         #[command(subcommand)]
         what: SloVerb,
     },
+    /// List, print or check runbooks.
+    Runbook {
+        /// What.
+        #[command(subcommand)]
+        what: RunbookVerb,
+    },
     /// Print what became of spot interruptions and other notices.
     Spot {
         /// What.
@@ -328,6 +334,38 @@ pub enum ExportFormat {
     Jsonl,
     /// For a spreadsheet.
     Csv,
+}
+
+/// What to do with runbooks.
+#[derive(Debug, Subcommand)]
+pub enum RunbookVerb {
+    /// List those that a console would have; exits with 1 when a file of them cannot be read.
+    List {
+        /// How.
+        #[arg(long, value_enum, default_value_t = RunbookFormat::Table)]
+        format: RunbookFormat,
+    },
+    /// Print one, as wide as COLUMNS says.
+    Show {
+        /// Its name, or a file.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Say what is wrong with runbooks, line by line; exits with 1 when anything is. Runs nothing.
+    Check {
+        /// Markdown files, or directories of them; checked together, so that one may link to another.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// How `runbook list` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunbookFormat {
+    /// For people.
+    Table,
+    /// For programs: versioned, see docs/runbooks.md.
+    Json,
 }
 
 /// What to do with notices.

@@ -20,6 +20,8 @@ use crate::term::line::Line;
 
 /// How long actions may take to end when the console does.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What is ticked in runbooks, in the state directory.
+const PROGRESS: &str = "runbook-ticks.json";
 
 /// Where screens are saved: with the state, but a demo's directory goes when it ends, and
 /// who saves a screen of it wants to keep that.
@@ -27,6 +29,23 @@ fn screens(cli: &Cli, paths: &Paths) -> PathBuf {
     match (&cli.common.demo, std::env::current_dir()) {
         (Some(_), Ok(here)) => here,
         _ => paths.state_dir.join("screens"),
+    }
+}
+
+/// What is ticked in runbooks, as it was kept; nothing where that cannot be read: it is only ticks.
+fn ticks(file: &std::path::Path) -> crate::runbook::progress::Progress {
+    use crate::runbook::progress::{LARGEST, Progress};
+    use std::io::Read as _;
+    let mut text = String::new();
+    let read = std::fs::File::open(file).and_then(|f| f.take(LARGEST).read_to_string(&mut text));
+    match read {
+        Ok(_) => Progress::from_json(&text),
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::warn!(%error, "what is ticked in runbooks cannot be read");
+            }
+            Progress::default()
+        }
     }
 }
 
@@ -60,7 +79,11 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     let reading = session::read(cli, &config, &clock).await?;
     // Over SSH every frame is bytes on somebody's hotspot.
     let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
-    let desk = reading.desk(&place.paths.state_dir, &clock);
+    let mut desk = reading.desk(&place.paths.state_dir, &clock);
+    // Where nothing may be changed, nothing that could run a program is made.
+    if !config.read_only {
+        desk = desk.and_local(crate::runbook::process::Local::new(clock.clone()));
+    }
     let mut store = reading.store;
     store.patience = Patience::of(TimeDelta::milliseconds(250));
     let mut console = Console {
@@ -70,6 +93,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         ascii: session::ascii(&config),
         clock,
         screens: screens(cli, &place.paths),
+        progress: Some(place.paths.state_dir.join(PROGRESS)),
         journal: Some(Journal::new(&place.paths.state_dir)),
         notifier: Notifier { how: config.notify_how, quiet: config.notify_quiet },
         line: Line::of(session::env("SSH_CONNECTION").as_deref()),
@@ -84,6 +108,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
             }
         }
     }
+    console.app.runbooks.progress = ticks(&place.paths.state_dir.join(PROGRESS));
     for (id, _) in console.store.clusters() {
         tracing::info!(cluster = id.as_str(), "is read");
     }

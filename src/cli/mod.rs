@@ -18,6 +18,7 @@ mod notices;
 mod output;
 #[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
 mod reading;
+mod runbook;
 mod session;
 mod sim;
 mod slo;
@@ -85,6 +86,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
         }
         Some(Verb::Audit { what }) => audit::run(cli, what),
         Some(Verb::Config { what }) => admin::config(cli, what),
+        Some(Verb::Runbook { what }) => runbook::run(cli, what),
         Some(Verb::Keys { lint }) => admin::keys(cli, *lint),
         Some(Verb::Slo { what: args::SloVerb::Check { files, format } }) => slo::check(files, *format),
         Some(Verb::Spot { what: args::SpotVerb::History { format, since } }) => {

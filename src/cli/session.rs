@@ -16,6 +16,7 @@ use crate::config::{self, ColorChoice, Config, LoadOptions, Overrides, Paths};
 use crate::domain::{Threshold, Thresholds};
 use crate::keymap::Keymap;
 use crate::run::backend::Backend;
+use crate::runbook::Library;
 use crate::sim::model::{Model, Parameters, Scenario};
 use crate::sim::server::{ServerOptions, SimServer};
 use crate::store::{Observation, Store};
@@ -147,7 +148,15 @@ pub fn app(config: &Config, paths: &Paths) -> Result<App, CliError> {
         log_file: None,
         columns: crate::view::column_infos,
     };
-    Ok(App::new(settings, keymap))
+    let mut app = App::new(settings, keymap);
+    app.set_runbooks(Library::load(&runbook_dirs(config, paths)));
+    app.runbooks.fetch.clone_from(&config.runbooks_fetch);
+    Ok(app)
+}
+
+/// Where the user's runbooks are.
+pub fn runbook_dirs(config: &Config, paths: &Paths) -> Vec<PathBuf> {
+    if config.runbooks_dir.is_empty() { vec![paths.config_dir.join("runbooks")] } else { config.runbooks_dir.clone() }
 }
 
 /// Sources at work, and the store that expects them.

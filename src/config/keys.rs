@@ -7,8 +7,8 @@
 use toml::de::DeValue;
 
 use super::kinds::{
-    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LogLevel, Millis, Name, OptionalPath, OptionalSpan, PathList,
-    Percent, Poll, Size, View,
+    ColorChoice, Dollars, Flag, Interval, Kind, Lines, LinkList, LogLevel, Millis, Name, OptionalPath, OptionalSpan,
+    PathList, Percent, Poll, Size, View,
 };
 use super::notify::{Notify, Quiet, Words};
 use super::{Entries, Origin};
@@ -177,6 +177,8 @@ settings! {
     notify_quiet, Quiet, "notify.quiet", "", "Between these times, by the machine's own clock, nobody is told.";
     backends_interval, Interval, "backends.interval", "30s", "How often to ask Prometheus and Alertmanager for alerts.";
     backends_discover, Flag, "backends.discover", "true", "Look for a Prometheus and an Alertmanager in each Kubernetes cluster for which none is set up, and read them through its API.";
+    runbooks_dir, PathList, "runbooks.dir", "", "Directories of runbooks, Markdown files; a later one replaces what came before under its name, those inside the program included. Empty: `runbooks` beside `config.toml`.";
+    runbooks_fetch, LinkList, "runbooks.fetch", "", "What an alarm's link to its runbook must begin with to be fetched and shown; others are only shown as links. What is fetched must be raw Markdown. Its commands are never run.";
     slo_files, PathList, "slo.files", "", "Files of objectives (OpenSLO), or directories of them, whose error budgets are shown.";
     slo_interval, Interval, "slo.interval", "60s", "How often to ask for short windows of error budgets and for golden signals; long windows are asked for less often.";
     spot_discover, Flag, "spot.discover", "true", "Look in each AWS account and region that is read for CloudWatch Logs groups of events (`/aws/events/...`), and read notices there. A queue is only read where a `[[notices]]` names it.";

@@ -265,6 +265,38 @@ impl Kind for PathList {
     }
 }
 
+/// The beginnings of links.
+#[derive(Debug)]
+pub struct LinkList;
+
+impl LinkList {
+    fn is_link(text: &str) -> bool {
+        let host = ["https://", "http://"].iter().find_map(|s| text.strip_prefix(s));
+        // A host's name that ends where the setting does would also be the beginning of another's.
+        host.and_then(|h| h.split_once('/')).is_some_and(|(host, _)| !host.is_empty() && !host.contains('@'))
+            && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+    }
+}
+
+impl Kind for LinkList {
+    type Value = Vec<String>;
+    const ALLOWED: &'static str = "a list of links with at least the / after the host, such as \"https://raw.example.com/runbooks/\"; in a variable, with spaces between them";
+
+    fn from_text(text: &str) -> Option<Vec<String>> {
+        text.split_whitespace().map(|t| Self::is_link(t).then(|| t.to_owned())).collect()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Option<Vec<String>> {
+        let DeValue::Array(items) = value else { return value.as_str().and_then(Self::from_text) };
+        items.iter().map(|i| i.get_ref().as_str().filter(|t| Self::is_link(t)).map(str::to_owned)).collect()
+    }
+
+    fn to_toml(value: &Vec<String>) -> String {
+        let items: Vec<String> = value.iter().map(|t| quoted(t)).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
 /// The views that a console can open with.
 pub const VIEWS: &[&str] =
     &["overview", "nodes", "tasks", "workloads", "events", "map", "alarms", "budgets", "services", "spot", "pools"];

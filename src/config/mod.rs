@@ -187,6 +187,7 @@ pub fn load(options: LoadOptions<'_>) -> Result<Config, Diagnostics> {
             *path = path.take().map(|path| at_home(path, env));
         }
     }
+    config.runbooks_dir = std::mem::take(&mut config.runbooks_dir).into_iter().map(|path| at_home(path, env)).collect();
     config.slo_files = std::mem::take(&mut config.slo_files).into_iter().map(|path| at_home(path, env)).collect();
     Ok(config)
 }

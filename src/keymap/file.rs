@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::{Binding, Bindings, EMBEDDED, Keymap, Place, overlay};
+use super::{Binding, Bindings, EMBEDDED, Keymap, Place, overlay, program};
 use crate::command::{COMMANDS, Command};
 use crate::config::diagnostic::{Diagnostics, Inherit, Reader, Source, in_order, locate};
 use crate::key::{Context, KEY_GRAMMAR, Key, format_sequence, parse_sequence};
@@ -20,6 +20,7 @@ pub(super) fn empty(name: &str) -> Keymap {
         effective: nothing(),
         groups: BTreeMap::new(),
         shadowed: Vec::new(),
+        extras: Vec::new(),
     }
 }
 
@@ -28,8 +29,12 @@ pub(super) fn load(name_or_path: &str, dir: Option<&Path>) -> Result<Keymap, Dia
     let chain = locate("keymap", name_or_path, dir, EMBEDDED)?;
     let mut map = empty(name_or_path);
     let mut order = 0;
+    let mut programs = Vec::new();
     for Inherit { source, .. } in chain.into_iter().rev() {
-        layer(&mut map, &Arc::new(source), &mut order)?;
+        // Of two for one key the file nearer wins, as with commands.
+        let mut own = Vec::new();
+        layer(&mut map, &Arc::new(source), &mut order, &mut own)?;
+        programs.splice(0..0, own);
     }
     for context in Context::ALL {
         let mut line = vec![context];
@@ -42,16 +47,26 @@ pub(super) fn load(name_or_path: &str, dir: Option<&Path>) -> Result<Keymap, Dia
         }
         map.effective.insert(context, seen);
     }
+    program::bind(&mut map, programs)?;
     Ok(map)
 }
 
 /// Lays one file over what was read before.
-fn layer(map: &mut Keymap, source: &Arc<Source>, order: &mut usize) -> Result<(), Diagnostics> {
+fn layer(
+    map: &mut Keymap,
+    source: &Arc<Source>,
+    order: &mut usize,
+    programs: &mut Vec<program::Entry>,
+) -> Result<(), Diagnostics> {
     let root = source.parse()?;
     let reader = Reader::new(source);
-    let names: Vec<&str> = Context::ALL.iter().map(|c| c.name()).chain(["groups", "inherits"]).collect();
+    let names: Vec<&str> = Context::ALL.iter().map(|c| c.name()).chain(["groups", "inherits", "command"]).collect();
     for (key, span, value) in in_order(&root) {
         if key == "inherits" {
+            continue;
+        }
+        if key == "command" {
+            program::read(&reader, source, value, programs);
             continue;
         }
         if key == "groups" {

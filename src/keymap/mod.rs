@@ -7,6 +7,7 @@
 
 mod file;
 mod lint;
+mod program;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,6 +23,8 @@ use crate::key::{Context, Key, format_sequence};
 pub enum Resolution {
     /// They ask for this command.
     Command(Command),
+    /// They ask for what was bound besides, by its number; see [`Keymap::extra`].
+    Extra(usize),
     /// More keys are needed.
     Prefix,
     /// Nothing.
@@ -35,6 +38,30 @@ pub enum Continuation {
     Command(Command),
     /// More keys; the label of the group they form.
     Group(String),
+    /// What was bound besides: what it is called.
+    Extra(String),
+}
+
+/// What a key can ask for besides commands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExtraKind {
+    /// Open the runbook of this name.
+    Runbook(String),
+    /// Run a program, by way of its plan.
+    Run(Box<crate::runbook::Command>),
+}
+
+/// A key that asks for something that is no command of ours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extra {
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// Where.
+    pub context: Context,
+    /// What it is called.
+    pub label: String,
+    /// What it asks for.
+    pub what: ExtraKind,
 }
 
 /// Where a binding was written.
@@ -66,6 +93,8 @@ pub struct Keymap {
     groups: BTreeMap<Vec<Key>, String>,
     /// Bindings that hide others of the same file and context.
     shadowed: Vec<(Vec<Key>, Place, Vec<Key>)>,
+    /// What is bound besides. It never takes a key that a command has.
+    extras: Vec<Extra>,
 }
 
 /// The keymaps inside the program: name and text.
@@ -112,6 +141,13 @@ impl Keymap {
         if let Some(Binding { command: Some(command), .. }) = self.effective[&context].get(pending) {
             return Resolution::Command(*command);
         }
+        if let Some(at) = self.extras_in(context).find(|(_, e)| e.keys == pending).map(|(at, _)| at) {
+            return Resolution::Extra(at);
+        }
+        let more = |e: &Extra| e.keys.len() > pending.len() && e.keys.starts_with(pending);
+        if !pending.is_empty() && self.extras_in(context).any(|(_, e)| more(e)) {
+            return Resolution::Prefix;
+        }
         if !pending.is_empty() && self.extensions(context, pending).next().is_some() {
             return Resolution::Prefix;
         }
@@ -131,7 +167,63 @@ impl Keymap {
             }
         }
         found.sort_by_key(|(order, ..)| *order);
-        found.into_iter().map(|(_, key, what)| (key, what)).collect()
+        let mut out: Vec<(Key, Continuation)> = found.into_iter().map(|(_, key, what)| (key, what)).collect();
+        for (_, e) in self.extras_in(context).filter(|(_, e)| e.keys.starts_with(pending)) {
+            let Some(next) = e.keys.get(pending.len()).copied() else { continue };
+            if out.iter().any(|(known, _)| *known == next) {
+                continue;
+            }
+            let last = e.keys.len() == pending.len() + 1;
+            let group = || Continuation::Group(self.group(&e.keys[..=pending.len()]));
+            out.push((next, if last { Continuation::Extra(e.label.clone()) } else { group() }));
+        }
+        out
+    }
+
+    /// What is bound besides commands in a context and those it inherits from, the nearest first.
+    fn extras_in(&self, context: Context) -> impl Iterator<Item = (usize, &Extra)> {
+        let line = std::iter::successors(Some(context), |c| c.parent());
+        line.flat_map(|c| self.extras.iter().enumerate().filter(move |(_, e)| e.context == c))
+    }
+
+    /// What was bound besides, by its number.
+    #[must_use]
+    pub fn extra(&self, number: usize) -> Option<&Extra> {
+        self.extras.get(number)
+    }
+
+    /// All that was bound besides.
+    #[must_use]
+    pub fn extras(&self) -> &[Extra] {
+        &self.extras
+    }
+
+    /// Takes away the keys of runbooks.
+    pub fn forget_runbooks(&mut self) {
+        self.extras.retain(|e| !matches!(e.what, ExtraKind::Runbook(_)));
+    }
+
+    /// Binds what is no command.
+    ///
+    /// # Errors
+    /// When the keys, their beginning or what they begin are bound already, in this context or in one that has its keys.
+    pub fn bind_extra(&mut self, context: Context, keys: Vec<Key>, label: &str, what: ExtraKind) -> Result<(), String> {
+        let clash = |other: &[Key]| other.starts_with(&keys) || keys.starts_with(other);
+        let has = |c: &Context| std::iter::successors(Some(*c), |c| c.parent()).any(|c| c == context);
+        for c in Context::ALL.into_iter().filter(has) {
+            let bound = self.effective[&c].iter().filter_map(|(k, b)| b.command.map(|command| (k, command)));
+            if let Some((k, command)) = bound.into_iter().find(|(k, _)| clash(k)) {
+                return Err(format!("`{}` is `{}` in [{}]", format_sequence(k), command.name(), c.name()));
+            }
+        }
+        let related = |e: &&Extra| {
+            has(&e.context) || std::iter::successors(Some(context), |c| c.parent()).any(|c| c == e.context)
+        };
+        if let Some(e) = self.extras.iter().filter(related).find(|e| clash(&e.keys)) {
+            return Err(format!("`{}` is `{}` already", format_sequence(&e.keys), e.label));
+        }
+        self.extras.push(Extra { keys, context, label: label.to_owned(), what });
+        Ok(())
     }
 
     /// The keys for `command` in `context`, shortest first, then as the file has them.

@@ -83,6 +83,13 @@ pub enum Reply {
         /// What.
         event: Event,
     },
+    /// A runbook was fetched, or could not be.
+    Runbook {
+        /// The page.
+        page: u64,
+        /// Its Markdown.
+        result: Result<String, Text>,
+    },
     /// A log stream ended.
     Ended {
         /// The page.
@@ -118,6 +125,7 @@ pub fn take(backend: &mut Backend, app: &mut App, store: &Store, reply: Reply, n
             }
             app.acted(ticket, event, now);
         }
+        Reply::Runbook { page, result } => app.runbook_fetched(page, result),
         Reply::Text { page, result } => app.fetched(page, result),
         Reply::Lines { page, round, source, lines } => {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
@@ -211,6 +219,21 @@ impl Backend {
             while let Some(event) = running.events.recv().await {
                 let _ = replies.send(Reply::Acted { ticket, event }).await;
             }
+        });
+    }
+
+    /// Fetches a runbook whose link begins with one of `allowed`.
+    pub fn fetch_runbook(&self, page: u64, url: String, allowed: Vec<String>) {
+        let Some(replies) = self.replies.clone() else { return };
+        spawn(async move {
+            #[cfg(feature = "prometheus")]
+            let result = crate::source::runbook::fetch(&url, &allowed).await;
+            #[cfg(not(feature = "prometheus"))]
+            let result = {
+                let _ = (&url, &allowed);
+                Err(Text::new("this build fetches nothing"))
+            };
+            let _ = replies.send(Reply::Runbook { page, result }).await;
         });
     }
 

@@ -49,9 +49,27 @@ pub fn on_input(console: &mut Console, backend: &mut Backend, screen: &mut Scree
             Effect::Plan { ticket, round, intent } => backend.plan(ticket, round, intent),
             Effect::Act { ticket, plan, assent } => backend.act(ticket, *plan, assent),
             Effect::CancelAct(ticket) => backend.cancel(ticket),
+            Effect::FetchRunbook { page, url } => backend.fetch_runbook(page, url, console.app.runbooks.fetch.clone()),
+            Effect::KeepProgress(json) => keep_progress(console, &json),
         }
     }
     Ok(false)
+}
+
+/// Writes down what is ticked, all of it or nothing.
+fn keep_progress(console: &mut Console, json: &str) {
+    let Some(file) = console.progress.clone() else { return };
+    let write = || -> io::Result<()> {
+        let dir = file.parent().unwrap_or(std::path::Path::new("."));
+        std::fs::create_dir_all(dir)?;
+        let mut new = tempfile::NamedTempFile::new_in(dir)?;
+        io::Write::write_all(&mut new, json.as_bytes())?;
+        new.persist(&file).map(drop).map_err(|e| e.error)
+    };
+    if let Err(e) = write() {
+        let now = console.clock.now();
+        console.app.complain(now, &format!("ticks cannot be kept in {}: {e}", file.display()));
+    }
 }
 
 /// Lets the log pages follow the tasks that come and go.

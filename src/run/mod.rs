@@ -46,6 +46,8 @@ pub struct Console {
     pub screens: PathBuf,
     /// Where what became of notices is kept; `None` where nothing is kept.
     pub journal: Option<journal::Journal>,
+    /// Where ticks in runbooks are kept; `None` where nothing is kept.
+    pub progress: Option<PathBuf>,
     /// How to tell of new page-level alarms.
     pub notifier: notify::Notifier,
     /// The line to the user.

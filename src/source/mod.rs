@@ -14,6 +14,8 @@ pub mod log;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 pub mod redact;
+#[cfg(feature = "prometheus")]
+pub mod runbook;
 pub mod session;
 #[cfg(feature = "aws")]
 pub mod spot;

@@ -116,7 +116,13 @@ fn palette_box(
     let width = if area.width <= NARROW { area.width } else { 76 };
     let height = area.height.saturating_sub(2).min(18);
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height };
-    let inner = frame(buf, at, " command ", painter);
+    let inner = frame(buf, at, &format!(" {} ", palette.title), painter);
+    let noted = u16::from(!palette.note.is_empty() && inner.height > 3);
+    if noted > 0 {
+        let row = Rect { y: inner.bottom() - 1, height: 1, ..inner };
+        line(buf, row, &Line::new().with(palette.note.as_str(), Tone::Warning), painter);
+    }
+    let inner = Rect { height: inner.height - noted, ..inner };
     let input = Line::new().with(": ", Tone::Key).with(palette.input.value(), Tone::Strong);
     line(buf, inner, &input, painter);
     let room = usize::from(inner.height.saturating_sub(1));
@@ -139,14 +145,28 @@ fn palette_box(
                     .with(info.doc, Tone::Dim)
             }
             Choice::Cluster(..) => Line::new().with(text.as_str(), Tone::Strong),
+            Choice::Runbook(name) => {
+                let keys = runbook_keys(keymap, name);
+                let title = text.split("  ").next().unwrap_or_default();
+                Line::new()
+                    .with(format!("{name:<21} "), Tone::Strong)
+                    .with(format!("{keys:<6} "), Tone::Key)
+                    .with(title, Tone::Dim)
+            }
         };
         line(buf, row, &l, painter);
     }
     if palette.found.is_empty() {
-        line(buf, list, &Line::new().with("no command is called that", Tone::Dim), painter);
+        line(buf, list, &Line::new().with(palette.nothing, Tone::Dim), painter);
     }
     let x = inner.x + 2 + u16::try_from(palette.input.visual_cursor()).unwrap_or(0);
     Position { x: x.min(inner.right().saturating_sub(1)), y: inner.y }
+}
+
+/// The keys that open a runbook.
+fn runbook_keys(keymap: &crate::keymap::Keymap, name: &str) -> String {
+    let is = |e: &&crate::keymap::Extra| matches!(&e.what, crate::keymap::ExtraKind::Runbook(n) if n == name);
+    keymap.extras().iter().find(is).map(|e| crate::key::format_sequence(&e.keys)).unwrap_or_default()
 }
 
 fn which_key(buf: &mut Buffer, area: Rect, title: &str, text: &[Line], painter: &Painter<'_>) {

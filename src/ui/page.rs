@@ -14,11 +14,16 @@ use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{alarms, clusters, details, header, logs, notices, users};
+use crate::view::{alarms, clusters, details, header, logs, notices, runbook, users};
+
+/// How wide a runbook is drawn that is not wrapped.
+const UNWRAPPED: usize = 400;
 
 /// Draws the page on top of the stack.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) {
     let (wide, pane, focus, scroll) = (app.wide, app.details, app.details_focus, app.details_scroll);
+    let alarms_on_top = app.table().is_some_and(|t| t.kind == ViewKind::Alarms);
+    let unmatched = if alarms_on_top { app.runbooks.unmatched(c.store) } else { 0 };
     match app.stack.last_mut() {
         Some(Page::Table(table)) => {
             let pane = pane && area.width >= 70 && table.kind != ViewKind::Map;
@@ -29,6 +34,9 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
                 ViewKind::Pools => pools(buf, left, table, c, painter, wide),
                 _ => list(buf, left, table, c, painter, wide),
             }
+            if unmatched > 0 && left.height > 2 {
+                without_runbook(buf, left, unmatched, painter);
+            }
             if let Some(right) = right {
                 details_pane(buf, right, table, c, painter, focus, scroll);
             }
@@ -36,7 +44,12 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
         Some(Page::Text(text)) => {
             // Known without asking anybody: as it is now, not as it was when it was opened.
             let width = usize::from(area.width.saturating_sub(2));
-            if text.id.kind == Kind::Alarm {
+            if let Some(opened) = &mut text.runbook {
+                if matches!(text.content, Content::Lines(_)) {
+                    let width = if text.wrap { width } else { UNWRAPPED };
+                    text.content = Content::Lines(runbook::page(opened, &app.runbooks, &app.runs, c, width));
+                }
+            } else if text.id.kind == Kind::Alarm {
                 text.content = Content::Lines(alarms::page(c, &text.id, width));
             } else if crate::app::text::is_known(&text.id) {
                 text.content = Content::Lines(details::details(c, &text.id, width));
@@ -45,6 +58,21 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
         }
         Some(Page::Logs(state)) => log_page(buf, area, state, painter),
         None => {}
+    }
+}
+
+/// On the line of counts, to the right: how many alarms nobody has written a runbook for.
+fn without_runbook(buf: &mut Buffer, area: Rect, count: usize, painter: &Painter<'_>) {
+    let text = match count {
+        1 => "1 alarm has no runbook ".to_owned(),
+        n => format!("{n} alarms have no runbook "),
+    };
+    let (y, width) = (area.bottom() - 1, u16::try_from(text.width()).unwrap_or(u16::MAX));
+    let x = area.right().saturating_sub(width);
+    // Counts come first: what has no room beside them is left out.
+    let free = (x.saturating_sub(2)..area.right()).all(|x| buf.cell((x, y)).is_none_or(|cell| cell.symbol() == " "));
+    if free && x > area.x {
+        line(buf, Rect { x, y, width: area.right() - x, height: 1 }, &Line::new().with(text, Tone::Dim), painter);
     }
 }
 

@@ -191,7 +191,9 @@ pub fn plan(judged: &Judged, c: Context<'_>, width: usize) -> Vec<Line> {
     out.extend(changes(&plan.changes, c.ascii, width));
     if !plan.diff.is_empty() {
         out.push(Line::new());
-        out.push(Line::new().with("what changes in its definition", Tone::Title));
+        let run = plan.intent.verb == crate::action::Verb::Run;
+        let what = if run { "exactly this is run" } else { "what changes in its definition" };
+        out.push(Line::new().with(what, Tone::Title));
         out.extend(plan.diff.iter().map(|l| {
             let tone = match l.chars().next() {
                 Some('+') => Tone::Health(Health::Ok),
@@ -310,6 +312,12 @@ pub fn run(run: &Run, c: Context<'_>, width: usize) -> (Line, Vec<Line>) {
     }
     out.push(Line::new());
     out.extend(steps(run, c, width));
+    if !run.output.is_empty() {
+        out.push(Line::new());
+        let left = if run.dropped > 0 { format!(", without the first {} lines", run.dropped) } else { String::new() };
+        out.push(Line::new().with(format!("what it printed{left}"), Tone::Title));
+        out.extend(run.output.iter().map(|l| Line::new().with(l.as_str(), Tone::Plain)));
+    }
     (head, out)
 }
 

@@ -126,6 +126,9 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
         ],
         Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
+        Context::Runbook => {
+            &[C::Back, C::Open, C::NextStep, C::PreviousStep, C::Tick, C::StepOutput, C::Filter, C::Wrap, C::Help]
+        }
         Context::Action => &[C::Back, C::Open, C::CancelAction, C::UndoAction, C::CopyEquivalent, C::Help],
         Context::Logs => &[
             C::Back,
@@ -154,6 +157,7 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
             let label = match what {
                 Continuation::Command(c) => c.info().doc.to_owned(),
                 Continuation::Group(label) => format!("+{label}"),
+                Continuation::Extra(label) => label,
             };
             Line::new().with(format!("{key:<8} ", key = key.to_string()), Tone::Key).with(label, Tone::Plain)
         })

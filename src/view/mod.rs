@@ -21,6 +21,7 @@ pub mod logs;
 pub mod map;
 pub mod notices;
 pub mod report;
+pub mod runbook;
 pub mod sources;
 pub mod spark;
 pub mod status;

@@ -169,7 +169,8 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
         | Verb::Trigger
         | Verb::Suspend
         | Verb::Resume
-        | Verb::Unsilence => Vec::new(),
+        | Verb::Unsilence
+        | Verb::Run => Vec::new(),
     }
 }
 

@@ -14,8 +14,11 @@ use dialog::{Dialog, Pressed};
 
 /// How many actions that are over are kept.
 const KEPT: usize = 50;
+/// How many lines of what one prints are kept.
+pub const PRINTED: usize = 2000;
 
 /// How an action stands.
+#[expect(clippy::large_enum_variant, reason = "there are few, and most of them are over")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
     /// It is being written down.
@@ -44,6 +47,10 @@ pub struct Run {
     pub begun: Timestamp,
     /// Until when.
     pub ended: Option<Timestamp>,
+    /// What it printed, the oldest first; no more than [`PRINTED`] lines.
+    pub output: std::collections::VecDeque<Text>,
+    /// How many lines before those are not kept.
+    pub dropped: usize,
     /// First visible line.
     pub scroll: usize,
 }
@@ -152,6 +159,8 @@ impl App {
                     state: RunState::Starting,
                     begun: now,
                     ended: None,
+                    output: std::collections::VecDeque::new(),
+                    dropped: 0,
                     scroll: 0,
                 });
                 self.forget_old();
@@ -199,6 +208,13 @@ impl App {
                 Some(known) => *known = step,
                 None => run.steps.push(step),
             },
+            Event::Output(line) => {
+                if run.output.len() == PRINTED {
+                    run.output.pop_front();
+                    run.dropped += 1;
+                }
+                run.output.push_back(line);
+            }
             Event::Ended(end) => {
                 let text = format!("{} {}: {}", run.plan.intent.verb, run.plan.intent.what(), end.text);
                 let bad = end.outcome != Outcome::Done;

@@ -246,6 +246,10 @@ async fn perform(desk: &Desk, judged: Judged, assent: &Assent, stops: &mut mpsc:
                     if out.format == Format::Json { (out.note)(&line) } else { (out.say)(&line) }
                     steps.push(step);
                 }
+                Some(Event::Output(line)) => {
+                    let line = format!("{line}\n");
+                    if out.format == Format::Json { (out.note)(&line) } else { (out.say)(&line) }
+                }
                 Some(Event::Ended(end)) => break Some(end),
                 None => break None,
             },
