@@ -54,6 +54,21 @@ impl Screen {
         Ok(Self { terminal, out, events: Some(EventStream::new()) })
     }
 
+    /// Takes the terminal on standard output to show something. Keys are read where there is a
+    /// terminal to read them from: standard input, or the one that controls this process; nothing
+    /// depends on them.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub fn enter_to_show() -> io::Result<Self> {
+        // Without a terminal to set there is none to read from either, and asking for one would panic.
+        let events = enable_raw_mode().is_ok();
+        ENTERED.store(true, Ordering::SeqCst);
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        let (terminal, out) = fresh()?;
+        Ok(Self { terminal, out, events: events.then(EventStream::new) })
+    }
+
     /// Draws a frame; only cells that changed are sent.
     ///
     /// # Errors

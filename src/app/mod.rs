@@ -13,6 +13,7 @@ pub mod overlay;
 pub mod table;
 pub mod text;
 mod update;
+pub mod wall;
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 use super::CliError;
-use super::args::Cli;
+use super::args::{Cli, Verb};
 use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
 use crate::clock::Clock;
@@ -60,6 +60,13 @@ pub fn load_from(cli: &Cli, place: &Place, file: Option<&Path>) -> Result<Config
         .set("--ascii", "ascii", flag(c.ascii))
         .set("--wide", "wide", flag(c.wide))
         .set("--read-only", "read_only", flag(c.read_only));
+    let overrides = match &cli.verb {
+        Some(Verb::Wallboard(w)) => overrides
+            .set("--pages", "wallboard.pages", w.pages.clone())
+            .set("--rotate", "wallboard.rotate", w.rotate.clone())
+            .set("--hold", "wallboard.hold", w.hold.clone()),
+        _ => overrides,
+    };
     let options = LoadOptions { file, env: &env, cli: overrides, paths: &place.paths };
     let mut config = config::load(options)?;
     if cli.common.demo.is_some() {

@@ -27,7 +27,7 @@ pub use backend::{BACKEND_KEYS, BackendSettings, Place, Secret, ServiceName, url
 pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use keys::{Config, KEYS, KeyInfo};
-pub use kinds::{ColorChoice, LogLevel, VIEWS};
+pub use kinds::{ColorChoice, LogLevel, VIEWS, WALL_PAGES};
 pub use notice::{NOTICE_KEYS, NoticePlace, NoticeSettings};
 pub use notify::{Notify, QuietHours};
 pub use paths::Paths;

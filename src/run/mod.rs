@@ -6,6 +6,7 @@ mod effects;
 pub mod gather;
 pub mod journal;
 pub mod notify;
+pub mod wall;
 
 use std::path::PathBuf;
 use std::time::Duration;
