@@ -83,6 +83,12 @@ impl Screen {
         self.out.borrow_mut().send()
     }
 
+    /// True if the terminal has another size than what is drawn for: not everybody is told when it changes.
+    pub fn has_new_size(&mut self) -> bool {
+        let area = self.terminal.get_frame().area();
+        size().is_ok_and(|(width, height)| (width, height) != (area.width, area.height))
+    }
+
     /// Everything is drawn again from nothing.
     ///
     /// # Errors

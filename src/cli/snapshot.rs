@@ -34,9 +34,8 @@ struct Taking {
     ascii: bool,
     clock: Clock,
     area: Rect,
-    /// A wallboard instead of a view: its state, how often sources speak, and whether what is critical
-    /// takes the screen.
-    wall: Option<(Wall, Pace, bool)>,
+    /// A wallboard instead of a view: its state, how often sources speak, and the page, if one was named.
+    wall: Option<(Wall, Pace, Option<WallPage>)>,
 }
 
 /// Prints the picture; exits with 2 when a source did not answer in time.
@@ -66,11 +65,8 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
         },
         ascii: session::ascii(&config),
         wall: page.map(|page| {
-            let mut wall = Wall::new(super::wallboard::rules(&config), clock.now());
-            if let Some(page) = page {
-                wall.choose(page, clock.now());
-            }
-            (wall, super::wallboard::pace(&config, cli.common.demo.is_some()), page.is_none())
+            let wall = Wall::new(super::wallboard::rules(&config), clock.now());
+            (wall, super::wallboard::pace(&config, cli.common.demo.is_some()), page)
         }),
         clock,
         area: Rect::new(0, 0, width, height),
@@ -113,9 +109,10 @@ impl Taking {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
-        if let Some((wall, pace, moves)) = &mut self.wall {
-            if *moves {
-                wall.tick(now, crate::view::wall::urgent(c, pace));
+        if let Some((wall, pace, page)) = &mut self.wall {
+            wall.tick(now, crate::view::wall::urgent(c, pace));
+            if let Some(page) = page {
+                wall.choose(*page, now);
             }
             crate::ui::wall::draw(&mut buf, self.area, wall, c, pace, &self.theme);
         } else {

@@ -100,6 +100,7 @@ pub async fn run(
         if shift(now) != moved {
             (moved, anew) = (shift(now), true);
         }
+        anew |= screen.has_new_size();
         if anew {
             // A size that cannot be asked for now can be later.
             anew = screen.clear().is_err();

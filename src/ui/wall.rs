@@ -65,7 +65,7 @@ impl Places {
 /// The largest for which headline, count and clock stand beside each other.
 fn scale_of_strip(area: Rect, ascii: bool) -> Option<Scale> {
     let (word, count, clock) = WIDEST;
-    let together = format!("{word}  {count}  {clock}");
+    let together = format!("{word} {count} {clock}");
     Scale::fitting(std::iter::once(together.as_str()), area.width.saturating_sub(1), area.height / 4, ascii)
 }
 
@@ -89,7 +89,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, wall: &Wall, c: Context<'_>, pace: &Pa
     let scene = scene(c, wall, pace, room, usize::from(places.tiles()));
     head(buf, inner, &places, &scene.head, c, &painter);
     let mut rest = Rect { y: inner.y + places.head.min(inner.height), height: below, ..inner };
-    if places.figures > 0 && rest.height > places.tiles() {
+    if places.figures > 0 && rest.height > places.tiles() && !scene.sheet.tiles.is_empty() {
         tiles(buf, Rect { height: places.tiles(), ..rest }, &scene.sheet.tiles, &painter);
         rest.y += places.tiles();
         rest.height -= places.tiles();
@@ -222,7 +222,8 @@ fn map(buf: &mut Buffer, area: Rect, cells: &[MapCell], (width, height): (usize,
             x: area.x + size(i % columns) * (width + 2) + 1,
             y: area.y + size(i / columns) * height,
             width,
-            height: height - 1,
+            // Of the small ones there is no row to spare.
+            height: if height < 4 { height } else { height - 1 },
         };
         lines(buf, at.intersection(area), &cell.lines, painter);
     }

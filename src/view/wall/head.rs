@@ -129,6 +129,10 @@ pub fn headline(c: Context<'_>, all: &[Watched<'_>]) -> (Headline, String) {
         let more = if bad.len() > 1 { format!(", {} more", bad.len() - 1) } else { String::new() };
         return (Headline::Degraded, format!("{} {}{more}", short(&first.id.name), first.what));
     }
+    let unread = c.store.budgets.rows().filter(|b| b.health() == Health::Unknown).count();
+    if unread > 0 {
+        return (Headline::Degraded, format!("{unread} budget{} without data", if unread == 1 { "" } else { "s" }));
+    }
     let sick = |s: &&ClusterSummary| s.health.is_problem() || s.tasks.critical + s.tasks.warning + s.tasks.unknown > 0;
     if let Some(s) = clusters(c.store, c.now).iter().find(sick) {
         return (Headline::Degraded, format!("tasks of {} are in trouble", s.id));
@@ -229,7 +233,7 @@ fn budget(c: Context<'_>, all: &[Watched<'_>]) -> Line {
         return line.with(format!("{name} {}", trust.mark(c.ascii)), trust.tone());
     }
     let mut line = line.with(format!("{name} {}", worst_one.left_text()), budget_tone(worst_one));
-    line.push(format!(" left, {}", worst_one.word()), Tone::Plain);
+    line.push(format!(" {}", worst_one.word()), Tone::Plain);
     line
 }
 
@@ -240,7 +244,7 @@ fn fresh(c: Context<'_>, all: &[Watched<'_>]) -> Line {
     let mut line = Line::new().with(format!("{live}/{} fresh", all.len()), tone);
     match worst {
         Some(w) if w.trust != Trust::Fresh => {
-            line.push(format!(", {} {}", w.id, w.trust.mark(c.ascii)), w.trust.tone());
+            line.push(format!(" {} {}", w.trust.mark(c.ascii), w.id), w.trust.tone());
         }
         Some(_) => {
             let age = all.iter().filter_map(|w| w.age).max().unwrap_or(0);

@@ -78,13 +78,14 @@ pub fn urgent(c: Context<'_>, pace: &Pace) -> Vec<Critical> {
 #[must_use]
 pub fn scene(c: Context<'_>, wall: &Wall, pace: &Pace, room: (usize, usize), tiles: usize) -> Scene {
     let all = watched(c, pace);
-    let below = (room.0, room.1.saturating_sub(tiles));
-    Scene {
-        head: head(c, &all),
-        sheet: pages::sheet(c, wall, &all, below),
-        foot: foot(c, wall, room.0),
-        help: wall.is_help().then(help),
+    // Where little is below the tiles, what happened is worth more than how much.
+    let bare = wall.page() == WallPage::Timeline && room.1.saturating_sub(tiles) < 16;
+    let below = (room.0, if bare { room.1 } else { room.1.saturating_sub(tiles) });
+    let mut sheet = pages::sheet(c, wall, &all, below);
+    if bare {
+        sheet.tiles.clear();
     }
+    Scene { head: head(c, &all), sheet, foot: foot(c, wall, room.0), help: wall.is_help().then(help) }
 }
 
 /// The ECS services on the page, in a fixed order: their figures are asked for only while they are shown.

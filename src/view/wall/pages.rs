@@ -3,7 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::head::{by_urgency, down};
-use super::trust::{Trust, Watched, figure, hatched, worst};
+use super::trust::{Sum, Trust, Watched, figure, hatched, sum, worst};
 use super::{Body, Sheet, Tile, timeline};
 use crate::app::table::{Scope, Sort, TableState, ViewKind};
 use crate::app::wall::{Wall, WallPage};
@@ -16,7 +16,7 @@ use crate::store::notices::countdown;
 use crate::store::problems::{Problem, wrong};
 use crate::view::columns::{Context, alarm_about, alarm_mark, alarm_tone, budget_mark, budgets, overview_mark};
 use crate::view::header::grouped;
-use crate::view::map::{Detail, elsewhere, map};
+use crate::view::map::{Detail, MapCell, elsewhere, map};
 use crate::view::notices::{left, left_tone, shape, short, verdict};
 use crate::view::spark::bar;
 use crate::view::summary::{ClusterSummary, clusters};
@@ -36,14 +36,30 @@ pub(super) fn sheet(c: Context<'_>, wall: &Wall, all: &[Watched<'_>], room: (usi
 }
 
 /// A tile of a figure that is as good as its feeds are.
-pub(super) fn tile(c: Context<'_>, label: &str, text: String, note: &str, tone: Tone, trust: Option<Trust>) -> Tile {
+pub(super) fn tile(c: Context<'_>, label: &str, text: String, note: &str, tone: Tone, sum: Option<Sum>) -> Tile {
+    let (label, note) = (label.to_owned(), note.to_owned());
     // What nobody reads is neither a zero nor unknown.
-    let Some(trust) = trust else {
+    let Some(Sum { worst: trust, best }) = sum else {
         let note = "not read".to_owned();
-        return Tile { label: label.to_owned(), figure: "-".to_owned(), note, tone: Tone::Dim, trust: Trust::Fresh };
+        return Tile { label, figure: "-".to_owned(), note, tone: Tone::Dim, trust: Trust::Fresh };
     };
-    let tone = if trust.is_blind() { trust.tone() } else { tone };
-    Tile { label: label.to_owned(), figure: figure(text, trust, c.ascii), note: note.to_owned(), tone, trust }
+    if best.is_blind() {
+        return Tile { label, figure: figure(text, trust, c.ascii), note, tone: trust.tone(), trust };
+    }
+    // Of one source nothing is known: there may be more, and what is well is not known to be.
+    let (figure, tone) = match (trust.is_blind(), tone) {
+        (true, Tone::Health(Health::Ok)) => (format!("{text}+"), Tone::Health(Health::Unknown)),
+        (true, tone) => (format!("{text}+"), tone),
+        (false, tone) => (text, tone),
+    };
+    Tile { label, figure, note, tone, trust }
+}
+
+/// Those clusters of which these feeds are known; all of them where none is.
+fn lit<'a>(all: &[Watched<'_>], sums: &'a [ClusterSummary], feeds: &[Feed]) -> Vec<&'a ClusterSummary> {
+    let known = |s: &&ClusterSummary| worst(all, feeds, Some(&s.id)).is_some_and(|t| !t.is_blind());
+    let lit: Vec<_> = sums.iter().filter(known).collect();
+    if lit.is_empty() { sums.iter().collect() } else { lit }
 }
 
 /// Bad where it is not zero.
@@ -52,18 +68,22 @@ fn bad(n: usize, health: Health) -> Tone {
 }
 
 fn node_tile(c: Context<'_>, all: &[Watched<'_>], sums: &[ClusterSummary]) -> Tile {
-    let (ready, total) = sums.iter().fold((0, 0), |(r, t), s| (r + s.nodes.0, t + s.nodes.1));
-    let note = if ready == total { "all ready" } else { "ready" };
-    let tone = bad(total - ready.min(total), Health::Critical);
-    tile(c, "NODES", format!("{ready}/{total}"), note, tone, worst(all, &[Feed::Nodes], None))
+    let lit = lit(all, sums, &[Feed::Nodes]);
+    let (ready, total) = lit.iter().fold((0, 0), |(r, t), s| (r + s.nodes.0, t + s.nodes.1));
+    let down = total - ready.min(total);
+    let of = format!("of {}", grouped(total as u64));
+    tile(c, "NODES DOWN", down.to_string(), &of, bad(down, Health::Critical), sum(all, &[Feed::Nodes]))
 }
+
+/// What the figures of workloads come from.
+const WORKLOADS: [Feed; 4] = [Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Services];
 
 fn overview(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
     let sums = clusters(c.store, c.now);
-    let of = |f: fn(&ClusterSummary) -> usize| sums.iter().map(f).sum::<usize>();
-    let sick = of(|s| s.tasks.critical as usize + s.tasks.unknown as usize);
-    let tasks = of(|s| s.tasks.unfinished() as usize);
-    let short_of = of(|s| s.workloads.0);
+    let of = |feeds: &[Feed], f: fn(&ClusterSummary) -> usize| lit(all, &sums, feeds).into_iter().map(f).sum::<usize>();
+    let sick = of(&[Feed::Tasks], |s| s.tasks.critical as usize + s.tasks.unknown as usize);
+    let tasks = of(&[Feed::Tasks], |s| s.tasks.unfinished() as usize);
+    let short_of = of(&WORKLOADS, |s| s.workloads.0);
     let rush = c.store.board(c.now).rush;
     let tiles = vec![
         node_tile(c, all, &sums),
@@ -73,23 +93,16 @@ fn overview(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)
             grouped(sick as u64),
             &format!("of {}", grouped(tasks as u64)),
             bad(sick, Health::Critical),
-            worst(all, &[Feed::Tasks], None),
+            sum(all, &[Feed::Tasks]),
         ),
-        tile(
-            c,
-            "SHORT",
-            short_of.to_string(),
-            "workloads",
-            bad(short_of, Health::Warning),
-            worst(all, &[Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Services], None),
-        ),
+        tile(c, "SHORT", short_of.to_string(), "workloads", bad(short_of, Health::Warning), sum(all, &WORKLOADS)),
         tile(
             c,
             "GOING",
             rush.all().to_string(),
             "machines, tasks",
             bad(rush.all() as usize, if rush.cut > 0 { Health::Critical } else { Health::Warning }),
-            worst(all, &[Feed::Nodes, Feed::Tasks, Feed::Notices], None),
+            sum(all, &[Feed::Nodes, Feed::Tasks, Feed::Notices]),
         ),
     ];
     let mut lines = cluster_lines(c, all, &sums, width);
@@ -107,7 +120,7 @@ fn overview(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)
 
 /// A line for each cluster, the worst first; figures that are too old are hatched out.
 fn cluster_lines(c: Context<'_>, all: &[Watched<'_>], sums: &[ClusterSummary], width: usize) -> Vec<Line> {
-    let name_width = sums.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, width / 4);
+    let name_width = sums.iter().map(|s| s.id.as_str().width()).max().unwrap_or(7).clamp(7, (width / 4).max(7));
     let wide = width >= 100;
     sums.iter()
         .map(|s| {
@@ -132,12 +145,11 @@ fn cluster_lines(c: Context<'_>, all: &[Watched<'_>], sums: &[ClusterSummary], w
             say("tasks", grouped(u64::from(s.tasks.unfinished())), Tone::Plain, &[Feed::Tasks]);
             say("broken", broken.to_string(), bad(broken, Health::Critical), &[Feed::Tasks]);
             if wide {
-                let workloads = [Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Services];
                 say(
                     "short",
                     format!("{}/{}", s.workloads.0, s.workloads.2),
                     bad(s.workloads.0, Health::Warning),
-                    &workloads,
+                    &WORKLOADS,
                 );
                 say("restarts 1h", s.restarts.to_string(), Tone::Plain, &[Feed::Tasks]);
             }
@@ -194,44 +206,72 @@ fn problem(c: Context<'_>, all: &[Watched<'_>], p: &Problem, width: usize) -> Li
 
 fn nodes(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
     let sums = clusters(c.store, c.now);
-    let cordoned: usize = sums.iter().map(|s| s.cordoned).sum();
-    let tasks: usize = sums.iter().map(|s| s.tasks.unfinished() as usize).sum();
-    let nodes = worst(all, &[Feed::Nodes], None);
-    let trust = worst(all, &[Feed::Tasks], None);
+    let cordoned: usize = lit(all, &sums, &[Feed::Nodes]).iter().map(|s| s.cordoned).sum();
+    let tasks: usize = lit(all, &sums, &[Feed::Tasks]).iter().map(|s| s.tasks.unfinished() as usize).sum();
+    let (nodes, trust) = (sum(all, &[Feed::Nodes]), sum(all, &[Feed::Tasks]));
     let tiles = vec![
         node_tile(c, all, &sums),
         tile(c, "CORDONED", cordoned.to_string(), "take nothing new", bad(cordoned, Health::Warning), nodes),
         tile(c, "TASKS", grouped(tasks as u64), "not finished", Tone::Strong, trust),
     ];
+    let dark = |s: Option<Sum>| s.is_none_or(|s| s.best.is_blind());
+    let (cells, cell_width, cell_height) = cells(c, (width, height), dark(nodes) || dark(trust));
+    Sheet { tiles, body: Body::Map { cells, width: cell_width, height: cell_height } }
+}
+
+/// The nodes and other places as cells, the worst first, and how large one is; of `dark` ones only the
+/// names are known.
+fn cells(c: Context<'_>, (width, height): (usize, usize), dark: bool) -> (Vec<MapCell>, usize, usize) {
     let mut table = TableState::new(ViewKind::Map, Scope::All, Sort { column: "name", descending: false });
     crate::view::arrange(&mut table, c);
     let places = elsewhere(&table, c);
     let cell_width = if width >= 100 { 22 } else { 17 };
     let columns = (width / (cell_width + 2)).max(1);
     let rows = (table.order.len() + places.len()).div_ceil(columns).max(1);
-    let room = height.saturating_sub(1);
-    let (cell_height, detail) = match room / rows {
+    let (cell_height, detail) = match height.saturating_sub(1) / rows {
         tall @ 6.. => (tall.min(9), Detail::Full(tall.min(9) - 5)),
-        _ => (4, Detail::Compact),
+        4.. => (4, Detail::Compact),
+        2.. => (2, Detail::Compact),
+        _ => (1, Detail::Compact),
     };
     let mut cells = map(&table, c, places, cell_width, detail);
-    cells.sort_by_key(|cell| std::cmp::Reverse(cell.health));
+    let board = c.store.board(c.now);
+    for (cell, node) in cells.iter_mut().zip(table.order.iter().filter_map(|slot| c.store.nodes.at(*slot))) {
+        // What goes is in trouble, too, however well it is.
+        let going = board.of_node(&node.id).filter(|r| r.urgent).map_or(Health::Ok, |r| r.health());
+        cell.health = cell.health.max(going);
+        if let Some(first) = cell.lines.first_mut() {
+            let tone = if cell.health.is_problem() { Tone::Health(cell.health) } else { Tone::Strong };
+            *first = Line::new().with(cut(short(&node.id.name), cell_width, true, c.ascii), tone);
+        }
+    }
     for cell in &mut cells {
         cell.selected = false;
-        if nodes.is_none_or(Trust::is_blind) || trust.is_none_or(Trust::is_blind) {
-            // The names stay; what they say of themselves does not.
+        if dark {
+            cell.health = Health::Unknown;
             for line in cell.lines.iter_mut().skip(1) {
                 *line = Line::new().with(hatched(&line.text(), c.ascii), Tone::Dim);
             }
         }
+        if cell_height < 4 {
+            // Shape and name, and the tasks where there is a second row.
+            let name = cell.lines.first().map(Line::text).unwrap_or_default();
+            let first = Line::new()
+                .with(format!("{} ", shape(cell.health, c.ascii)), Tone::Health(cell.health))
+                .with(cut(&name, cell_width - 2, true, c.ascii), Tone::Plain);
+            let marks = cell.lines.pop().unwrap_or_default();
+            cell.lines = vec![first, marks];
+            cell.lines.truncate(cell_height);
+        }
     }
-    Sheet { tiles, body: Body::Map { cells, width: cell_width, height: cell_height } }
+    cells.sort_by_key(|cell| std::cmp::Reverse(cell.health));
+    (cells, cell_width, cell_height)
 }
 
 fn of_budgets(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
     let budgets = by_urgency(c);
     let trust_of = |b: &Budget| worst(all, &[Feed::Budgets], Some(&b.id.cluster)).unwrap_or(Trust::Never);
-    let overall = worst(all, &[Feed::Budgets], None);
+    let overall = sum(all, &[Feed::Budgets]);
     let count = |h: Health| budgets.iter().filter(|b| b.health() == h).count();
     let mut tiles = vec![
         tile(
@@ -255,7 +295,14 @@ fn of_budgets(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usiz
         let left =
             b.left().map_or_else(|| "?".to_owned(), |l| format!("{}%", l.percent(0).trim_end_matches([' ', '%'])));
         let label = cut(&format!("LEFT OF {}", b.objective.service), 30, true, c.ascii);
-        tiles.push(tile(c, &label, left, &format!("gone: {}", b.gone_text()), budgets::tone(b), Some(trust_of(b))));
+        tiles.push(tile(
+            c,
+            &label,
+            left,
+            &format!("gone: {}", b.gone_text()),
+            budgets::tone(b),
+            Some(trust_of(b).into()),
+        ));
     }
     let room = height.max(2);
     let shown = if budgets.len() > room { room - 1 } else { budgets.len() };
@@ -299,14 +346,14 @@ fn budget(c: Context<'_>, b: &Budget, trust: Trust, width: usize) -> Line {
 }
 
 fn alarms(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
-    let trust = worst(all, &[Feed::Alarms], None);
+    let trust = sum(all, &[Feed::Alarms]);
     let count = |f: &dyn Fn(&crate::domain::Alarm) -> bool| c.store.alarms.rows().filter(|a| f(a)).count();
     let tickets = count(&|a| a.is_firing() && matches!(a.severity, Severity::Warning | Severity::Unknown));
     let silenced = count(&|a| !a.suppressed_by.is_empty());
     let paging = c.store.paging();
     let tiles = vec![
         tile(c, "PAGE", paging.to_string(), "look now", bad(paging, Health::Critical), trust),
-        tile(c, "TICKET", tickets.to_string(), "look in hours", bad(tickets, Health::Warning), trust),
+        tile(c, "TICKET", tickets.to_string(), "in working hours", bad(tickets, Health::Warning), trust),
         tile(c, "SILENCED", silenced.to_string(), "nobody is told", Tone::Dim, trust),
     ];
     let groups = trouble(c.store);
@@ -337,7 +384,7 @@ fn alarms(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) 
     if groups.is_empty() {
         lines.push(match trust {
             None => Line::new().with("no alarms are read", Tone::Dim),
-            Some(t) if t.is_blind() => {
+            Some(t) if t.worst.is_blind() => {
                 Line::new().with("whether any fires is not known", Tone::Health(Health::Unknown))
             }
             Some(_) => Line::new().with("no alarm fires", Tone::Health(Health::Ok)),
@@ -349,7 +396,7 @@ fn alarms(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) 
 fn spot(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
     let board = c.store.board(c.now);
     let rush = board.rush;
-    let trust = worst(all, &[Feed::Nodes, Feed::Tasks, Feed::Notices], None);
+    let trust = sum(all, &[Feed::Nodes, Feed::Tasks, Feed::Notices]);
     let first = rush.first.map_or_else(
         || "-".to_owned(),
         |d| countdown(d.at.timestamp() - c.now.timestamp(), d.precision).replace("overdue ", "-"),
@@ -400,7 +447,7 @@ fn spot(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) ->
         let day = c.store.notices.past().iter().filter(|r| c.now - r.issued < chrono::TimeDelta::days(1));
         let cut = day.clone().filter(|r| matches!(r.outcome, Outcome::Cut { .. })).count();
         let text = match trust {
-            Some(t) if t.is_blind() => "whether anything goes is not known".to_owned(),
+            Some(t) if t.worst.is_blind() => "whether anything goes is not known".to_owned(),
             _ => format!("nothing is going to go; {} in the last 24 hours, {cut} of them cut", day.count()),
         };
         lines.push(Line::new().with(text, Tone::Dim));
@@ -435,10 +482,10 @@ pub(super) fn ecs_services(c: Context<'_>) -> Vec<ObjectId> {
 fn services(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) -> Sheet {
     let services = ordered(c);
     let gone: Vec<_> = down(c).collect();
-    let workloads = worst(all, &[Feed::Deployments, Feed::StatefulSets, Feed::DaemonSets, Feed::Services], None);
+    let workloads = sum(all, &WORKLOADS);
     let failing = services.iter().filter(|s| s.now.errors.is_some_and(|e| e >= 0.01)).count();
     let known = services.iter().filter(|s| s.now.requests.is_some()).count();
-    let signals = match (worst(all, &[Feed::Signals], None), services.is_empty()) {
+    let signals = match (sum(all, &[Feed::Signals]), services.is_empty()) {
         (None, false) => workloads,
         (trust, _) => trust,
     };
@@ -483,7 +530,8 @@ fn service(c: Context<'_>, all: &[Watched<'_>], s: &Service, (width, name_width)
     let budget = c.store.budgets_of(&s.id).first().copied();
     let errors = s.now.errors;
     let health = match (errors, budget.map(Budget::health)) {
-        _ if trust.is_blind() || s.now.requests.is_none() => Health::Unknown,
+        // Who has not been heard of for a while is not known to be well.
+        _ if trust > Trust::Fresh || s.now.requests.is_none() => Health::Unknown,
         (Some(e), _) if e >= 0.05 => Health::Critical,
         (_, Some(Health::Critical)) => Health::Critical,
         (Some(e), _) if e >= 0.01 => Health::Warning,
@@ -503,6 +551,9 @@ fn service(c: Context<'_>, all: &[Watched<'_>], s: &Service, (width, name_width)
         .with(format!("{:>7}", known(s.now.latency[2].map(duration))), Tone::Plain);
     if trust > Trust::Fresh {
         line.push(format!("  {}", trust.mark(c.ascii)), trust.tone());
+    } else if s.now.requests.is_none() {
+        // Whose it is tells it from its namesake that is measured.
+        line.push(format!("  no figures, {}", s.id.cluster), Tone::Dim);
     } else if let Some(b) = budget.filter(|_| width >= 76) {
         line.push(format!("  {} {} left", budget_mark(b, c.ascii), b.left_text()), budgets::tone(b));
     }

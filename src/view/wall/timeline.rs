@@ -5,7 +5,7 @@ use chrono::{NaiveTime, TimeDelta, Timelike as _};
 use std::collections::BTreeMap;
 
 use super::pages::tile;
-use super::trust::{Watched, worst};
+use super::trust::{Watched, sum};
 use super::{Body, Sheet};
 use crate::app::wall::Wall;
 use crate::domain::notice::Outcome;
@@ -163,22 +163,15 @@ pub(super) fn sheet(c: Context<'_>, wall: &Wall, all: &[Watched<'_>], (width, he
     let taken = count(Sort::Notice, &|_| true);
     let changed = count(Sort::Change, &|_| true);
     let tiles = vec![
-        tile(c, "FIRED TODAY", fired.to_string(), "alarms, UTC", Tone::Strong, worst(all, &[Feed::Alarms], None)),
-        tile(
-            c,
-            "TAKEN",
-            taken.to_string(),
-            "machines, tasks",
-            Tone::Strong,
-            worst(all, &[Feed::Nodes, Feed::Tasks], None),
-        ),
+        tile(c, "FIRED TODAY", fired.to_string(), "alarms, UTC", Tone::Strong, sum(all, &[Feed::Alarms])),
+        tile(c, "TAKEN", taken.to_string(), "machines, tasks", Tone::Strong, sum(all, &[Feed::Nodes, Feed::Tasks])),
         tile(
             c,
             "CHANGES",
             changed.to_string(),
             "revisions",
             Tone::Strong,
-            worst(all, &[Feed::Deployments, Feed::ReplicaSets, Feed::Services], None),
+            sum(all, &[Feed::Deployments, Feed::ReplicaSets, Feed::Services]),
         ),
     ];
     let mut lines = by_hour(c, wall, &entries, width);

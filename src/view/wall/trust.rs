@@ -111,6 +111,11 @@ pub fn watched<'a>(c: Context<'a>, pace: &Pace) -> Vec<Watched<'a>> {
         let slo = if by_minute { pace.slo.max(Duration::from_mins(1)) } else { pace.slo };
         let pace = &Pace { slo, ..*pace };
         let own: Vec<_> = c.store.sources().filter(|(s, _)| s.cluster == *id).collect();
+        // What nobody can be asked about is told once, by a backend that does not exist: it ages in no
+        // sense, and its budgets say themselves that they have no data.
+        if known.is_none() && !own.is_empty() && own.iter().all(|(_, s)| s.complete) {
+            continue;
+        }
         if own.is_empty() {
             out.push(Watched { id, feed: None, trust: Trust::Never, age: None });
         }
@@ -157,6 +162,27 @@ pub fn of_age(age: Option<i64>, interval: Duration, down: bool) -> Trust {
 pub fn worst(all: &[Watched<'_>], feeds: &[Feed], of: Option<&ClusterId>) -> Option<Trust> {
     let wanted = |w: &&Watched<'_>| w.feed.is_some_and(|f| feeds.contains(&f)) && of.is_none_or(|id| w.id == id);
     all.iter().filter(wanted).map(|w| w.trust).max()
+}
+
+/// How far a figure can be trusted that is put together from several sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sum {
+    /// The source that is worst off.
+    pub worst: Trust,
+    /// The one that is best off: where that is blind, nothing is known at all.
+    pub best: Trust,
+}
+
+impl From<Trust> for Sum {
+    fn from(one: Trust) -> Self {
+        Self { worst: one, best: one }
+    }
+}
+
+/// All sources of these feeds together; `None` where none of them is read.
+#[must_use]
+pub fn sum(all: &[Watched<'_>], feeds: &[Feed]) -> Option<Sum> {
+    Some(Sum { worst: worst(all, feeds, None)?, best: best(all, feeds)? })
 }
 
 /// The best of them: where that is blind, nothing is known at all.
