@@ -306,7 +306,9 @@ impl Wall {
                 continue;
             }
             let known = self.alerts.get(&page).filter(|a| members.is_subset(&a.members));
-            let since = known.map_or(now, |a| a.since.min(now));
+            // What has to wait for a page that is held has not had the screen yet.
+            let waits = self.held.is_some() && page != self.page;
+            let since = known.filter(|_| !waits).map_or(now, |a| a.since.min(now));
             if known.is_none() && new.is_none() {
                 new = Some(page);
             }

@@ -82,9 +82,9 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show what everybody shall see, on a wall: pages that rotate, and stay while they are critical.
+    /// Show pages that rotate on a wall; changes nothing, needs no input.
     ///
-    /// Changes nothing anywhere and needs no input. Ends by `q` or a signal only.
+    /// A page that turns critical takes the screen. Ends by `q` or a signal only.
     Wallboard(Wallboard),
     /// Print once what is wrong, for scripts and people.
     ///
