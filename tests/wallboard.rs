@@ -1,8 +1,6 @@
 //! The wallboard: frames at four sizes, one word that is never OK on missing data, figures that are
 //! hatched out when they are old, and what takes the screen.
 
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
-
 mod support;
 
 use std::collections::BTreeSet;

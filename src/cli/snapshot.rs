@@ -40,7 +40,8 @@ struct Taking {
 
 /// Prints the picture; exits with 2 when a source did not answer in time.
 pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
-    let (kind, page) = what(&options.what)?;
+    let what = what(&options.what)?;
+    let kind = if let What::View(kind) = what { kind } else { ViewKind::Overview };
     let (width, height) = size(&options.size)?;
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
@@ -64,10 +65,13 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
             Picture::Text | Picture::Ansi => session::theme(&config, &place.paths)?,
         },
         ascii: session::ascii(&config),
-        wall: page.map(|page| {
-            let wall = Wall::new(super::wallboard::rules(&config), clock.now());
-            (wall, super::wallboard::pace(&config, cli.common.demo.is_some()), page)
-        }),
+        wall: match what {
+            What::View(_) => None,
+            What::Wall(page) => {
+                let wall = Wall::new(super::wallboard::rules(&config), clock.now());
+                Some((wall, super::wallboard::pace(&config, cli.common.demo.is_some()), page))
+            }
+        },
         clock,
         area: Rect::new(0, 0, width, height),
     };
@@ -188,28 +192,31 @@ impl Taking {
     }
 }
 
-/// A view, and of the wallboard (which is none) the page, if one is named: `wallboard:alarms`.
-fn what(raw: &str) -> Result<(ViewKind, Option<Option<WallPage>>), CliError> {
-    let page = match raw.strip_prefix("wallboard") {
-        Some("") => Some(None),
-        Some(rest) if rest.starts_with(':') => {
-            let name = rest.trim_start_matches(':');
-            let page = WallPage::from_name(name).ok_or_else(|| {
-                let names: Vec<_> = WallPage::ALL.iter().map(|p| p.name()).collect();
-                eyre!("the wallboard has no page `{name}`; there are {}", names.join(", "))
-            })?;
-            Some(Some(page))
-        }
-        _ => None,
-    };
-    if page.is_some() {
-        return Ok((ViewKind::Overview, page));
+/// What is pictured.
+enum What {
+    /// A view of the console.
+    View(ViewKind),
+    /// The wallboard: the page that it would show, or this one.
+    Wall(Option<WallPage>),
+}
+
+/// The view of this name, or a page of the wallboard: `wallboard:alarms`.
+fn what(raw: &str) -> Result<What, CliError> {
+    if raw == "wallboard" {
+        return Ok(What::Wall(None));
+    }
+    if let Some(name) = raw.strip_prefix("wallboard:") {
+        let page = WallPage::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = WallPage::ALL.iter().map(|p| p.name()).collect();
+            eyre!("the wallboard has no page `{name}`; there are {}", names.join(", "))
+        })?;
+        return Ok(What::Wall(Some(page)));
     }
     let kind = ViewKind::from_name(raw).ok_or_else(|| {
         let names: Vec<_> = ViewKind::ALL.iter().map(|k| k.name()).collect();
         eyre!("there is no view `{raw}`; there are {}, and wallboard", names.join(", "))
     })?;
-    Ok((kind, None))
+    Ok(What::View(kind))
 }
 
 fn size(raw: &str) -> Result<(u16, u16), CliError> {

@@ -83,6 +83,9 @@ pub async fn run(
         cont: catch(SignalKind::from_raw(Number::CONT.as_raw()))?,
         size: catch(SignalKind::window_change())?,
     };
+    // The sources live as long as it does, whether or not anything is asked of it.
+    #[cfg(not(feature = "aws"))]
+    let _ = &backend;
     let mut screen = Screen::enter_to_show().map_err(RunError::Terminal)?;
     let (mut second, mut moved, mut anew) = (i64::MIN, shift(board.clock.now()), false);
     loop {

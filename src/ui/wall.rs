@@ -66,7 +66,7 @@ impl Places {
 fn scale_of_strip(area: Rect, ascii: bool) -> Option<Scale> {
     let (word, count, clock) = WIDEST;
     let together = format!("{word} {count} {clock}");
-    Scale::fitting(std::iter::once(together.as_str()), area.width.saturating_sub(1), area.height / 4, ascii)
+    Scale::fitting(&std::iter::once(together.as_str()), area.width.saturating_sub(1), area.height / 4, ascii)
 }
 
 /// Draws everything into `area`, moved by what [`shift`] says.
@@ -131,32 +131,29 @@ fn head(buf: &mut Buffer, area: Rect, places: &Places, head: &Head, c: Context<'
     };
     let alarms_tone = head.paging_trust.map_or(Tone::Dim, Trust::tone);
     let big = places.strip.map_or(1, Scale::rows);
-    let (count_x, clock_x) = match places.strip {
-        Some(scale) => {
-            let (word, count, _) = WIDEST;
-            let count_x = 1 + scale.columns(&format!("{word} ")) + 1;
-            // The clock keeps to the right edge, with its caption.
-            let clock_x = area.width.saturating_sub(scale.columns("00:00:00") + 1);
-            let draw = |buf: &mut Buffer, x: u16, width: u16, text: &str, tone: Tone| {
-                let at = Rect { x: area.x + x, width, height: area.height.min(big), ..area };
-                scale.draw(buf, at.intersection(area), text, painter.tone(tone), c.ascii);
-            };
-            draw(buf, 1, count_x, head.headline.word(), head.headline.tone());
-            let room = scale.columns(count);
-            // More than fits is said in figures that do.
-            let text = if scale.columns(&head.paging) > room { "99+" } else { head.paging.as_str() };
-            draw(buf, count_x, clock_x.saturating_sub(count_x), text, head.paging_tone);
-            draw(buf, clock_x, area.width, &clock, Tone::Strong);
-            (count_x, clock_x)
-        }
-        None => {
-            let text = Line::new()
-                .with(format!(" {shape} {}", head.headline.word()), head.headline.tone())
-                .with(format!("  {} page", head.paging), head.paging_tone)
-                .with(format!("  {clock}"), Tone::Strong);
-            line(buf, row(area, 0), &text, painter);
-            (area.width, area.width)
-        }
+    let (count_x, clock_x) = if let Some(scale) = places.strip {
+        let (word, count, _) = WIDEST;
+        let count_x = 1 + scale.columns(&format!("{word} ")) + 1;
+        // The clock keeps to the right edge, with its caption.
+        let clock_x = area.width.saturating_sub(scale.columns("00:00:00") + 1);
+        let draw = |buf: &mut Buffer, x: u16, width: u16, text: &str, tone: Tone| {
+            let at = Rect { x: area.x + x, width, height: area.height.min(big), ..area };
+            scale.draw(buf, at.intersection(area), text, painter.tone(tone), c.ascii);
+        };
+        draw(buf, 1, count_x, head.headline.word(), head.headline.tone());
+        let room = scale.columns(count);
+        // More than fits is said in figures that do.
+        let text = if scale.columns(&head.paging) > room { "99+" } else { head.paging.as_str() };
+        draw(buf, count_x, clock_x.saturating_sub(count_x), text, head.paging_tone);
+        draw(buf, clock_x, area.width, &clock, Tone::Strong);
+        (count_x, clock_x)
+    } else {
+        let text = Line::new()
+            .with(format!(" {shape} {}", head.headline.word()), head.headline.tone())
+            .with(format!("  {} page", head.paging), head.paging_tone)
+            .with(format!("  {clock}"), Tone::Strong);
+        line(buf, row(area, 0), &text, painter);
+        (area.width, area.width)
     };
     let caption = row(area, big);
     let why = Line::new()
@@ -188,7 +185,7 @@ fn tiles(buf: &mut Buffer, area: Rect, tiles: &[Tile], painter: &Painter<'_>) {
     let figures = area.height.saturating_sub(3);
     let texts = tiles.iter().map(|t| t.figure.as_str());
     // One size for all of a page: a figure is not more because it is larger.
-    let scale = Scale::fitting(texts, width.saturating_sub(3), figures, painter.ascii);
+    let scale = Scale::fitting(&texts, width.saturating_sub(3), figures, painter.ascii);
     for (i, tile) in tiles.iter().enumerate() {
         let x = area.x + u16::try_from(i).unwrap_or(0) * width + 1;
         let at = Rect { x, width: width.saturating_sub(2), ..area };

@@ -41,7 +41,7 @@ impl Scale {
     /// The largest in which the widest of `texts` has this room; `None` where not even the smallest has.
     #[must_use]
     pub fn fitting<'a>(
-        texts: impl Iterator<Item = &'a str> + Clone,
+        texts: &(impl Iterator<Item = &'a str> + Clone),
         width: u16,
         height: u16,
         ascii: bool,
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_largest_that_fits_is_taken() {
-        let fit = |w, h, ascii| Scale::fitting(["DEGRADED"].into_iter(), w, h, ascii).map(Scale::rows);
+        let fit = |w, h, ascii| Scale::fitting(&["DEGRADED"].into_iter(), w, h, ascii).map(Scale::rows);
         assert_eq!(fit(31, 3, false), Some(3));
         assert_eq!(fit(31, 3, true), None);
         assert_eq!(fit(31, 5, true), Some(5));

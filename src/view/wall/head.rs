@@ -207,7 +207,7 @@ fn deadline(c: Context<'_>) -> Line {
 }
 
 /// The budgets, the most urgent first.
-pub(super) fn by_urgency<'a>(c: Context<'a>) -> Vec<&'a Budget> {
+pub(super) fn by_urgency(c: Context<'_>) -> Vec<&Budget> {
     let mut all: Vec<&Budget> = c.store.budgets.rows().collect();
     let left = |b: &Budget| b.left().map_or(f64::INFINITY, Fraction::value);
     let urgency = |b: &Budget| b.urgency().unwrap_or(f64::INFINITY);
@@ -256,7 +256,7 @@ fn fresh(c: Context<'_>, all: &[Watched<'_>]) -> Line {
 }
 
 /// Workloads of which nothing serves.
-pub(super) fn down<'a>(c: Context<'a>) -> impl Iterator<Item = &'a Workload> {
+pub(super) fn down(c: Context<'_>) -> impl Iterator<Item = &Workload> {
     let serves = |k: Kind| matches!(k, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::EcsService);
     c.store.workloads.rows().filter(move |w| {
         serves(w.id.kind)

@@ -12,7 +12,7 @@ use crate::domain::traffic::{duration, rate, share};
 use crate::domain::{Budget, Health, Kind, Line, ObjectId, Service, Severity, Tone, age::age};
 use crate::store::Feed;
 use crate::store::alarm_groups::trouble;
-use crate::store::notices::countdown;
+use crate::store::notices::{NoticeRow, countdown};
 use crate::store::problems::{Problem, wrong};
 use crate::view::columns::{Context, alarm_about, alarm_mark, alarm_tone, budget_mark, budgets, overview_mark};
 use crate::view::header::grouped;
@@ -238,7 +238,7 @@ fn cells(c: Context<'_>, (width, height): (usize, usize), dark: bool) -> (Vec<Ma
     let board = c.store.board(c.now);
     for (cell, node) in cells.iter_mut().zip(table.order.iter().filter_map(|slot| c.store.nodes.at(*slot))) {
         // What goes is in trouble, too, however well it is.
-        let going = board.of_node(&node.id).filter(|r| r.urgent).map_or(Health::Ok, |r| r.health());
+        let going = board.of_node(&node.id).filter(|r| r.urgent).map_or(Health::Ok, NoticeRow::health);
         cell.health = cell.health.max(going);
         if let Some(first) = cell.lines.first_mut() {
             let tone = if cell.health.is_problem() { Tone::Health(cell.health) } else { Tone::Strong };
@@ -458,7 +458,7 @@ fn spot(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) ->
 /// Services, what has failures first, then by traffic.
 fn ordered(c: Context<'_>) -> Vec<Service> {
     let mut all = c.store.all_services();
-    let worst = |s: &Service| c.store.budgets_of(&s.id).first().map_or(Health::Ok, |b| b.health());
+    let worst = |s: &Service| c.store.budgets_of(&s.id).first().map_or(Health::Ok, |b| Budget::health(b));
     all.sort_by_cached_key(|s| {
         let errors = s.now.errors.unwrap_or(0.0);
         #[expect(clippy::cast_possible_truncation, reason = "thousandths of a share, and requests a second")]

@@ -86,8 +86,7 @@ pub fn interval(pace: &Pace, feed: Feed, ecs: bool) -> Duration {
         // As far apart as its source asks.
         Feed::Tasks | Feed::Services | Feed::Events | Feed::Targets if ecs => pace.aws,
         Feed::Nodes if ecs => pace.aws * 2,
-        Feed::Alarms if ecs => pace.aws * 4,
-        Feed::Autoscalers if ecs => pace.aws * 4,
+        Feed::Alarms | Feed::Autoscalers if ecs => pace.aws * 4,
         Feed::Limits => pace.aws * 8,
         Feed::Alarms => pace.backends,
         _ => Pace::WATCH,
