@@ -61,6 +61,21 @@ impl Screen {
         Ok(Self { terminal, out, events: Some(EventStream::new()) })
     }
 
+    /// Takes the terminal on standard output to show something. Keys are read where there is a
+    /// terminal to read them from: standard input, or the one that controls this process; nothing
+    /// depends on them.
+    ///
+    /// # Errors
+    /// When standard output cannot be written to.
+    pub fn enter_to_show() -> io::Result<Self> {
+        // Without a terminal to set there is none to read from either, and asking for one would panic.
+        let events = enable_raw_mode().is_ok();
+        ENTERED.store(true, Ordering::SeqCst);
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        let (terminal, out) = fresh()?;
+        Ok(Self { terminal, out, events: events.then(EventStream::new) })
+    }
+
     /// Draws a frame; only cells that changed are sent.
     ///
     /// # Errors
@@ -73,6 +88,12 @@ impl Screen {
             }
         })?;
         self.out.borrow_mut().send()
+    }
+
+    /// True if the terminal has another size than what is drawn for: not everybody is told when it changes.
+    pub fn has_new_size(&mut self) -> bool {
+        let area = self.terminal.get_frame().area();
+        size().is_ok_and(|(width, height)| (width, height) != (area.width, area.height))
     }
 
     /// Everything is drawn again from nothing.

@@ -154,6 +154,8 @@ fn mistakes_are_told_with_what_would_be_right() {
     for (arguments, code, says) in [
         (&["snapshot", "pots", "--demo"][..], 1, "there is no view `pots`; there are overview"),
         (&["snapshot", "tasks", "--demo", "--size", "80"], 1, "`80` is no size"),
+        (&["snapshot", "wallboard:tasks", "--demo"], 1, "the wallboard has no page `tasks`; there are overview"),
+        (&["wallboard", "--demo"], 1, "needs a terminal"),
         (&["snapshot", "tasks", "--demo", "--filter", "colour=red"], 1, "no column `colour`"),
         (&["status", "--demo", "calmer"], 2, "calmer"),
         (&["status"], 2, "no cluster was found"),
@@ -206,6 +208,7 @@ fn help_has_a_line_for_each_command_and_ends_with_examples() {
         let commands: Vec<&str> = after.lines().take_while(|l| !l.is_empty()).collect();
         let names: Vec<&str> = commands.iter().filter_map(|l| l.split_whitespace().next()).collect();
         let order = [
+            "wallboard",
             "status",
             "snapshot",
             "doctor",

@@ -14,6 +14,7 @@ pub mod runbooks;
 pub mod table;
 pub mod text;
 mod update;
+pub mod wall;
 
 use std::collections::BTreeMap;
 

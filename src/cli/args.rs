@@ -24,6 +24,7 @@ Examples:
   quarterdeck --context prod --context staging   two clusters side by side
   quarterdeck --ecs-cluster eu-west-1/shop       an ECS cluster
   quarterdeck -n web --view tasks                one namespace, its tasks first
+  quarterdeck wallboard                          for a screen on the wall; changes nothing
   quarterdeck status || page-someone             what is critical, for a script
   quarterdeck snapshot tasks --size 120x40       a picture of a view, without a terminal
   quarterdeck doctor                             what is missing, and what to do about it";
@@ -81,6 +82,10 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Show pages that rotate on a wall; changes nothing, needs no input.
+    ///
+    /// A page that turns critical takes the screen. Ends by `q` or a signal only.
+    Wallboard(Wallboard),
     /// Print once what is wrong, for scripts and people.
     ///
     /// Exits with 0 when fine, 1 when something is critical, 2 when a source failed.
@@ -197,6 +202,20 @@ pub struct Forward {
     pub ports: String,
 }
 
+/// Options of `wallboard`.
+#[derive(Debug, Args)]
+pub struct Wallboard {
+    /// The pages, with commas between them: overview, map, budgets, alarms, spot, services, timeline.
+    #[arg(long, value_name = "PAGES")]
+    pub pages: Option<String>,
+    /// How long each page stays, such as 20s.
+    #[arg(long, value_name = "TIME")]
+    pub rotate: Option<String>,
+    /// How long a critical page keeps the screen, such as 5m.
+    #[arg(long, value_name = "TIME")]
+    pub hold: Option<String>,
+}
+
 /// How `status` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -220,7 +239,8 @@ pub enum Picture {
 /// Options of `snapshot`.
 #[derive(Debug, Args)]
 pub struct Snapshot {
-    /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools.
+    /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools;
+    /// or wallboard, or one of its pages as wallboard:PAGE.
     #[arg(value_name = "VIEW")]
     pub what: String,
     /// Columns and rows.

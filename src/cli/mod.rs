@@ -25,6 +25,7 @@ mod slo;
 mod snapshot;
 mod spot;
 mod status;
+mod wallboard;
 
 use std::process::ExitCode;
 
@@ -98,6 +99,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
             let code = runtime.block_on(async {
                 match verb {
                     None => console::run(cli).await,
+                    Some(Verb::Wallboard(_)) => wallboard::run(cli).await,
                     Some(Verb::Status { format }) => status::run(cli, *format).await,
                     Some(Verb::Snapshot(options)) => snapshot::run(cli, options).await,
                     Some(Verb::Doctor { iam: Some(which) }) => {

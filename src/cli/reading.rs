@@ -106,7 +106,8 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
         let sim = start_sim(scenario, Parameters::default(), options).await?;
         (of_demo(cli, config, &sim), Some(sim))
     } else {
-        (Box::pin(wanted(cli, config, cli.verb.is_none())).await?, None)
+        let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
+        (Box::pin(wanted(cli, config, stays)).await?, None)
     };
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let clusters = wanted.ids();

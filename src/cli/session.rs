@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::CliError;
 use super::actors::{self, Systems};
-use super::args::Cli;
+use super::args::{Cli, Verb};
 use crate::action::{Desk, Policy};
 use crate::app::table::ViewKind;
 use crate::app::{App, Settings};
@@ -63,6 +63,13 @@ pub fn load_from(cli: &Cli, place: &Place, file: Option<&Path>) -> Result<Config
         .set("--ascii", "ascii", flag(c.ascii))
         .set("--wide", "wide", flag(c.wide))
         .set("--read-only", "read_only", flag(c.read_only));
+    let overrides = match &cli.verb {
+        Some(Verb::Wallboard(w)) => overrides
+            .set("--pages", "wallboard.pages", w.pages.clone())
+            .set("--rotate", "wallboard.rotate", w.rotate.clone())
+            .set("--hold", "wallboard.hold", w.hold.clone()),
+        _ => overrides,
+    };
     let options = LoadOptions { file, env: &env, cli: overrides, paths: &place.paths };
     let mut config = config::load(options)?;
     if cli.common.demo.is_some() {

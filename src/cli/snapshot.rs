@@ -13,6 +13,7 @@ use super::output::{fail, say};
 use super::{CliError, export, session};
 use crate::app::filter::Filter;
 use crate::app::table::ViewKind;
+use crate::app::wall::{Pace, Wall, WallPage};
 use crate::app::{App, Effect};
 use crate::clock::{Clock, instant};
 use crate::run::backend::{self, Backend, Reply};
@@ -33,14 +34,14 @@ struct Taking {
     ascii: bool,
     clock: Clock,
     area: Rect,
+    /// A wallboard instead of a view: its state, how often sources speak, and the page, if one was named.
+    wall: Option<(Wall, Pace, Option<WallPage>)>,
 }
 
 /// Prints the picture; exits with 2 when a source did not answer in time.
 pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
-    let kind = ViewKind::from_name(&options.what).ok_or_else(|| {
-        let names: Vec<_> = ViewKind::ALL.iter().map(|k| k.name()).collect();
-        eyre!("there is no view `{}`; there are {}", options.what, names.join(", "))
-    })?;
+    let what = what(&options.what)?;
+    let kind = if let What::View(kind) = what { kind } else { ViewKind::Overview };
     let (width, height) = size(&options.size)?;
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
@@ -64,6 +65,13 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
             Picture::Text | Picture::Ansi => session::theme(&config, &place.paths)?,
         },
         ascii: session::ascii(&config),
+        wall: match what {
+            What::View(_) => None,
+            What::Wall(page) => {
+                let wall = Wall::new(super::wallboard::rules(&config), clock.now());
+                Some((wall, super::wallboard::pace(&config, cli.common.demo.is_some()), page))
+            }
+        },
         clock,
         area: Rect::new(0, 0, width, height),
     };
@@ -105,7 +113,15 @@ impl Taking {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
-        crate::ui::draw(&mut buf, self.area, &mut self.app, c, &self.theme);
+        if let Some((wall, pace, page)) = &mut self.wall {
+            wall.tick(now, crate::view::wall::urgent(c, pace));
+            if let Some(page) = page {
+                wall.choose(*page, now);
+            }
+            crate::ui::wall::draw(&mut buf, self.area, wall, c, pace, &self.theme);
+        } else {
+            crate::ui::draw(&mut buf, self.area, &mut self.app, c, &self.theme);
+        }
         buf
     }
 
@@ -132,6 +148,10 @@ impl Taking {
         for key in keys {
             let now = self.clock.now();
             let mut waits = false;
+            if let Some((wall, ..)) = &mut self.wall {
+                let _ = wall.press(*key, now);
+                continue;
+            }
             for effect in self.app.press(*key, &self.store, now) {
                 match effect {
                     Effect::Fetch { page, id, kind } => {
@@ -170,6 +190,33 @@ impl Taking {
             self.draw();
         }
     }
+}
+
+/// What is pictured.
+enum What {
+    /// A view of the console.
+    View(ViewKind),
+    /// The wallboard: the page that it would show, or this one.
+    Wall(Option<WallPage>),
+}
+
+/// The view of this name, or a page of the wallboard: `wallboard:alarms`.
+fn what(raw: &str) -> Result<What, CliError> {
+    if raw == "wallboard" {
+        return Ok(What::Wall(None));
+    }
+    if let Some(name) = raw.strip_prefix("wallboard:") {
+        let page = WallPage::from_name(name).ok_or_else(|| {
+            let names: Vec<_> = WallPage::ALL.iter().map(|p| p.name()).collect();
+            eyre!("the wallboard has no page `{name}`; there are {}", names.join(", "))
+        })?;
+        return Ok(What::Wall(Some(page)));
+    }
+    let kind = ViewKind::from_name(raw).ok_or_else(|| {
+        let names: Vec<_> = ViewKind::ALL.iter().map(|k| k.name()).collect();
+        eyre!("there is no view `{raw}`; there are {}, and wallboard", names.join(", "))
+    })?;
+    Ok(What::View(kind))
 }
 
 fn size(raw: &str) -> Result<(u16, u16), CliError> {

@@ -319,6 +319,37 @@ impl Kind for View {
     }
 }
 
+/// The pages of the wallboard.
+pub const WALL_PAGES: &[&str] = &["overview", "map", "budgets", "alarms", "spot", "services", "timeline"];
+
+/// Some of [`WALL_PAGES`], in the order in which they come; none is all of them.
+#[derive(Debug)]
+pub struct WallPages;
+
+impl Kind for WallPages {
+    type Value = Vec<String>;
+    const ALLOWED: &'static str =
+        "a list of overview, map, budgets, alarms, spot, services and timeline; in a variable, with `,` between them";
+
+    fn from_text(text: &str) -> Option<Vec<String>> {
+        if text.trim().is_empty() {
+            return Some(Vec::new());
+        }
+        text.split(',').map(|page| WALL_PAGES.contains(&page.trim()).then(|| page.trim().to_owned())).collect()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Option<Vec<String>> {
+        let DeValue::Array(items) = value else { return value.as_str().and_then(Self::from_text) };
+        let page = |text: &str| WALL_PAGES.contains(&text).then(|| text.to_owned());
+        items.iter().map(|item| item.get_ref().as_str().and_then(page)).collect()
+    }
+
+    fn to_toml(value: &Vec<String>) -> String {
+        let items: Vec<String> = value.iter().map(|p| quoted(p)).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
 /// How many colours to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ColorChoice {

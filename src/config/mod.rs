@@ -29,7 +29,7 @@ pub use cluster::{CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use guardrail::{ACTION_KINDS, ACTIONS, GUARDRAIL_KEYS, GuardrailEffect, GuardrailSettings};
 pub use keys::{Config, KEYS, KeyInfo};
-pub use kinds::{ColorChoice, LogLevel, VIEWS};
+pub use kinds::{ColorChoice, LogLevel, VIEWS, WALL_PAGES};
 pub use notice::{NOTICE_KEYS, NoticePlace, NoticeSettings};
 pub use notify::{Notify, QuietHours};
 pub use paths::Paths;

@@ -7,6 +7,7 @@ pub mod gather;
 pub mod journal;
 pub mod notify;
 pub mod session;
+pub mod wall;
 
 use std::path::PathBuf;
 use std::time::Duration;

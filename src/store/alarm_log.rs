@@ -116,6 +116,12 @@ impl AlarmLog {
         self.of.get(id).into_iter().flat_map(|seen| &seen.changes)
     }
 
+    /// The transitions of every alarm that is remembered, those that are gone included; of each alarm
+    /// the oldest first.
+    pub fn all(&self) -> impl Iterator<Item = (&ObjectId, &Change)> {
+        self.of.iter().flat_map(|(id, seen)| seen.changes.iter().map(move |c| (id, c)))
+    }
+
     /// How often an alarm changed within the last hour.
     #[must_use]
     pub fn recent(&self, id: &ObjectId, now: Timestamp) -> usize {

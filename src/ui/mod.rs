@@ -16,6 +16,7 @@ mod map;
 mod overlay;
 mod page;
 pub mod style;
+pub mod wall;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};

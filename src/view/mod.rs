@@ -28,6 +28,7 @@ pub mod status;
 pub mod summary;
 pub mod table;
 pub mod users;
+pub mod wall;
 pub mod words;
 pub mod yaml;
 

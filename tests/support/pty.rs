@@ -20,10 +20,17 @@ use vt100::{Parser, Screen};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps the settings of the terminal in files and the program's number in another,
-/// and says what the program ended with.
+/// and says what the program ended with. `PTY_STDIN` gives it another standard input: a file,
+/// `closed`, or `none`, which is without a terminal of its own, too.
 const SHELL: &str = r#"
 stty -g >"$PTY_DIR/before"
-sh -c 'echo $$ >"$PTY_DIR/pid.new"; mv "$PTY_DIR/pid.new" "$PTY_DIR/pid"; exec "$0" "$@"' "$@"
+sh -c 'echo $$ >"$PTY_DIR/pid.new"; mv "$PTY_DIR/pid.new" "$PTY_DIR/pid"
+case "$PTY_STDIN" in
+  "") exec "$0" "$@";;
+  closed) exec "$0" "$@" <&-;;
+  none) exec setsid "$0" "$@" </dev/null;;
+  *) exec "$0" "$@" <"$PTY_STDIN";;
+esac' "$@"
 code=$?
 stty -g >"$PTY_DIR/after"
 exit $code
