@@ -18,6 +18,10 @@ use crate::domain::{ClusterId, Text};
 /// The sources whose clusters may be changed. They are not kept alive by it.
 #[derive(Clone, Default)]
 pub struct Systems {
+    /// Where sessions ask for the terminal; `None` where nobody lends one.
+    pub stage: Option<crate::action::session::Stage>,
+    /// Actors remember what their plans saw: each is made once.
+    made: Arc<std::sync::Mutex<BTreeMap<ClusterId, Arc<dyn Actor>>>>,
     /// Kubernetes clusters.
     #[cfg(feature = "kubernetes")]
     pub kubernetes: Option<Weak<crate::source::kubernetes::Sources>>,
@@ -29,21 +33,41 @@ pub struct Systems {
 impl Systems {
     /// Finds the actor of a cluster whenever somebody asks.
     #[must_use]
-    pub fn actors(self, clock: &Clock) -> Actors {
-        let clock = clock.clone();
-        Arc::new(move |cluster| self.actor(cluster, &clock))
+    pub fn actors(self, policy: &Policy, clock: &Clock) -> Actors {
+        let (clock, clusters) = (clock.clone(), policy.clusters.clone());
+        Arc::new(move |cluster| {
+            let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(actor) = made.get(cluster) {
+                return Some(Arc::clone(actor));
+            }
+            let production = clusters.get(cluster).is_some_and(|c| c.production);
+            let actor = self.actor(cluster, production, &clock)?;
+            made.insert(cluster.clone(), Arc::clone(&actor));
+            Some(actor)
+        })
     }
 
     /// The actor of a cluster; `None` where it may not be changed, or nothing can.
-    fn actor(&self, cluster: &ClusterId, clock: &Clock) -> Option<Arc<dyn Actor>> {
+    fn actor(&self, cluster: &ClusterId, production: bool, clock: &Clock) -> Option<Arc<dyn Actor>> {
         // A writer exists only where the cluster's specification is not read-only.
         #[cfg(feature = "kubernetes")]
-        if let Some(writer) = self.kubernetes.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)) {
-            return Some(Arc::new(crate::action::kubernetes::Kubernetes::new(writer, clock.clone())));
+        if let Some(sources) = self.kubernetes.as_ref().and_then(Weak::upgrade)
+            && let Some(writer) = sources.writer(cluster)
+        {
+            let actor = crate::action::kubernetes::Kubernetes::new(writer, clock.clone());
+            let hands = self.stage.clone().and_then(|stage| {
+                let (reader, streams) = (sources.reader(cluster)?, sources.streams(cluster)?);
+                let (outputs, forwards) = Default::default();
+                Some(crate::action::exec::kubernetes::Hands { reader, streams, stage, outputs, forwards })
+            });
+            return Some(match hands {
+                Some(hands) => Arc::new(actor.with_hands(hands, production)),
+                None => Arc::new(actor),
+            });
         }
         #[cfg(feature = "aws")]
         let _ = self.ecs.as_ref().and_then(Weak::upgrade);
-        let _ = (self, cluster, clock);
+        let _ = (self, cluster, production, clock);
         None
     }
 }
@@ -83,7 +107,7 @@ pub fn desk(policy: Policy, systems: Systems, state_dir: &Path, clock: &Clock) -
         return Desk::closed_for_all(policy, clock.clone());
     }
     let record: Arc<dyn Record> = Arc::new(Audit::new(state_dir, Who::here(&env)));
-    Desk::new(systems.actors(clock), policy, Some(record), clock.clone())
+    Desk::new(systems.actors(&policy, clock), policy, Some(record), clock.clone())
 }
 
 #[cfg(test)]

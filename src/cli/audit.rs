@@ -13,6 +13,7 @@ use super::output::{fail, say};
 use super::{CliError, session, spot};
 use crate::action::audit::{Entry, EntryKind, Line, check, entries};
 use crate::clock::Clock;
+use crate::domain::Text;
 
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(500);
@@ -116,7 +117,10 @@ fn tail(dir: &Path, lines: usize, follow: bool, format: Format) -> Result<(), Cl
     }
     print(last, format, true)?;
     let mut seen = all.last().map_or(0, |l| l.entry.n);
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         // A line that is being written makes no sense yet.
         let (all, _) = entries(dir)?;
@@ -126,7 +130,6 @@ fn tail(dir: &Path, lines: usize, follow: bool, format: Format) -> Result<(), Cl
             print(&new, format, false)?;
         }
     }
-    Ok(())
 }
 
 fn print(lines: &[Line], format: Format, heading: bool) -> Result<(), CliError> {
@@ -167,7 +170,7 @@ fn sentence(e: &Entry) -> String {
     let of = e.of.map_or_else(String::new, |n| format!(" of {n}"));
     match (&e.what, e.kind) {
         (Some(what), EntryKind::Intent) => {
-            let targets: Vec<&str> = what.targets.iter().take(3).map(|t| t.as_str()).collect();
+            let targets: Vec<&str> = what.targets.iter().take(3).map(Text::as_str).collect();
             let more = what.targets.len().saturating_sub(3);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let why = if e.why.is_empty() { String::new() } else { format!(": {}", e.why) };

@@ -76,9 +76,11 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         }
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), demo = cli.common.demo, level = config.log.word(), "started");
-    let reading = session::read(cli, &config, &clock).await?;
+    let mut reading = session::read(cli, &config, &clock).await?;
     // Over SSH every frame is bytes on somebody's hotspot.
     let least = if session::env("SSH_CONNECTION").is_some() { 100 } else { 0 };
+    let (stage, sessions) = crate::action::session::stage();
+    reading.systems.stage = Some(stage);
     let mut desk = reading.desk(&place.paths.state_dir, &clock);
     // Where nothing may be changed, nothing that could run a program is made.
     if !config.read_only {
@@ -113,7 +115,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         tracing::info!(cluster = id.as_str(), "is read");
     }
     let backend = reading.backend.and_desk(desk.clone());
-    let ended = crate::run::run(&mut console, backend, reading.observations).await;
+    let ended = crate::run::run(&mut console, backend, reading.observations, sessions).await;
     match &ended {
         Ok(end) => tracing::info!(?end, "ended"),
         Err(error) => tracing::error!(%error, "ended"),

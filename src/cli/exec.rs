@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-#[cfg(feature = "kubernetes")]
-use color_eyre::eyre::eyre;
-
 use super::CliError;
 use super::args::{Cli, Exec, Forward};
 use crate::action::Verb;
@@ -33,13 +30,19 @@ mod kubernetes {
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
-    use super::*;
+    use color_eyre::eyre::eyre;
+
+    use super::{Cli, CliError, Exec, ExitCode, Forward, Verb};
+    use crate::action::audit::{Audit, Record as _, Who};
     use crate::action::desk::Progress;
+    use crate::action::exec::forward::Forwards;
+    use crate::action::exec::gather::Outputs;
     use crate::action::exec::kubernetes::{self as exec, Hands, Place};
+    use crate::action::guard::ClusterPolicy;
     use crate::action::session::{Ended, Session, stage};
-    use crate::action::{Event, Intent, Outcome, Plan};
+    use crate::action::{Assent, Confirm, End, Event, Intent, Outcome, Plan};
     use crate::cli::output::{fail, say};
-    use crate::cli::{reading, session};
+    use crate::cli::{actors, reading, session};
     use crate::clock::Clock;
     use crate::domain::{Kind, ObjectId, Text};
     use crate::run::session::{Back, How, carry, hold_plain};
@@ -52,6 +55,9 @@ mod kubernetes {
         hands: Hands,
         plan: Plan,
         sessions: mpsc::Receiver<Session>,
+        record: Audit,
+        /// Of its entry in the audit.
+        number: u64,
         progress: Progress,
         events: mpsc::Receiver<Event>,
         _sim: Option<SimServer>,
@@ -61,6 +67,7 @@ mod kubernetes {
     async fn ready(cli: &Cli, tasks: &[String], verb: Verb, set: impl FnOnce(&mut Intent)) -> Result<Ready, CliError> {
         let place = session::place(cli)?;
         let config = session::load(cli, &place)?;
+        let state_dir = config.state_dir(&place.paths).to_owned();
         let (mut specs, sim) = reading::clusters(cli, &config).await?;
         let (Some(spec), true) = (specs.pop(), specs.is_empty()) else {
             return Err(eyre!("one cluster at a time: name it with --context"));
@@ -103,10 +110,30 @@ mod kubernetes {
                 if why.is_empty() { stays.unwrap_or("there is nothing to do").to_owned() } else { why.join("\n") };
             return Err(eyre!("{}: {why}", intent.what()));
         }
+        let clusters = [(cluster, ClusterPolicy { production, read_only: false })].into();
+        let verdict = actors::policy(&config, clusters).judge(&plan, clock.now());
+        if let Some(why) = verdict.refused.first() {
+            return Err(eyre!("{}: {why}", intent.what()));
+        }
+        if verdict.needs_reason || verdict.confirm != Confirm::Choose {
+            return Err(eyre!("{}: this is to be confirmed; do it in the console, which asks", intent.what()));
+        }
+        let record = Audit::new(&state_dir, Who::here(&session::env));
+        let number = record.begin(&plan, &Assent::default(), clock.now()).map_err(|why| eyre!("{why}"))?;
         let (stage, sessions) = stage();
         let (progress, events) = Progress::channel(clock);
-        let hands = Hands { reader, streams, stage, outputs: Default::default(), forwards: Default::default() };
-        Ok(Ready { hands, plan, sessions, progress, events, _sim: sim })
+        let hands = Hands { reader, streams, stage, outputs: Outputs::default(), forwards: Forwards::default() };
+        Ok(Ready { hands, plan, sessions, record, number, progress, events, _sim: sim })
+    }
+
+    impl Ready {
+        /// Writes down how it ended.
+        fn ended(&self, outcome: Outcome, text: &str) {
+            let end = End { outcome, text: Text::new(text), undo: None };
+            if let Err(why) = self.record.end(self.number, &end, self.progress.clock().now()) {
+                fail(&format!("the audit could not be written: {why}"));
+            }
+        }
     }
 
     /// Runs `exec` or `attach`.
@@ -125,8 +152,13 @@ mod kubernetes {
         let back = if terminal { on_terminal(&mut ready).await? } else { piped(&ready).await? };
         let ended = match back {
             Back::Ended(ended) => ended,
-            Back::Signal(number) => return Ok(ExitCode::from(128 + u8::try_from(number).unwrap_or(0))),
+            Back::Signal(number) => {
+                ready.ended(Outcome::Unknown, &format!("ended by signal {number} while it ran"));
+                return Ok(ExitCode::from(128 + u8::try_from(number).unwrap_or(0)));
+            }
         };
+        let outcome = if matches!(ended, Ended::Failed(_)) { Outcome::Failed } else { Outcome::Done };
+        ready.ended(outcome, &ended.words());
         let ended = if options.command.is_empty() { exec::no_shell(ended) } else { ended };
         if matches!(ended, Ended::Failed(_) | Ended::Cut(_)) {
             fail(&format!("{verb} in {} {}", options.tasks.join(", "), ended.words()));
@@ -161,6 +193,7 @@ mod kubernetes {
     /// Several tasks: the output of each below its name.
     async fn gather(ready: Ready) -> Result<ExitCode, CliError> {
         let end = exec::run(&ready.hands, &ready.plan, &ready.progress, &CancellationToken::new()).await;
+        ready.ended(end.outcome, &end.text);
         let mut all = ready.hands.outputs.take();
         all.sort_by(|a, b| a.target.cmp(&b.target));
         for one in &all {
@@ -200,6 +233,7 @@ mod kubernetes {
                 },
             }
         };
+        ready.ended(end.outcome, &end.text);
         say(end.text.as_str());
         Ok(if end.outcome == Outcome::Done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -16,6 +16,7 @@ use futures::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::action::session::Session;
 use crate::app::App;
 use crate::clock::{Clock, instant};
 use crate::domain::Timestamp;
@@ -87,11 +88,25 @@ struct Signals {
     cont: Signal,
 }
 
+impl Signals {
+    fn catch() -> Result<Self, RunError> {
+        let catch = |kind| signal(kind).map_err(RunError::Signals);
+        Ok(Self {
+            term: catch(SignalKind::terminate())?,
+            hup: catch(SignalKind::hangup())?,
+            int: catch(SignalKind::interrupt())?,
+            tstp: catch(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            cont: catch(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+}
+
 /// What woke the loop.
 enum Woken {
     Input(Option<std::io::Result<crossterm::event::Event>>),
     Reply(Reply),
     Observation(Observation),
+    Session(Session),
     End(i32),
     Suspend,
     Continued,
@@ -116,15 +131,9 @@ pub async fn run(
     console: &mut Console,
     mut backend: Backend,
     mut observations: mpsc::Receiver<Observation>,
+    mut sessions: mpsc::Receiver<Session>,
 ) -> Result<End, RunError> {
-    let catch = |kind| signal(kind).map_err(RunError::Signals);
-    let mut signals = Signals {
-        term: catch(SignalKind::terminate())?,
-        hup: catch(SignalKind::hangup())?,
-        int: catch(SignalKind::interrupt())?,
-        tstp: catch(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
-        cont: catch(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
-    };
+    let mut signals = Signals::catch()?;
     let (reply_tx, mut replies) = mpsc::channel(256);
     backend.answer_to(reply_tx);
     let mut screen = Screen::enter().map_err(RunError::Terminal)?;
@@ -154,7 +163,7 @@ pub async fn run(
             screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
         let wait = if held { LOOK_AGAIN } else { console.wait(dirty, drawn.elapsed(), now) };
-        match wake(&mut screen, &mut signals, &mut replies, &mut observations, wait).await {
+        match wake(&mut screen, &mut signals, (&mut replies, &mut observations, &mut sessions), wait).await {
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
             Woken::Input(None | Some(Err(_))) => return Ok(End::Signal(rustix::process::Signal::HUP.as_raw())),
@@ -181,6 +190,15 @@ pub async fn run(
                     dirty = dirty.max(Dirty::Soon);
                 }
             }
+            Woken::Session(lent) => {
+                let back = session::hold(&mut screen, lent).await.map_err(RunError::Terminal)?;
+                if let session::Back::Signal(number) = back {
+                    return Ok(End::Signal(number));
+                }
+                // What the other program was sent meanwhile was not for us.
+                signals = Signals::catch()?;
+                dirty = Dirty::Now;
+            }
             Woken::Suspend if !Screen::can_suspend() => {}
             Woken::Suspend => {
                 screen.suspend().map_err(RunError::Terminal)?;
@@ -203,8 +221,11 @@ pub async fn run(
 async fn wake(
     screen: &mut Screen,
     signals: &mut Signals,
-    replies: &mut mpsc::Receiver<Reply>,
-    observations: &mut mpsc::Receiver<Observation>,
+    (replies, observations, sessions): (
+        &mut mpsc::Receiver<Reply>,
+        &mut mpsc::Receiver<Observation>,
+        &mut mpsc::Receiver<Session>,
+    ),
     wait: Duration,
 ) -> Woken {
     let events = async {
@@ -221,6 +242,7 @@ async fn wake(
         _ = signals.tstp.recv() => Woken::Suspend,
         _ = signals.cont.recv() => Woken::Continued,
         event = events => Woken::Input(event),
+        Some(session) = sessions.recv() => Woken::Session(session),
         Some(reply) = replies.recv() => Woken::Reply(reply),
         Some(observation) = observations.recv() => Woken::Observation(observation),
         () = tokio::time::sleep(wait) => Woken::Tick,

@@ -156,7 +156,10 @@ pub fn hash(prev: &str, body: &str) -> String {
     sha.update(prev.as_bytes());
     sha.update(b"\n");
     sha.update(body.as_bytes());
-    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sha.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        hex.push_str(&format!("{byte:02x}"));
+        hex
+    })
 }
 
 impl Entry {

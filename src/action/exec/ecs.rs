@@ -241,19 +241,20 @@ mod tests {
                 "managedAgents": [{"name": "ExecuteCommandAgent", "lastStatus": "RUNNING"}]}]})
     }
 
-    fn planned(task: Value, plugin: Result<Plugin, Text>) -> Plan {
+    fn planned(task: Value, plugin: &Result<Plugin, Text>) -> Plan {
         let intent = Intent::new(Verb::Exec, vec![id()]);
         let place = Place { cluster: "shop".into(), region: "eu-west-1".into(), ..Place::default() };
-        plan(&intent, &[(id(), Ok(task))], &plugin, &place, Timestamp::default())
+        plan(&intent, &[(id(), Ok(task))], plugin, &place, Timestamp::default())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is found, or not")]
     fn there() -> Result<Plugin, Text> {
         Ok(Plugin { path: "/bin/plugin".into(), version: Text::new("1.2.764.0") })
     }
 
     #[test]
     fn a_task_that_is_ready_can_be_entered() {
-        let p = planned(task(), there());
+        let p = planned(task(), &there());
         assert!(p.is_possible(), "{p:?}");
         assert!(p.equivalent[0].starts_with(
             "aws ecs execute-command --interactive --cluster shop --task arn:aws:ecs:eu-west-1:1:task/shop/abc --container app --command 'sh -c "
@@ -264,20 +265,20 @@ mod tests {
     fn each_thing_that_is_not_so_is_a_line_of_its_own() {
         let mut bad = task();
         bad["enableExecuteCommand"] = false.into();
-        let p = planned(bad, Err(Text::new("no plugin")));
+        let p = planned(bad, &Err(Text::new("no plugin")));
         assert_eq!(p.refused.len(), 2, "{:?}", p.refused);
         assert!(p.refused[1].as_str().contains("--enable-execute-command"));
         let mut bad = task();
         bad["containers"][0]["managedAgents"][0]["lastStatus"] = "STOPPED".into();
         bad["containers"][0]["runtimeId"] = Value::Null;
-        let p = planned(bad, there());
+        let p = planned(bad, &there());
         assert!(p.refused[0].as_str().contains("no runtime id"), "{:?}", p.refused);
         assert!(p.refused[1].as_str().contains("is STOPPED, not RUNNING"), "{:?}", p.refused);
         let mut bad = task();
         bad["lastStatus"] = "PENDING".into();
         bad["containers"][0]["lastStatus"] = "PENDING".into();
         bad["containers"][0]["managedAgents"] = json!([]);
-        assert_eq!(planned(bad, there()).refused.len(), 3);
+        assert_eq!(planned(bad, &there()).refused.len(), 3);
     }
 
     #[test]

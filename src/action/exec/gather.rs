@@ -60,29 +60,7 @@ pub async fn run(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> End {
-    let each = changes.iter().map(|change| async move {
-        let target = change.target.clone();
-        if cancel.is_cancelled() {
-            progress.step(Some(&target), StepState::Skipped, "cancelled before it began").await;
-            return None;
-        }
-        progress.step(Some(&target), StepState::Doing, "running").await;
-        let gathered = tokio::select! {
-            biased;
-            () = cancel.cancelled() => {
-                progress.step(Some(&target), StepState::Skipped, "cancelled; it may still run there").await;
-                return None;
-            }
-            gathered = one(hands, intent, change) => gathered,
-        };
-        let state = if gathered.ended == Ended::Code(0) { StepState::Done } else { StepState::Failed };
-        let last = gathered.lines().pop().filter(|l| !l.as_str().is_empty());
-        let text = format!("{}{}", gathered.ended.words(), last.map(|l| format!(": {l}")).unwrap_or_default());
-        progress.step(Some(&target), state, &text).await;
-        let well = gathered.ended == Ended::Code(0);
-        hands.outputs.push(gathered);
-        Some(well)
-    });
+    let each: Vec<_> = changes.iter().map(|change| told(hands, intent, change, progress, cancel)).collect();
     let all: Vec<Option<bool>> = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect().await;
     let count = |wanted: Option<bool>| all.iter().filter(|one| **one == wanted).count();
     let (well, badly, cancelled) = (count(Some(true)), count(Some(false)), count(None));
@@ -99,6 +77,37 @@ pub async fn run(
         _ => Outcome::Done,
     };
     End { outcome, text: Text::new(&text), undo: None }
+}
+
+/// Runs it in one target; whether it ended well, `None` if it was cancelled.
+async fn told(
+    hands: &Hands,
+    intent: &Intent,
+    change: &Change,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Option<bool> {
+    let target = change.target.clone();
+    if cancel.is_cancelled() {
+        progress.step(Some(&target), StepState::Skipped, "cancelled before it began").await;
+        return None;
+    }
+    progress.step(Some(&target), StepState::Doing, "running").await;
+    let gathered = tokio::select! {
+        biased;
+        () = cancel.cancelled() => {
+            progress.step(Some(&target), StepState::Skipped, "cancelled; it may still run there").await;
+            return None;
+        }
+        gathered = one(hands, intent, change) => gathered,
+    };
+    let well = gathered.ended == Ended::Code(0);
+    let state = if well { StepState::Done } else { StepState::Failed };
+    let last = gathered.lines().pop().filter(|l| !l.as_str().is_empty());
+    let text = format!("{}{}", gathered.ended.words(), last.map(|l| format!(": {l}")).unwrap_or_default());
+    progress.step(Some(&target), state, &text).await;
+    hands.outputs.push(gathered);
+    Some(well)
 }
 
 async fn one(hands: &Hands, intent: &Intent, change: &Change) -> Gathered {

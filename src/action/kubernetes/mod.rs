@@ -32,6 +32,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Actor, Progress};
+use super::exec::kubernetes::{self as exec, Hands, Place};
 use super::intent::{Intent, Verb};
 use super::plan::{End, Permission, Plan};
 use crate::clock::Clock;
@@ -57,21 +58,76 @@ impl Default for Pace {
 }
 
 /// One cluster that may be changed.
-#[derive(Debug)]
 pub struct Kubernetes {
     writer: Writer,
     clock: Clock,
     pace: Pace,
+    /// For going into tasks, where somebody has a terminal for that.
+    hands: Option<Hands>,
+    production: bool,
     /// What a plan saw: unique name, version and verb, and what of it the plan was about. A status
     /// that moved on since is no change; only this is.
     seen: Mutex<BTreeMap<(String, String, Verb), u64>>,
+}
+
+impl std::fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kubernetes").field("writer", &self.writer).finish_non_exhaustive()
+    }
 }
 
 impl Kubernetes {
     /// Changes what `writer` reaches.
     #[must_use]
     pub fn new(writer: Writer, clock: Clock) -> Self {
-        Self { writer, clock, pace: Pace::default(), seen: Mutex::default() }
+        Self { writer, clock, pace: Pace::default(), hands: None, production: false, seen: Mutex::default() }
+    }
+
+    /// With what goes into tasks: exec, attach, port-forward.
+    #[must_use]
+    pub fn with_hands(self, hands: Hands, production: bool) -> Self {
+        Self { hands: Some(hands), production, ..self }
+    }
+
+    /// The plan of going into tasks.
+    async fn plan_session(&self, intent: &Intent) -> Result<Plan, Text> {
+        let Some(hands) = &self.hands else { return Err(Text::new("there is no way into tasks from here")) };
+        let pods = join_all(
+            intent
+                .targets
+                .iter()
+                .map(|id| async move { (id.clone(), hands.reader.object(id).await.map_err(|e| exec::words(&e))) }),
+        )
+        .await;
+        let mut namespaces: Vec<String> = intent.targets.iter().map(|t| t.namespace.to_string()).collect();
+        namespaces.sort();
+        namespaces.dedup();
+        let resource = exec::resource(intent.verb);
+        let asked = join_all(
+            namespaces
+                .iter()
+                .map(|namespace| async move { self.writer.can_i("create", "", resource, namespace, "").await.ok() }),
+        )
+        .await;
+        let allowed = |namespace: &str| namespaces.iter().position(|n| n == namespace).and_then(|at| asked[at]);
+        let place = Place { context: self.writer.context().map(str::to_owned), production: self.production };
+        Ok(exec::plan(intent, &pods, &place, allowed, self.clock.now()))
+    }
+
+    /// Goes into tasks; what one-off commands printed is told line by line.
+    async fn run_session(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
+        let Some(hands) = &self.hands else { return End::failed("there is no way into tasks from here", None) };
+        let end = exec::run(hands, plan, progress, cancel).await;
+        for one in hands.outputs.take() {
+            progress.output(&format!("== {}/{} {}", one.target.namespace, one.target.name, one.ended.words())).await;
+            for line in one.lines() {
+                progress.output(&line).await;
+            }
+            if one.left_out > 0 {
+                progress.output(&format!("... and {} bytes more", one.left_out)).await;
+            }
+        }
+        end
     }
 
     /// With other waits, for tests.
@@ -126,6 +182,9 @@ impl Actor for Kubernetes {
     fn plan<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, Result<Plan, Text>> {
         Box::pin(async move {
             intent.check()?;
+            if matches!(intent.verb, Verb::Exec | Verb::Attach | Verb::PortForward) {
+                return self.plan_session(intent).await;
+            }
             let mut plan = Plan::new(intent.clone(), self.clock.now());
             match intent.verb {
                 Verb::Drain => self.plan_drain(&mut plan).await,
@@ -141,6 +200,7 @@ impl Actor for Kubernetes {
     fn run<'a>(&'a self, plan: &'a Plan, progress: &'a Progress, cancel: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(async move {
             match plan.intent.verb {
+                Verb::Exec | Verb::Attach | Verb::PortForward => self.run_session(plan, progress, cancel).await,
                 Verb::Drain => self.run_drain(plan, progress, cancel).await,
                 Verb::Delete => self.run_delete(plan, progress, cancel).await,
                 Verb::Trigger => self.run_trigger(plan, progress, cancel).await,

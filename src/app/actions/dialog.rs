@@ -163,7 +163,9 @@ impl Dialog {
     /// A field has been left: where it says something else now, so does the plan.
     fn settle(&mut self) -> Pressed {
         match options(&self.fields) {
-            Ok(options) => {
+            Ok(mut options) => {
+                // One task gets a terminal; of several the output is gathered.
+                options.tty = self.intent.targets.len() == 1;
                 if options != self.intent.options || matches!(self.making, Making::Waiting | Making::Failed(_)) {
                     self.intent.options = options;
                     self.ask();

@@ -78,7 +78,9 @@ impl App {
     pub(super) fn intend(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
         let Some(verb) = Verb::from_name(command.name()) else { return Vec::new() };
         let targets = self.targets(store, now);
-        let intent = Intent::new(verb, targets);
+        let mut intent = Intent::new(verb, targets);
+        // One task gets a terminal; of several the output is gathered.
+        intent.options.tty = intent.targets.len() == 1;
         if let Err(why) = intent.check() {
             self.complain(now, &why);
             return Vec::new();

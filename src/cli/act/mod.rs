@@ -58,6 +58,9 @@ struct Out {
 }
 
 /// Acts; 0 done or possible, 1 refused or failed, 2 not looked at, 130 cancelled.
+///
+/// # Errors
+/// When the configuration makes no sense, or nothing can be read.
 pub async fn run(cli: &Cli, act: &Act) -> Result<ExitCode, CliError> {
     let (verb, how, options) = act.parts();
     let place = session::place(cli)?;

@@ -60,7 +60,7 @@ impl Streams {
     /// As [`SourceError`]; what the runtime says of a program that is not there comes later, from the process.
     pub async fn process(&self, process: &Process) -> Result<Remote, SourceError> {
         let sub = if process.command.is_empty() { "attach" } else { "exec" };
-        let mut path = format!("{}?container={}", self.path(&process.pod, sub)?, paths::encode(&process.container));
+        let mut path = format!("{}?container={}", Self::path(&process.pod, sub)?, paths::encode(&process.container));
         for word in &process.command {
             path.push_str(&format!("&command={}", paths::encode(word)));
         }
@@ -76,12 +76,12 @@ impl Streams {
     /// # Errors
     /// In words: the port is not served, or the connection broke.
     pub async fn port(&self, pod: &ObjectId, port: u16, local: tokio::net::TcpStream) -> Result<(), Text> {
-        let path = format!("{}?ports={port}", self.path(pod, "portforward").map_err(|e| e.text())?);
+        let path = format!("{}?ports={port}", Self::path(pod, "portforward").map_err(|e| e.text())?);
         let (socket, _) = self.open(&path, "v4.channel.k8s.io").await.map_err(|e| e.text())?;
         port::carry(socket, local).await
     }
 
-    fn path(&self, pod: &ObjectId, sub: &str) -> Result<String, SourceError> {
+    fn path(pod: &ObjectId, sub: &str) -> Result<String, SourceError> {
         let path = paths::object(pod).ok_or_else(|| SourceError::NotFound { what: Text::new(&pod.to_string()) })?;
         Ok(format!("{path}/{sub}"))
     }
