@@ -124,7 +124,7 @@ fn whatever_is_changed_is_found_at_its_line_and_nothing_is_done_any_more() {
         let text = std::fs::read_to_string(file(dir.path())).unwrap();
         let mut all: Vec<String> = text.lines().map(str::to_owned).collect();
         forge(&mut all);
-        let text: String = all.iter().map(|l| format!("{l}\n")).collect();
+        let text: String = all.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
         std::fs::write(file(dir.path()), text).unwrap();
         let fault = check(dir.path()).unwrap_err();
         assert_eq!((fault.line, &fault.file), (line, &file(dir.path())), "{what}: {fault}");
@@ -142,7 +142,7 @@ fn every_single_flipped_byte_is_found() {
         let mut changed = whole.clone();
         changed[at] ^= 1;
         std::fs::write(file(dir.path()), &changed).unwrap();
-        let line = 1 + whole[..at].iter().filter(|b| **b == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', &whole[..at]).count();
         match check(dir.path()) {
             Ok(_) => panic!("byte {at} was changed unseen"),
             Err(fault) => assert_eq!(fault.line, line, "byte {at}: {fault}"),
@@ -312,6 +312,7 @@ fn is_there(child: &mut Child) {
     panic!("the child ended without a word");
 }
 
+#[expect(clippy::print_stdout, reason = "the parent waits for this word")]
 fn here() -> ! {
     println!("QD-HERE");
     std::io::stdout().flush().unwrap();

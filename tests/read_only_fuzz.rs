@@ -27,7 +27,7 @@ use quarterdeck::sim::server::{ServerOptions, SimServer};
 
 const KEYS: usize = 3_000;
 /// How long a batch of keys may take to be read.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
@@ -129,7 +129,7 @@ async fn fuzz(flags: &[&str], enter: bool, keys: usize) -> Run {
             let drawn = Arc::new(AtomicUsize::new(0));
             let counter = Arc::clone(&drawn);
             std::thread::spawn(move || {
-                let mut buffer = [0; 64 * 1024];
+                let mut buffer = vec![0; 64 * 1024];
                 while let Ok(n @ 1..) = reader.read(&mut buffer) {
                     counter.fetch_add(n, Ordering::Relaxed);
                 }
