@@ -114,6 +114,6 @@ fn what_is_no_file_says_so() {
 fn an_unknown_name_shows_the_known_ones() {
     let e = Theme::load("quaterdeck-dark", None).unwrap_err().to_string();
     assert!(e.contains("unknown theme `quaterdeck-dark`") && e.contains("did you mean `quarterdeck-dark`?"), "{e}");
-    let e = Keymap::load("emacs", None).unwrap_err().to_string();
+    let e = Keymap::load("nano", None).unwrap_err().to_string();
     assert!(e.contains("allowed: default, k9s, vim"), "{e}");
 }

@@ -1,5 +1,4 @@
 //! What a plan is told beside what its maker asked for.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "support/mod.rs"]
 mod support;
