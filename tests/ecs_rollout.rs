@@ -37,9 +37,11 @@ fn protected(s: &Store) -> Vec<&Task> {
 async fn roll_out(bench: &Bench) -> String {
     let task = bench.store.tasks.rows().find(|t| t.owner == "web").expect("a task").uid.to_string();
     let clients = somebody(bench).clients().await.expect("clients");
-    let protect = clients.ecs.update_task_protection().cluster("shop").tasks(&task);
+    // The console's own clients only read.
+    let ecs = aws_sdk_ecs::Client::new(&clients.config);
+    let protect = ecs.update_task_protection().cluster("shop").tasks(&task);
     protect.protection_enabled(true).expires_in_minutes(30).send().await.expect("protection");
-    let update = clients.ecs.update_service().cluster("shop").service("web");
+    let update = ecs.update_service().cluster("shop").service("web");
     update.force_new_deployment(true).send().await.expect("a rollout");
     task
 }

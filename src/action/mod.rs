@@ -13,6 +13,9 @@
 
 pub mod audit;
 pub mod desk;
+#[cfg(feature = "aws")]
+pub mod ecs;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
 pub mod exec;
 pub mod facts;
 pub mod guard;

@@ -66,7 +66,9 @@ impl Systems {
             });
         }
         #[cfg(feature = "aws")]
-        let _ = self.ecs.as_ref().and_then(Weak::upgrade);
+        if let Some(writer) = self.ecs.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)) {
+            return Some(Arc::new(crate::action::ecs::Ecs::new(writer, clock.clone())));
+        }
         let _ = (self, cluster, production, clock);
         None
     }

@@ -98,7 +98,7 @@ fn text_is_empty(text: &Text) -> bool {
 /// One line, without its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// [`VERSION`].
+    /// `VERSION`.
     pub v: u32,
     /// Its number: one more than that of the line before.
     pub n: u64,

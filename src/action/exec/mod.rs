@@ -1,11 +1,13 @@
 //! Into a task: exec, attach and port-forward. Plans are pure; what runs is per system.
 
+#[cfg(feature = "aws")]
 pub mod ecs;
 pub mod forward;
 #[cfg(feature = "kubernetes")]
 pub mod gather;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "aws")]
 pub mod plugin;
 
 use serde_json::Value;

@@ -28,6 +28,7 @@ use super::error::{Asked, explain};
 use super::limits::{Bucket, Limits};
 use super::offset::Offset;
 use super::profiles::{Profiles, environment, selected};
+use super::readonly::ReadOnly;
 use super::spec::AccountSpec;
 use crate::clock::Clock;
 use crate::domain::{Text, Timestamp};
@@ -53,6 +54,13 @@ pub struct Clients {
     pub scaling: aws_sdk_applicationautoscaling::Client,
     /// The region.
     pub region: String,
+}
+
+/// Clients that may change something.
+#[derive(Debug)]
+pub(in crate::source) struct Writing {
+    pub ecs: aws_sdk_ecs::Client,
+    pub scaling: aws_sdk_applicationautoscaling::Client,
 }
 
 /// One account and region.
@@ -157,15 +165,35 @@ impl Account {
             *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner) = host;
         }
         let clients = Arc::new(Clients {
-            ecs: aws_sdk_ecs::Client::new(&config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            scaling: aws_sdk_applicationautoscaling::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::from_conf(
+                aws_sdk_ecs::config::Builder::from(&config).interceptor(ReadOnly).build(),
+            ),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
+                aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(ReadOnly).build(),
+            ),
+            logs: aws_sdk_cloudwatchlogs::Client::from_conf(
+                aws_sdk_cloudwatchlogs::config::Builder::from(&config).interceptor(ReadOnly).build(),
+            ),
+            scaling: aws_sdk_applicationautoscaling::Client::from_conf(
+                aws_sdk_applicationautoscaling::config::Builder::from(&config).interceptor(ReadOnly).build(),
+            ),
             region,
             config,
         });
         *kept = Some(Arc::clone(&clients));
         Ok(clients)
+    }
+
+    /// Clients that may change something. Only writers ask for them, and there are none where nothing may be changed.
+    ///
+    /// # Errors
+    /// As [`Account::clients`].
+    pub(in crate::source) async fn writing(&self) -> Result<Writing, SourceError> {
+        let clients = self.clients().await?;
+        Ok(Writing {
+            ecs: aws_sdk_ecs::Client::new(&clients.config),
+            scaling: aws_sdk_applicationautoscaling::Client::new(&clients.config),
+        })
     }
 
     async fn load(&self) -> SdkConfig {

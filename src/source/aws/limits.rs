@@ -54,10 +54,12 @@ pub enum Bucket {
     Protection,
     /// SQS: each queue has a limit of its own, far from what one reader asks.
     Queue,
+    /// What changes something: `UpdateService`, `StopTask` and the like.
+    Change,
 }
 
 impl Bucket {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::ClusterRead,
         Self::ServiceRead,
         Self::ResourceRead,
@@ -72,6 +74,7 @@ impl Bucket {
         Self::ProviderRead,
         Self::Protection,
         Self::Queue,
+        Self::Change,
     ];
 
     /// Between two requests, when all is well.
@@ -97,6 +100,7 @@ impl Bucket {
             Self::ProviderRead => "ecs capacity providers",
             Self::Protection => "ecs task protection",
             Self::Queue => "sqs",
+            Self::Change => "changes",
         }
     }
 }

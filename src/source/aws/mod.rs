@@ -9,6 +9,7 @@ pub mod limits;
 pub mod offset;
 pub mod profiles;
 pub mod query;
+pub mod readonly;
 mod registry;
 pub mod spec;
 

@@ -43,9 +43,9 @@ impl Entry {
     ) -> Result<Started, SourceError> {
         let (account, cluster) = (&self.link.account, &self.link.spec.cluster);
         let clients = account.clients().await?;
-        let request = clients.ecs.execute_command().cluster(cluster).task(task).container(container);
+        let request = account.writing().await?.ecs.execute_command().cluster(cluster).task(task).container(container);
         let request = request.command(command).interactive(true).send();
-        let answer = account.ask(Bucket::ClusterRead, "ecs:ExecuteCommand", request).await?;
+        let answer = account.ask(Bucket::Change, "ecs:ExecuteCommand", request).await?;
         let session = answer.session().ok_or_else(|| {
             let endpoint = account.endpoint();
             crate::source::aws::error::garbage(account.asked("ecs:ExecuteCommand", &endpoint))

@@ -20,6 +20,7 @@ mod services;
 mod targets;
 mod tasks;
 mod trends;
+mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub use self::enter::{Entry, runtime};
 pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
+pub use self::writer::{AT_ONCE, ServiceChange, Writer};
 use super::SourceError;
 use super::aws::budgets::{self, Candidate, Desk, Objectives};
 use super::aws::{Account, AccountSpec, Accounts, Bucket, EcsSpec, Tokens};
@@ -343,6 +345,11 @@ impl Sources {
     /// For asking `cluster` about one object; `None` for a cluster that is not read.
     pub fn reader(&self, cluster: &ClusterId) -> Option<Reader> {
         lock(&self.shared.links).get(cluster).map(|link| Reader::new(Arc::clone(link)))
+    }
+
+    /// For changing `cluster`; `None` for one that is not read, or must not be changed.
+    pub fn writer(&self, cluster: &ClusterId) -> Option<Writer> {
+        lock(&self.shared.links).get(cluster).and_then(Writer::new)
     }
 
     /// For getting into the tasks of `cluster`; `None` for one that is not read, or must not be changed.

@@ -1,0 +1,249 @@
+//! What can be changed in an ECS cluster.
+//!
+//! ```text
+//! service   scale, restart, roll-back     instance   cordon, uncordon, drain     delete stops a task
+//! ```
+//!
+//! Every plan is made of a fresh read, and every run reads again before it acts: what was shown must still be so.
+
+mod instance;
+mod service;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::{Actor, Progress};
+use super::exec::joined;
+use super::intent::{Intent, Verb};
+use super::plan::{Change, End, Fate, Outcome, Permission, Plan, Precondition, StepState};
+use crate::clock::Clock;
+use crate::domain::{ObjectId, Text};
+use crate::source::SourceError;
+use crate::source::ecs::Writer;
+
+/// Between two looks at what goes on.
+const POLL: Duration = Duration::from_secs(3);
+
+/// One cluster that may be changed.
+#[derive(Debug)]
+pub struct Ecs {
+    writer: Writer,
+    clock: Clock,
+    poll: Duration,
+}
+
+impl Ecs {
+    /// Changes what `writer` reaches.
+    #[must_use]
+    pub fn new(writer: Writer, clock: Clock) -> Self {
+        Self { writer, clock, poll: POLL }
+    }
+
+    /// With another time between two looks, for tests.
+    #[must_use]
+    pub fn with_poll(self, poll: Duration) -> Self {
+        Self { poll, ..self }
+    }
+
+    /// An `aws` command to copy.
+    fn aws(&self, words: &[&str]) -> String {
+        let (cluster, profile) = self.writer.place();
+        let mut all: Vec<String> = vec!["aws".to_owned()];
+        if let Some(profile) = profile {
+            all.extend(["--profile".to_owned(), profile.to_owned()]);
+        }
+        let (service, rest) = words.split_at(2.min(words.len()));
+        all.extend(service.iter().map(|w| (*w).to_owned()));
+        if service.first() == Some(&"ecs") {
+            all.extend(["--cluster".to_owned(), cluster.to_owned()]);
+        }
+        all.extend(rest.iter().map(|w| (*w).to_owned()));
+        joined(&all)
+    }
+
+    /// Waits for the next look; false if it was cancelled meanwhile.
+    async fn pause(&self, cancel: &CancellationToken) -> bool {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => false,
+            () = tokio::time::sleep(self.poll) => true,
+        }
+    }
+
+    async fn plan_stop(&self, plan: &mut Plan) {
+        for id in plan.intent.targets.clone() {
+            match self.writer.object(&id).await {
+                Ok(task) if task["desiredStatus"] == "STOPPED" => {
+                    plan.changes.push(stays(&id, "stop", "it is on its way out already"));
+                }
+                Ok(task) => {
+                    let group = text(&task, "group");
+                    let note = match group.strip_prefix("service:") {
+                        Some(service) => format!("service {service} starts another one in its place"),
+                        None => "nobody starts another one in its place".to_owned(),
+                    };
+                    plan.changes.push(Change {
+                        target: id.clone(),
+                        field: Text::new("status"),
+                        from: Text::new(text(&task, "lastStatus")),
+                        to: Text::new("STOPPED"),
+                        fate: Fate::Acts,
+                        note: Text::new(&note),
+                        precondition: Precondition::Uid(Text::new(text(&task, "taskArn"))),
+                    });
+                    plan.equivalent.push(self.aws(&["ecs", "stop-task", "--task", &self.writer.known_as(&id)]));
+                }
+                Err(error) => plan.changes.push(stays(&id, "stop", &said(&error))),
+            }
+        }
+        plan.needs = vec![needs("ecs:StopTask")];
+    }
+
+    async fn run_stop(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
+        let reason = format!("stopped by {} via quarterdeck", who());
+        let mut tally = Tally::default();
+        for change in acting(plan) {
+            if cancel.is_cancelled() {
+                tally.skipped(progress, change, "cancelled before it began").await;
+                continue;
+            }
+            progress.step(Some(&change.target), StepState::Doing, "stopping").await;
+            let Precondition::Uid(arn) = &change.precondition else { continue };
+            match self.writer.stop(arn, &reason).await {
+                Ok(()) => tally.done(progress, change, "told to stop").await,
+                Err(error) => tally.failed(progress, change, &error).await,
+            }
+        }
+        tally.end("stopped", None)
+    }
+}
+
+impl Actor for Ecs {
+    fn plan<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, Result<Plan, Text>> {
+        Box::pin(async move {
+            intent.check()?;
+            let mut plan = Plan::new(intent.clone(), self.clock.now());
+            match intent.verb {
+                Verb::Scale | Verb::Restart | Verb::RollBack => self.plan_service(&mut plan).await?,
+                Verb::Cordon | Verb::Uncordon | Verb::Drain => self.plan_instance(&mut plan).await,
+                Verb::Delete => self.plan_stop(&mut plan).await,
+                verb => return Err(Text::new(&format!("{verb} of an ECS cluster is not done from here yet"))),
+            }
+            // One target that cannot be looked at has its reason in the way of a button.
+            if let ([only], true) = (plan.changes.as_slice(), plan.refused.is_empty())
+                && only.fate == Fate::Stays
+                && !only.note.is_empty()
+            {
+                plan.refused.push(only.note.clone());
+            }
+            Ok(plan)
+        })
+    }
+
+    fn run<'a>(&'a self, plan: &'a Plan, progress: &'a Progress, cancel: &'a CancellationToken) -> BoxFuture<'a, End> {
+        Box::pin(async move {
+            match plan.intent.verb {
+                Verb::Scale | Verb::Restart | Verb::RollBack => self.run_service(plan, progress, cancel).await,
+                Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress).await,
+                Verb::Drain => self.run_drain(plan, progress, cancel).await,
+                Verb::Delete => self.run_stop(plan, progress, cancel).await,
+                verb => End::failed(&format!("{verb} of an ECS cluster is not done from here yet"), None),
+            }
+        })
+    }
+}
+
+/// How the targets went.
+#[derive(Debug, Default)]
+struct Tally {
+    done: Vec<ObjectId>,
+    failed: Vec<String>,
+    /// No answer came: nobody knows.
+    unknown: Vec<String>,
+    skipped: usize,
+}
+
+impl Tally {
+    async fn done(&mut self, progress: &Progress, change: &Change, text: &str) {
+        progress.step(Some(&change.target), StepState::Done, text).await;
+        self.done.push(change.target.clone());
+    }
+
+    async fn failed(&mut self, progress: &Progress, change: &Change, error: &SourceError) {
+        let text = said(error);
+        progress.step(Some(&change.target), StepState::Failed, &text).await;
+        let line = format!("{}: {text}", change.target.name);
+        // It may have been done all the same.
+        let lost = matches!(error, SourceError::TimedOut { .. } | SourceError::Unreachable { .. });
+        if lost { self.unknown.push(line) } else { self.failed.push(line) }
+    }
+
+    async fn changed(&mut self, progress: &Progress, change: &Change, text: &str) {
+        progress.step(Some(&change.target), StepState::Failed, text).await;
+        self.failed.push(format!("{}: {text}", change.target.name));
+    }
+
+    async fn skipped(&mut self, progress: &Progress, change: &Change, text: &str) {
+        progress.step(Some(&change.target), StepState::Skipped, text).await;
+        self.skipped += 1;
+    }
+
+    /// The end, with what undoes what was done.
+    fn end(self, word: &str, undo: Option<Intent>) -> End {
+        let all = self.done.len() + self.failed.len() + self.unknown.len() + self.skipped;
+        let mut text = format!("{} of {all} {word}", self.done.len());
+        for line in self.failed.iter().chain(&self.unknown) {
+            text.push_str(&format!("; {line}"));
+        }
+        let outcome = match (self.unknown.len(), self.failed.len(), self.skipped) {
+            (1.., ..) => Outcome::Unknown,
+            (_, 1.., _) => Outcome::Failed,
+            (_, _, 1..) => Outcome::Cancelled,
+            _ => Outcome::Done,
+        };
+        let undo = undo.filter(|_| !self.done.is_empty()).map(|intent| Intent { targets: self.done, ..intent });
+        End { outcome, text: Text::new(&text), undo }
+    }
+}
+
+fn acting(plan: &Plan) -> impl Iterator<Item = &Change> {
+    plan.changes.iter().filter(|c| c.fate == Fate::Acts)
+}
+
+fn stays(id: &ObjectId, field: &str, why: &str) -> Change {
+    Change {
+        target: id.clone(),
+        field: Text::new(field),
+        from: Text::empty(),
+        to: Text::empty(),
+        fate: Fate::Stays,
+        note: Text::new(why),
+        precondition: Precondition::Nothing,
+    }
+}
+
+/// A permission that only shows when it is used: IAM cannot be asked cheaply.
+fn needs(action: &str) -> Permission {
+    Permission { what: Text::new(action), allowed: None }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// What went wrong, without what only readers say of it.
+fn said(error: &SourceError) -> String {
+    match error {
+        SourceError::Server { code, message } => format!("AWS answered {code}: {message}"),
+        SourceError::Forbidden { what } => format!("not allowed: {what}"),
+        other => other.to_string(),
+    }
+}
+
+/// Who does it, as ECS will tell others.
+fn who() -> String {
+    std::env::var("USER").ok().filter(|u| !u.is_empty()).unwrap_or_else(|| "somebody".to_owned())
+}

@@ -1,0 +1,205 @@
+//! Changing one ECS cluster. There is no writer for a cluster that is marked read-only.
+
+use std::sync::Arc;
+
+use aws_sdk_applicationautoscaling::types as scaling;
+use aws_sdk_ecs::types::{ContainerInstanceStatus, SortOrder};
+use serde_json::Value;
+
+use super::{Link, lock};
+use crate::domain::{ClusterId, Kind, ObjectId, Text};
+use crate::source::SourceError;
+use crate::source::aws::Bucket;
+use crate::source::aws::account::Writing;
+use crate::source::aws::capture::Capture;
+
+/// How many instances one call may change; ECS's own limit.
+pub const AT_ONCE: usize = 10;
+
+/// What is to be changed of a service: only what is named is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceChange {
+    /// How many tasks are wanted.
+    pub desired: Option<i32>,
+    /// Replace every task.
+    pub force: bool,
+    /// Another task definition, as ARN or `family:revision`.
+    pub definition: Option<String>,
+}
+
+/// Changes one cluster. Cloning shares the account.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    link: Arc<Link>,
+}
+
+impl Writer {
+    /// `None` where nothing may be changed.
+    pub(super) fn new(link: &Arc<Link>) -> Option<Self> {
+        (!link.spec.read_only).then(|| Self { link: Arc::clone(link) })
+    }
+
+    /// Which cluster it changes.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterId {
+        &self.link.spec.id
+    }
+
+    /// The cluster's own name, and the profile, for a command to copy.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<&str>) {
+        (&self.link.spec.cluster, self.link.spec.account.profile.as_deref())
+    }
+
+    /// What ECS knows an object by: a service's name, a task's id, a container instance's ARN.
+    #[must_use]
+    pub fn known_as(&self, id: &ObjectId) -> String {
+        match id.kind {
+            Kind::Node => {
+                let names = lock(&self.link.names);
+                names
+                    .iter()
+                    .find(|(_, name)| **name == id.name)
+                    .map_or_else(|| id.name.to_string(), |(arn, _)| arn.clone())
+            }
+            Kind::Task => {
+                let known = lock(&self.link.running).get(&id.name).map(|t| t.id.to_string());
+                known.unwrap_or_else(|| id.name.rsplit('/').next().unwrap_or_default().to_owned())
+            }
+            _ => id.name.to_string(),
+        }
+    }
+
+    /// An object as ECS has it.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn object(&self, id: &ObjectId) -> Result<Value, SourceError> {
+        super::Reader::new(Arc::clone(&self.link)).object(id, &self.known_as(id)).await
+    }
+
+    /// A task definition as ECS has it.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn definition(&self, name: &str) -> Result<Value, SourceError> {
+        let (account, capture) = (&self.link.account, Capture::default());
+        let request = account.clients().await?.ecs.describe_task_definition().task_definition(name);
+        let request = request.customize().interceptor(capture.clone()).send();
+        account.ask(Bucket::DefinitionRead, "ecs:DescribeTaskDefinition", request).await?;
+        Ok(capture.json().map(|mut json| json["taskDefinition"].take()).unwrap_or_default())
+    }
+
+    /// The revisions of a family that may be run, newest first.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn revisions(&self, family: &str) -> Result<Vec<String>, SourceError> {
+        let account = &self.link.account;
+        let request = account.clients().await?.ecs.list_task_definitions().family_prefix(family);
+        let request = request.sort(SortOrder::Desc).max_results(20).send();
+        let answer = account.ask(Bucket::DefinitionRead, "ecs:ListTaskDefinitions", request).await?;
+        Ok(answer.task_definition_arns.unwrap_or_default())
+    }
+
+    /// The tasks on a container instance, as ECS has them.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn tasks_on(&self, instance: &str) -> Result<Vec<Value>, SourceError> {
+        let (account, cluster) = (&self.link.account, &self.link.spec.cluster);
+        let clients = account.clients().await?;
+        let request = clients.ecs.list_tasks().cluster(cluster).container_instance(instance).send();
+        // One instance runs fewer tasks than a page has.
+        let arns = account.ask(Bucket::ResourceRead, "ecs:ListTasks", request).await?.task_arns.unwrap_or_default();
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let capture = Capture::default();
+        let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns));
+        let request = request.customize().interceptor(capture.clone()).send();
+        account.ask(Bucket::ResourceRead, "ecs:DescribeTasks", request).await?;
+        let mut json = capture.json().unwrap_or_default();
+        Ok(json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+
+    /// What scales a service, if anything does: the least and the most tasks.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn scaler(&self, service: &str) -> Result<Option<(i32, i32)>, SourceError> {
+        let account = &self.link.account;
+        let request = account.clients().await?.scaling.describe_scalable_targets();
+        let request = request.service_namespace(scaling::ServiceNamespace::Ecs).resource_ids(self.resource(service));
+        let answer =
+            account.ask(Bucket::AutoScaling, "application-autoscaling:DescribeScalableTargets", request.send()).await?;
+        let found = answer.scalable_targets.unwrap_or_default();
+        Ok(found.first().map(|t| (t.min_capacity(), t.max_capacity())))
+    }
+
+    fn resource(&self, service: &str) -> String {
+        format!("service/{}/{service}", super::tail(&self.link.spec.cluster))
+    }
+
+    async fn writing(&self) -> Result<Writing, SourceError> {
+        self.link.account.writing().await
+    }
+
+    /// Changes a service.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn update(&self, service: &str, change: &ServiceChange) -> Result<(), SourceError> {
+        let account = &self.link.account;
+        let mut request = self.writing().await?.ecs.update_service().cluster(&self.link.spec.cluster).service(service);
+        request = request.set_desired_count(change.desired).set_task_definition(change.definition.clone());
+        if change.force {
+            request = request.force_new_deployment(true);
+        }
+        // Its answer is a whole service: too large for the stack of whoever waits.
+        Box::pin(account.ask(Bucket::Change, "ecs:UpdateService", request.send())).await.map(drop)
+    }
+
+    /// Stops a task.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn stop(&self, task: &str, reason: &str) -> Result<(), SourceError> {
+        let account = &self.link.account;
+        let request = self.writing().await?.ecs.stop_task().cluster(&self.link.spec.cluster).task(task).reason(reason);
+        account.ask(Bucket::Change, "ecs:StopTask", request.send()).await.map(drop)
+    }
+
+    /// Lets container instances take no tasks, or take them again; [`AT_ONCE`] at the most. Returns those that
+    /// ECS did not know, with its word for it.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn drain(&self, instances: &[String], on: bool) -> Result<Vec<(String, Text)>, SourceError> {
+        let account = &self.link.account;
+        let status = if on { ContainerInstanceStatus::Draining } else { ContainerInstanceStatus::Active };
+        let request = self.writing().await?.ecs.update_container_instances_state().cluster(&self.link.spec.cluster);
+        let request = request.set_container_instances(Some(instances.to_vec())).status(status).send();
+        let answer = account.ask(Bucket::Change, "ecs:UpdateContainerInstancesState", request).await?;
+        let failure = |f: aws_sdk_ecs::types::Failure| {
+            (f.arn.unwrap_or_default(), Text::new(&f.reason.unwrap_or_else(|| "not known".to_owned())))
+        };
+        Ok(answer.failures.unwrap_or_default().into_iter().map(failure).collect())
+    }
+
+    /// Raises the least number of tasks that a service is scaled to.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn raise(&self, service: &str, min: i32, max: i32) -> Result<(), SourceError> {
+        let account = &self.link.account;
+        let request = self.writing().await?.scaling.register_scalable_target();
+        let request = request
+            .service_namespace(scaling::ServiceNamespace::Ecs)
+            .resource_id(self.resource(service))
+            .scalable_dimension(scaling::ScalableDimension::EcsServiceDesiredCount)
+            .min_capacity(min)
+            .max_capacity(max.max(min));
+        account.ask(Bucket::Change, "application-autoscaling:RegisterScalableTarget", request.send()).await.map(drop)
+    }
+}
