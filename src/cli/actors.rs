@@ -121,7 +121,9 @@ mod tests {
     fn the_configuration_knows_every_action_and_kind() {
         let verbs: Vec<&str> = VERBS.iter().map(|v| v.name).collect();
         assert_eq!(verbs, ACTIONS);
-        let mut kinds: Vec<&str> = VERBS.iter().flat_map(|v| v.kinds).map(|k| k.short()).collect();
+        // A program may be about anything; a rule for it goes by what systems change.
+        let of_systems = VERBS.iter().filter(|v| v.verb != Verb::Run);
+        let mut kinds: Vec<&str> = of_systems.flat_map(|v| v.kinds).map(|k| k.short()).collect();
         let mut known = ACTION_KINDS.to_vec();
         for list in [&mut kinds, &mut known] {
             list.sort_unstable();

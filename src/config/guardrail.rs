@@ -58,13 +58,14 @@ pub const ACTIONS: &[&str] = &[
     "exec",
     "attach",
     "port-forward",
+    "run",
 ];
 /// Every kind that something can be done to, by its short name (a test compares).
 pub const ACTION_KINDS: &[&str] = &["node", "task", "deploy", "rs", "sts", "ds", "job", "cronjob", "service", "alarm"];
 
 const PATTERN: &str = "a name; `*` stands for anything";
 const KINDS: &str = "node, task, deploy, rs, sts, ds, job, cronjob, service or alarm; `*` stands for anything";
-const VERBS: &str = "a list of cordon, uncordon, drain, scale, restart, roll-back, set-image, delete, trigger, suspend-job, resume-job, silence, unsilence, exec, attach, port-forward";
+const VERBS: &str = "a list of cordon, uncordon, drain, scale, restart, roll-back, set-image, delete, trigger, suspend-job, resume-job, silence, unsilence, exec, attach, port-forward, run";
 const EFFECT: &str = "\"deny\" or \"confirm\"";
 const AT_ONCE: &str = "a whole number from 1 to 1000";
 const ZONE: &str = "a time zone, such as \"Europe/Berlin\" or \"UTC\"";

@@ -141,7 +141,7 @@ fn walk(path: &Path, bytes: &[u8], starts: Starts<'_>, head: &Head) -> Result<Wa
         let known = before.as_ref().map_or(0, |(n, _)| *n);
         // What was never said to be there may have been cut off, at the very end.
         let is_last = end.is_none_or(|e| e + 1 == rest.len());
-        let may_be_torn = is_last && known.max(starts.iter().map(|s| s.0).min().unwrap_or(1) - 1) >= head.n;
+        let may_be_torn = is_last && known.max(starts.iter().map(|s| s.0).max().unwrap_or(1) - 1) >= head.n;
         let fault = |text: String| Fault::of(path, number, text);
         let found = match (end, Line::read(raw)) {
             (None, _) => Err("this line was cut off, and was whole once".to_owned()),
