@@ -114,6 +114,7 @@ pub fn desk(policy: Policy, systems: Systems, state_dir: &Path, clock: &Clock) -
 
 #[cfg(test)]
 mod tests {
+    use crate::action::Verb;
     use crate::action::intent::VERBS;
     use crate::config::{ACTION_KINDS, ACTIONS};
 
