@@ -168,6 +168,8 @@ pub struct TableState {
     /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
     /// into `alarms`, `services`, `notices` and `pools` in their views).
     pub order: Vec<Slot>,
+    /// The revision of its rows' table when `order` was computed: a slot may have another row since.
+    pub ordered_at: u64,
     /// The overview's rows.
     pub problems: Vec<Problem>,
     /// The alarms view's rows.
@@ -215,6 +217,7 @@ impl TableState {
             marks: HashSet::new(),
             last_mark: None,
             order: Vec::new(),
+            ordered_at: 0,
             problems: Vec::new(),
             alarms: Vec::new(),
             open: HashSet::new(),

@@ -25,6 +25,8 @@ pub type Slot = u32;
 #[derive(Debug)]
 struct Entry<T> {
     row: T,
+    /// The table's revision when this row came into its slot.
+    since: u64,
     /// The list generation that last confirmed the row.
     generation: u32,
     /// Which feed it came from: several feeds share the workloads' table.
@@ -98,6 +100,12 @@ impl<T: Row> Table<T> {
         self.entries.get(slot as usize)?.as_ref().map(|e| &e.row)
     }
 
+    /// The revision at which the row in a slot came there: after that the slot has had no other row.
+    #[must_use]
+    pub fn since(&self, slot: Slot) -> Option<u64> {
+        self.entries.get(slot as usize)?.as_ref().map(|e| e.since)
+    }
+
     /// Every row with its slot, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
         (0..).zip(&self.entries).filter_map(|(i, e)| e.as_ref().map(|e| (i, &e.row)))
@@ -112,9 +120,13 @@ impl<T: Row> Table<T> {
     pub(super) fn upsert(&mut self, row: T, source: &SourceId, generation: u32) -> (Slot, Option<T>) {
         self.revision += 1;
         let reporter = (row.id().cluster != source.cluster).then(|| Box::new(source.cluster.clone()));
-        let entry = Entry { row, generation, feed: source.feed, reporter };
+        let mut entry = Entry { row, since: self.revision, generation, feed: source.feed, reporter };
         if let Some(slot) = self.index.get(entry.row.id()) {
-            let old = self.entries.get_mut(*slot as usize).and_then(|place| place.replace(entry));
+            let place = self.entries.get_mut(*slot as usize);
+            let old = place.and_then(|place| {
+                entry.since = place.as_ref().map_or(entry.since, |e| e.since);
+                place.replace(entry)
+            });
             return (*slot, old.map(|e| e.row));
         }
         let id = entry.row.id().clone();

@@ -148,12 +148,12 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         }
         ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
-            let rows = in_order(&store.nodes, &previous);
+            let rows = in_order(&store.nodes, &previous, table.ordered_at);
             let (total, order) = select(table, NODES, rows, |n| node_in_scope(n, &table.scope), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Tasks => {
-            let rows = in_order(&store.tasks, &previous);
+            let rows = in_order(&store.tasks, &previous, table.ordered_at);
             let keep = |t: &Task| match &table.scope {
                 Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
                 Scope::Workload(w) => store.belongs(t, w),
@@ -163,14 +163,14 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             (table.total, table.order) = (total, order);
         }
         ViewKind::Workloads => {
-            let rows = in_order(&store.workloads, &previous);
+            let rows = in_order(&store.workloads, &previous, table.ordered_at);
             // What another workload owns is a part of it, not a workload of its own.
             let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
             let (total, order) = select(table, WORKLOADS, rows, keep, c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Events => {
-            let rows = in_order(&store.events, &previous);
+            let rows = in_order(&store.events, &previous, table.ordered_at);
             let keep = |e: &Event| match &table.scope {
                 Scope::About(id) => e.about == *id || concerns(store, e, id),
                 scope => in_scope(&e.id, scope),
@@ -179,7 +179,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             (table.total, table.order) = (total, order);
         }
         ViewKind::Budgets => {
-            let rows = in_order(&store.budgets, &previous);
+            let rows = in_order(&store.budgets, &previous, table.ordered_at);
             let (total, order) = select(table, BUDGETS, rows, |b| in_scope(&b.id, &table.scope), c);
             (table.total, table.order) = (total, order);
         }
@@ -192,6 +192,14 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             (table.total, table.order) = (total, order);
         }
     }
+    table.ordered_at = match table.kind {
+        ViewKind::Nodes | ViewKind::Map => store.nodes.revision(),
+        ViewKind::Tasks => store.tasks.revision(),
+        ViewKind::Workloads => store.workloads.revision(),
+        ViewKind::Events => store.events.revision(),
+        ViewKind::Budgets => store.budgets.revision(),
+        _ => 0,
+    };
     // What was made of something old is made again.
     table.stamp = (table.kind != ViewKind::Overview || !store.patience.is_used()).then_some(stamp);
     table.settle_cursor(store);
@@ -238,14 +246,17 @@ fn concerns(store: &Store, event: &Event, id: &ObjectId) -> bool {
 
 /// Rows in their order so far, new ones at the end: sorting what is nearly
 /// sorted costs little.
-fn in_order<'a, T: Row>(table: &'a crate::store::Table<T>, previous: &[Slot]) -> Vec<(Slot, &'a T)> {
+/// A slot that has another row by now is new, too: its place in the order was its predecessor's.
+fn in_order<'a, T: Row>(table: &'a crate::store::Table<T>, previous: &[Slot], at: u64) -> Vec<(Slot, &'a T)> {
     if previous.is_empty() {
         return table.iter().collect();
     }
     let mut seen = vec![false; table.slots()];
     let mut rows: Vec<(Slot, &T)> = Vec::with_capacity(table.len());
     for slot in previous {
-        if let (Some(row), Some(seen)) = (table.at(*slot), seen.get_mut(*slot as usize)) {
+        if let (Some(row), Some(seen)) = (table.at(*slot), seen.get_mut(*slot as usize))
+            && table.since(*slot).is_some_and(|since| since <= at)
+        {
             *seen = true;
             rows.push((*slot, row));
         }
