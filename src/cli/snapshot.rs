@@ -55,7 +55,9 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
     }
     let keys = options.keys.as_deref().map(crate::key::parse_sequence).transpose()?.unwrap_or_default();
     let reading = session::read(cli, &config, &clock).await?;
-    let (mut observations, mut backend) = (reading.observations, reading.backend);
+    // A plan can be pictured. Nothing here carries one out.
+    let desk = reading.desk(config.state_dir(&place.paths), &clock);
+    let (mut observations, mut backend) = (reading.observations, reading.backend.and_desk(desk));
     let mut taking = Taking {
         store: reading.store,
         app,
