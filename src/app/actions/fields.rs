@@ -177,7 +177,7 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
 fn containers(intent: &Intent, store: &Store) -> String {
     let Some(task) = intent.targets.first().and_then(|t| store.tasks.get(t)) else { return String::new() };
     let names: Vec<&str> = task.containers.iter().map(|c| c.name.as_str()).collect();
-    format!("empty: the first of {}", names.join(", "))
+    format!("empty: its main one; it has {}", names.join(", "))
 }
 
 fn is_ecs(id: &ObjectId, store: &Store) -> bool {
