@@ -33,9 +33,22 @@ pub trait Actor: Send + Sync + 'static {
 pub struct Progress {
     tx: mpsc::Sender<Event>,
     clock: Clock,
+    reason: Text,
 }
 
 impl Progress {
+    /// With why it is done, for systems that keep it beside what was done; empty if nobody said.
+    #[must_use]
+    pub fn because(self, reason: &str) -> Self {
+        Self { reason: Text::new(reason), ..self }
+    }
+
+    /// Why it is done; empty if nobody said.
+    #[must_use]
+    pub fn reason(&self) -> &Text {
+        &self.reason
+    }
+
     /// Says how `target`, or all of it, stands.
     pub async fn step(&self, target: Option<&ObjectId>, state: StepState, text: &str) {
         let step = Step { at: self.clock.now(), target: target.cloned(), state, text: Text::new(text) };
@@ -52,7 +65,7 @@ impl Progress {
     #[must_use]
     pub fn channel(clock: Clock) -> (Self, mpsc::Receiver<Event>) {
         let (tx, rx) = mpsc::channel(STEPS);
-        (Self { tx, clock }, rx)
+        (Self { tx, clock, reason: Text::empty() }, rx)
     }
 
     /// The time.
@@ -194,6 +207,7 @@ impl Desk {
         };
         let number = record.begin(&plan, assent, now)?;
         let (progress, events) = Progress::channel(self.0.clock.clone());
+        let progress = progress.because(&assent.reason);
         let cancel = CancellationToken::new();
         self.running().insert(number, cancel.clone());
         let (desk, record, token) = (self.clone(), Arc::clone(record), cancel.clone());

@@ -103,7 +103,10 @@ impl Ecs {
     }
 
     async fn run_stop(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
-        let reason = format!("stopped by {} via quarterdeck", who());
+        let mut reason = format!("stopped by {} via quarterdeck", who());
+        if !progress.reason().is_empty() {
+            reason = format!("{reason}: {}", progress.reason());
+        }
         let mut tally = Tally::default();
         for change in acting(plan) {
             if cancel.is_cancelled() {
