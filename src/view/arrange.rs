@@ -2,6 +2,7 @@
 
 mod alarms;
 mod notices;
+mod rows;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -11,8 +12,8 @@ use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
 use crate::store::problems::{Problem, problems, wrong};
-use crate::store::table::Row;
 use crate::store::{Slot, Store};
+use rows::Rows;
 
 /// What can be listed.
 pub(crate) trait Listed: Sized + 'static {
@@ -141,54 +142,54 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     match table.kind {
         ViewKind::Overview => {
             table.problems = problems(store, c.now);
-            let rows: Vec<(Slot, &Problem)> = (0..).zip(&table.problems).collect();
-            let keep = |p: &Problem| in_scope(&p.id, &table.scope);
-            let (total, order) = select(table, OVERVIEW, rows, keep, c);
+            let rows = Rows::of(&table.problems);
+            let (total, order) = select(table, OVERVIEW, rows, Some(&|p| in_scope(&p.id, &table.scope)), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
-            let rows = in_order(&store.nodes, &previous, table.ordered_at);
-            let (total, order) = select(table, NODES, rows, |n| node_in_scope(n, &table.scope), c);
+            let rows = Rows::in_order(&store.nodes, &previous, table.ordered_at);
+            let (total, order) = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Tasks => {
-            let rows = in_order(&store.tasks, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.tasks, &previous, table.ordered_at);
             let keep = |t: &Task| match &table.scope {
                 Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
                 Scope::Workload(w) => store.belongs(t, w),
                 scope => in_scope(&t.id, scope),
             };
+            let keep: Keep<'_, Task> = if table.scope == Scope::All { None } else { Some(&keep) };
             let (total, order) = select(table, TASKS, rows, keep, c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Workloads => {
-            let rows = in_order(&store.workloads, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.workloads, &previous, table.ordered_at);
             // What another workload owns is a part of it, not a workload of its own.
             let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
-            let (total, order) = select(table, WORKLOADS, rows, keep, c);
+            let (total, order) = select(table, WORKLOADS, rows, Some(&keep), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Events => {
-            let rows = in_order(&store.events, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.events, &previous, table.ordered_at);
             let keep = |e: &Event| match &table.scope {
                 Scope::About(id) => e.about == *id || concerns(store, e, id),
                 scope => in_scope(&e.id, scope),
             };
-            let (total, order) = select(table, EVENTS, rows, keep, c);
+            let (total, order) = select(table, EVENTS, rows, Some(&keep), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Budgets => {
-            let rows = in_order(&store.budgets, &previous, table.ordered_at);
-            let (total, order) = select(table, BUDGETS, rows, |b| in_scope(&b.id, &table.scope), c);
+            let rows = Rows::in_order(&store.budgets, &previous, table.ordered_at);
+            let (total, order) = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), c);
             (table.total, table.order) = (total, order);
         }
         ViewKind::Spot => notices::arrange(table, c),
         ViewKind::Pools => notices::pools(table, c),
         ViewKind::Services => {
             table.services = store.all_services();
-            let rows: Vec<(Slot, &Service)> = (0..).zip(&table.services).collect();
-            let (total, order) = select(table, SERVICES, rows, |s| in_scope(&s.id, &table.scope), c);
+            let rows = Rows::of(&table.services);
+            let (total, order) = select(table, SERVICES, rows, Some(&|s| in_scope(&s.id, &table.scope)), c);
             (table.total, table.order) = (total, order);
         }
     }
@@ -244,71 +245,47 @@ fn concerns(store: &Store, event: &Event, id: &ObjectId) -> bool {
     id.kind.is_workload() && store.tasks.get(&event.about).is_some_and(|t| store.belongs(t, id))
 }
 
-/// Rows in their order so far, new ones at the end: sorting what is nearly
-/// sorted costs little.
-/// A slot that has another row by now is new, too: its place in the order was its predecessor's.
-fn in_order<'a, T: Row>(table: &'a crate::store::Table<T>, previous: &[Slot], at: u64) -> Vec<(Slot, &'a T)> {
-    if previous.is_empty() {
-        return table.iter().collect();
-    }
-    let mut seen = vec![false; table.slots()];
-    let mut rows: Vec<(Slot, &T)> = Vec::with_capacity(table.len());
-    for slot in previous {
-        if let (Some(row), Some(seen)) = (table.at(*slot), seen.get_mut(*slot as usize))
-            && table.since(*slot).is_some_and(|since| since <= at)
-        {
-            *seen = true;
-            rows.push((*slot, row));
-        }
-    }
-    rows.extend(table.iter().filter(|(s, _)| !seen.get(*s as usize).copied().unwrap_or(true)));
-    rows
-}
+/// What a list keeps; `None` for everything.
+type Keep<'a, T> = Option<&'a dyn Fn(&T) -> bool>;
 
 /// Filters and sorts.
 fn select<T: Listed>(
     table: &TableState,
     columns: &[Column<T>],
-    mut rows: Vec<(Slot, &T)>,
-    keep: impl Fn(&T) -> bool,
+    mut rows: Rows<'_, T>,
+    keep: Keep<'_, T>,
     c: Context<'_>,
 ) -> (usize, Vec<Slot>) {
-    rows.retain(|(_, r)| keep(r));
+    if let Some(keep) = keep {
+        rows.retain(keep);
+    }
     let total = rows.len();
     if table.problems_only {
         // A workload whose row is fine may have tasks that are not.
         let wrong: HashSet<ObjectId> = wrong(c.store, c.now).iter().map(|p| p.id.clone()).collect();
-        rows.retain(|(_, r)| r.health(c).is_problem() || wrong.contains(r.id()));
+        rows.retain(|r| r.health(c).is_problem() || wrong.contains(r.id()));
     }
     if !table.filter.is_empty() {
-        rows.retain(|(_, r)| matches(&table.filter, columns, *r, c));
+        rows.retain(|r| matches(&table.filter, columns, r, c));
     }
     let order = match columns.iter().find(|col| col.key == table.sort.column) {
         // The overview's own order weighs more than its level.
-        Some(col) if col.key == "health" && table.sort.descending => rows.into_iter().map(|(s, _)| s).collect(),
+        Some(col) if col.key == "health" && table.sort.descending => rows.into_slots(),
         // So does that of the notices: what is over comes last, the latest first.
-        Some(col) if table.kind == ViewKind::Spot && col.key == "left" && !table.sort.descending => {
-            rows.into_iter().map(|(s, _)| s).collect()
-        }
+        Some(col) if table.kind == ViewKind::Spot && col.key == "left" && !table.sort.descending => rows.into_slots(),
         Some(col) => sorted(rows, col, table.sort.descending, c),
-        None => rows.into_iter().map(|(s, _)| s).collect(),
+        None => rows.into_slots(),
     };
     (total, order)
 }
 
-fn sorted<T: Listed>(rows: Vec<(Slot, &T)>, column: &Column<T>, descending: bool, c: Context<'_>) -> Vec<Slot> {
+fn sorted<T: Listed>(rows: Rows<'_, T>, column: &Column<T>, descending: bool, c: Context<'_>) -> Vec<Slot> {
     if column.key == "name" {
-        let mut rows = rows;
-        rows.sort_by(|(_, a), (_, b)| {
-            let (a, b) = (a.id(), b.id());
-            let order = (&a.name, &a.namespace, &a.cluster).cmp(&(&b.name, &b.namespace, &b.cluster));
-            if descending { order.reverse() } else { order }
-        });
-        return rows.into_iter().map(|(s, _)| s).collect();
+        return rows.by_name(descending);
     }
     let by_health = column.key == "status";
     let mut keyed: Vec<(Value, Slot, &T)> = rows
-        .into_iter()
+        .rows()
         .map(|(slot, row)| {
             let key = if by_health { Value::Number(f64::from(row.health(c) as u8)) } else { (column.value)(c, row) };
             (key, slot, row)

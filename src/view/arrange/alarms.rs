@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::rows::Rows;
 use super::{Listed, in_scope, matches, sorted};
 use crate::app::table::TableState;
 use crate::domain::{Alarm, Health, Labels, ObjectId};
@@ -53,13 +54,12 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
         rows.extend(own);
     }
     let slot = |i: usize| Slot::try_from(i).unwrap_or(Slot::MAX);
-    let tops: Vec<(Slot, &AlarmLine)> =
-        (0..).zip(&parts).filter_map(|(n, (at, _))| Some((n, rows.get(*at)?))).collect();
+    let tops = Rows::known_as(parts.len(), |n| parts.get(n as usize).and_then(|(at, _)| rows.get(*at)));
     // The groups' own order is the one by level.
     let order: Vec<Slot> = match ALARMS.iter().find(|col| col.key == table.sort.column) {
         Some(col) if col.key != "health" => sorted(tops, col, table.sort.descending, c),
-        _ if table.sort.descending => tops.into_iter().map(|(n, _)| n).collect(),
-        _ => tops.into_iter().rev().map(|(n, _)| n).collect(),
+        _ if table.sort.descending => tops.into_slots(),
+        _ => tops.into_slots().into_iter().rev().collect(),
     };
     let of_part = |n: Slot| parts.get(n as usize).map_or(0..0, |(at, len)| *at..at + len);
     table.order = order.into_iter().flat_map(|n| of_part(n).map(slot)).collect();

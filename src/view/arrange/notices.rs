@@ -1,9 +1,9 @@
 //! The order of the lists of notices and of pools.
 
+use super::rows::Rows;
 use super::{Listed, in_scope, select};
 use crate::app::table::TableState;
 use crate::domain::{Health, Labels, ObjectId};
-use crate::store::Slot;
 use crate::store::notices::{NoticeRow, PoolRow};
 use crate::view::columns::{Context, POOLS, SPOT};
 
@@ -37,15 +37,14 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
     if table.history {
         table.notices.extend(c.store.remembered());
     }
-    let rows: Vec<(Slot, &NoticeRow)> = (0..).zip(&table.notices).collect();
-    let (total, order) = select(table, SPOT, rows, |r| in_scope(&r.id, &table.scope), c);
+    let rows = Rows::of(&table.notices);
+    let (total, order) = select(table, SPOT, rows, Some(&|r| in_scope(&r.id, &table.scope)), c);
     (table.total, table.order) = (total, order);
 }
 
 /// Fills `table.pools`, `order` and `total`.
 pub(super) fn pools(table: &mut TableState, c: Context<'_>) {
     table.pools = c.store.pool_board(c.now).rows();
-    let rows: Vec<(Slot, &PoolRow)> = (0..).zip(&table.pools).collect();
-    let (total, order) = select(table, POOLS, rows, |_| true, c);
+    let (total, order) = select(table, POOLS, Rows::of(&table.pools), None, c);
     (table.total, table.order) = (total, order);
 }
