@@ -153,6 +153,7 @@ pub async fn run(
         let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
         if due && !held {
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
+            console.store.patience.hurry(false);
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
             // What was a moment old is drawn again; it is new before long.
@@ -170,6 +171,7 @@ pub async fn run(
             Woken::Input(Some(Ok(event))) => {
                 let Some(what) = input(event) else { continue };
                 dirty = Dirty::Now;
+                console.store.patience.hurry(true);
                 let ended = effects::on_input(console, &mut backend, &mut screen, what);
                 if ended.map_err(RunError::Terminal)? {
                     return Ok(End::Quit);

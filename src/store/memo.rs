@@ -45,14 +45,24 @@ impl<T: Clone, K: PartialEq> Memo<T, K> {
 #[derive(Debug, Default)]
 pub struct Patience {
     allowed: TimeDelta,
+    hurried: Cell<bool>,
     used: Cell<bool>,
 }
+
+/// How old it may be in a frame that answers a key, whatever the second.
+const HURRIED: TimeDelta = TimeDelta::seconds(1);
 
 impl Patience {
     /// As old as this; must be less than a second, since ages are shown by the second.
     #[must_use]
     pub fn of(allowed: TimeDelta) -> Self {
-        Self { allowed, used: Cell::new(false) }
+        Self { allowed, ..Self::default() }
+    }
+
+    /// Somebody waits for the next frame: it is drawn with what is worked out already, and the one after
+    /// it, a moment later, brings that up to date. Without any allowance nothing is hurried.
+    pub fn hurry(&self, hurried: bool) {
+        self.hurried.set(hurried && self.allowed > TimeDelta::zero());
     }
 
     /// True if something old was given since [`Patience::was_used`] was asked last.
@@ -74,7 +84,9 @@ impl Patience {
         make: impl FnOnce() -> T,
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
-            let will_do = *kept == moment || (*at <= now && now - *at < self.allowed && kept.2 == moment.2);
+            let fresh = now - *at < self.allowed && kept.2 == moment.2;
+            let hurried = self.hurried.get() && now - *at < HURRIED;
+            let will_do = *kept == moment || (*at <= now && (fresh || hurried));
             self.used.set(self.used.get() || (will_do && *kept != moment));
             will_do
         };
@@ -111,5 +123,13 @@ mod tests {
         assert_eq!(ask(&lenient, 5, 900, 'f'), 'f');
         assert_eq!(ask(&lenient, 6, 1000, 'g'), 'g', "another second, other ages");
         assert_eq!(ask(&lenient, 7, 990, 'h'), 'h', "a clock that was set back");
+        lenient.hurry(true);
+        assert_eq!(ask(&lenient, 8, 1985, 'i'), 'h', "a key waits for it");
+        assert!(lenient.was_used());
+        assert_eq!(ask(&lenient, 8, 1991, 'j'), 'j', "a second old is too old even then");
+        lenient.hurry(false);
+        assert_eq!(ask(&lenient, 9, 2100, 'k'), 'k');
+        strict.hurry(true);
+        assert_eq!(ask(&strict, 10, 2101, 'l'), 'l', "where nothing may be old, nothing is");
     }
 }

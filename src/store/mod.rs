@@ -144,7 +144,7 @@ pub struct Store {
     /// How old that, and the clusters in numbers, may be.
     pub patience: memo::Patience,
     /// The notices, as last asked.
-    board: memo::Memo<Arc<notices::Board>>,
+    board: memo::Memo<Arc<notices::Board>, (memo::Moment, Timestamp)>,
     /// The pools, as last asked.
     pool_board: memo::Memo<Arc<notices::PoolBoard>>,
     /// The clusters in numbers, as last asked.

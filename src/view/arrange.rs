@@ -202,7 +202,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         _ => 0,
     };
     // What was made of something old is made again.
-    table.stamp = (table.kind != ViewKind::Overview || !store.patience.is_used()).then_some(stamp);
+    let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot) || table.problems_only;
+    table.stamp = (!from_all || !store.patience.is_used()).then_some(stamp);
     table.settle_cursor(store);
 }
 

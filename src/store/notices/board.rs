@@ -296,7 +296,7 @@ impl Store {
     pub fn board(&self, now: Timestamp) -> Arc<Board> {
         // Not the store's revision: in a fleet where thousands of rows change, most change no notice.
         let moment = (self.notices.changes, self.disruption_budgets.revision(), now.timestamp());
-        self.board.at(moment, || Arc::new(Board::of(self, now)))
+        self.patience.of_memo(&self.board, (moment, now), || Arc::new(Board::of(self, now)))
     }
 
     /// What is remembered and not among the lines of [`Store::board`], the last first.
