@@ -61,6 +61,7 @@ pub struct Clients {
 pub(in crate::source) struct Writing {
     pub ecs: aws_sdk_ecs::Client,
     pub scaling: aws_sdk_applicationautoscaling::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
 /// One account and region.
@@ -193,6 +194,7 @@ impl Account {
         Ok(Writing {
             ecs: aws_sdk_ecs::Client::new(&clients.config),
             scaling: aws_sdk_applicationautoscaling::Client::new(&clients.config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&clients.config),
         })
     }
 
