@@ -87,6 +87,8 @@ pub struct Account {
     pub(super) alarms: tokio::sync::Mutex<super::alarms::Kept>,
     /// False once somebody wants them anew.
     pub(super) alarms_fresh: std::sync::atomic::AtomicBool,
+    /// Told when they were changed from here.
+    pub(super) alarms_changed: tokio::sync::Notify,
 }
 
 impl Account {
@@ -114,6 +116,7 @@ impl Account {
             name: Text::new(&name),
             alarms: tokio::sync::Mutex::default(),
             alarms_fresh: std::sync::atomic::AtomicBool::new(false),
+            alarms_changed: tokio::sync::Notify::new(),
         }
     }
 

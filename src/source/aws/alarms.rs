@@ -88,6 +88,17 @@ impl Account {
         self.alarms_fresh.store(false, Ordering::Relaxed);
     }
 
+    /// They were changed from here: whoever reads them asks soon.
+    pub(in crate::source) fn change_alarms(&self) {
+        self.forget_alarms();
+        self.alarms_changed.notify_waiters();
+    }
+
+    /// Waits until they are changed from here.
+    pub(in crate::source) async fn alarms_change(&self) {
+        self.alarms_changed.notified().await;
+    }
+
     async fn describe_alarms(&self) -> Result<Vec<Found>, SourceError> {
         const WHAT: &str = "cloudwatch:DescribeAlarms";
         let clients = self.clients().await?;

@@ -184,8 +184,7 @@ impl Writer {
             let request = clients.disable_alarm_actions().alarm_names(alarm).send();
             account.ask(Bucket::Change, "cloudwatch:DisableAlarmActions", request).await.map(drop)
         };
-        // The next list shows it.
-        account.forget_alarms();
+        account.change_alarms();
         outcome
     }
 
