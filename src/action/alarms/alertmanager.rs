@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use futures::future::join_all;
 
-use super::{Alarms, Lost, listed, moment, needs, said, span, warn};
+use super::{Alarms, Lost, listed, needs, said, warn};
 use crate::action::desk::Progress;
 use crate::action::intent::Verb;
 use crate::action::plan::{Change, Fate, Plan, Precondition};
@@ -478,5 +478,30 @@ async fn settled(
         Ok(all) if is_done(&all) => Ok(()),
         Ok(_) => Err(Lost::No(format!("{}: {}; it was not done", writer.id(), said(&lost)))),
         Err(_) => Err(Lost::Unknown(format!("{}: {}", writer.id(), said(&lost)))),
+    }
+}
+
+/// As the console writes the end of a silence elsewhere.
+fn moment(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// `2h`, `90m`, `45s`: the largest unit that fits.
+fn span(secs: u32) -> String {
+    match secs {
+        s if s > 0 && s % 86_400 == 0 => format!("{}d", s / 86_400),
+        s if s > 0 && s % 3600 == 0 => format!("{}h", s / 3600),
+        s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_the_largest_unit_that_fits() {
+        assert_eq!([0, 45, 90, 120, 5400, 7200, 172_800].map(span), ["0s", "45s", "90s", "2m", "90m", "2h", "2d"]);
     }
 }

@@ -17,7 +17,7 @@ use super::desk::{Actor, Progress};
 use super::intent::{Intent, Verb};
 use super::plan::{Change, End, Fate, Outcome, Permission, Plan, Precondition, StepState};
 use crate::clock::Clock;
-use crate::domain::{ObjectId, Text, Timestamp};
+use crate::domain::{ObjectId, Text};
 use crate::source::SourceError;
 
 /// How many names a warning has.
@@ -30,6 +30,8 @@ pub struct Alarms {
     alertmanagers: Vec<crate::source::alertmanager::Writer>,
     #[cfg(feature = "aws")]
     cloudwatch: Option<crate::source::ecs::Writer>,
+    /// As Alertmanagers will tell others.
+    #[cfg(feature = "prometheus")]
     who: Text,
     clock: Clock,
 }
@@ -38,12 +40,15 @@ impl Alarms {
     /// For `who`, as others will read it; with nobody to ask yet.
     #[must_use]
     pub fn new(who: Text, clock: Clock) -> Self {
+        let who = if who.is_empty() { Text::new("somebody") } else { who };
+        let _ = &who;
         Self {
             #[cfg(feature = "prometheus")]
             alertmanagers: Vec::new(),
             #[cfg(feature = "aws")]
             cloudwatch: None,
-            who: if who.is_empty() { Text::new("somebody") } else { who },
+            #[cfg(feature = "prometheus")]
+            who,
             clock,
         }
     }
@@ -65,16 +70,11 @@ impl Alarms {
     /// True if there is nobody to ask.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        #[cfg_attr(not(feature = "prometheus"), expect(unused_mut, reason = "the same in every build"))]
-        let mut is_empty = true;
+        let is_empty = true;
         #[cfg(feature = "prometheus")]
-        {
-            is_empty &= self.alertmanagers.is_empty();
-        }
+        let is_empty = is_empty && self.alertmanagers.is_empty();
         #[cfg(feature = "aws")]
-        {
-            is_empty &= self.cloudwatch.is_none();
-        }
+        let is_empty = is_empty && self.cloudwatch.is_none();
         is_empty
     }
 
@@ -307,28 +307,12 @@ fn said(error: &SourceError) -> String {
     }
 }
 
-/// As the console writes the end of a silence elsewhere.
-fn moment(at: Timestamp) -> String {
-    at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// `2h`, `90m`, `45s`: the largest unit that fits.
-fn span(secs: u32) -> String {
-    match secs {
-        s if s > 0 && s % 86_400 == 0 => format!("{}d", s / 86_400),
-        s if s > 0 && s % 3600 == 0 => format!("{}h", s / 3600),
-        s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
-        s => format!("{s}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn spans_and_lists() {
-        assert_eq!([0, 45, 90, 120, 5400, 7200, 172_800].map(span), ["0s", "45s", "90s", "2m", "90m", "2h", "2d"]);
+    fn lists_have_an_end() {
         assert_eq!(listed(["a", "b"].into_iter()), "a, b");
         assert_eq!(listed(["a", "b", "c", "d", "e", "f", "g"].into_iter()), "a, b, c, d, e and 2 more");
     }

@@ -72,7 +72,8 @@ pub fn table(judged: &Judged) -> String {
             }
         }
     };
-    part("changed lines", plan.diff.iter().map(ToString::to_string).collect());
+    let silence = matches!(intent.verb, Verb::Silence | Verb::Unsilence);
+    part(if silence { "matchers" } else { "changed lines" }, plan.diff.iter().map(ToString::to_string).collect());
     part("know", plan.warnings.iter().map(ToString::to_string).collect());
     let need = |p: &crate::action::Permission| {
         let word = match p.allowed {
