@@ -11,8 +11,8 @@ use quarterdeck::app::table::{Scope, ViewKind};
 use quarterdeck::app::{Effect, Page};
 use quarterdeck::config::Notify;
 use quarterdeck::domain::{
-    Alarm, AlarmMore, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, ObjectId, Severity,
-    Text, Timestamp,
+    Alarm, AlarmMore, AlarmSilence, AlarmSource, AlarmState, ClusterId, Health, Kind, Labels, NodeCondition, ObjectId,
+    Severity, Text, Timestamp,
 };
 use quarterdeck::key::parse_sequence;
 use quarterdeck::run::notify::Notifier;
@@ -317,6 +317,23 @@ fn an_alarm_leads_to_its_details_its_subject_and_its_runbook() {
     say(&mut desk.store, minutes(1), Body::Remove(vec![gone]));
     assert!(desk.frame(120, 40).contains("gone: its system does not list it any more"));
     assert_eq!(desk.app.page_context(), quarterdeck::key::Context::Text);
+}
+
+#[test]
+fn a_silenced_alarm_says_by_whom_why_and_for_how_long_still() {
+    let mut store = small_fleet();
+    let mut alarm = alarm("cpu", Severity::Warning, None);
+    alarm.suppressed_by = Text::new("silenced by ann until 2026-03-01 04:26 UTC: upgrade");
+    let by =
+        |minutes: i64| AlarmSilence { until: Some(now() + TimeDelta::minutes(minutes)), ..AlarmSilence::default() };
+    alarm.more.silences = vec![by(5), by(72)];
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![alarm]));
+    let mut desk = Desk::new(store);
+    desk.press("7 d");
+    let page = desk.frame(120, 40);
+    for text in ["silenced by ann", "upgrade", "in 72m, 04:26:00"] {
+        assert!(page.contains(text), "{text} in:\n{page}");
+    }
 }
 
 #[test]

@@ -14,8 +14,9 @@ use quarterdeck::app::Effect;
 use quarterdeck::app::actions::dialog::{Focus, Making};
 use quarterdeck::app::overlay::Overlay;
 use quarterdeck::command::{COMMANDS, Danger};
-use quarterdeck::domain::Text;
-use support::fleet::{Desk, now, small_fleet};
+use quarterdeck::domain::{Alarm, AlarmMore, AlarmSource, AlarmState, Kind, Severity, Text};
+use quarterdeck::store::{Feed, Rows};
+use support::fleet::{Desk, id, now, observe, small_fleet};
 
 /// The plan that one of the effects asks for.
 fn asked(effects: Vec<Effect>) -> (u64, u64, Intent) {
@@ -275,4 +276,62 @@ fn what_cannot_be_written_down_is_not_done_and_says_so() {
     assert_eq!(desk.app.running(), 0);
     let frame = desk.frame(80, 24);
     assert!(frame.contains("nothing was done") && frame.contains("no space left"), "{frame}");
+}
+
+/// An alert of one instance among many.
+fn alert(pod: &str, source: AlarmSource) -> Alarm {
+    Alarm {
+        id: id(Kind::Alarm, "shop", &format!("Full {pod}")),
+        uid: Text::new(pod),
+        account_wide: false,
+        source,
+        state: AlarmState::Firing,
+        severity: Severity::Warning,
+        since: None,
+        summary: Text::empty(),
+        reason: Text::empty(),
+        value: None,
+        threshold: None,
+        labels: [(Text::new("alertname"), Text::new("Full"))].into_iter().collect(),
+        about: None,
+        suppressed_by: Text::empty(),
+        runbook: Text::empty(),
+        more: AlarmMore::default(),
+    }
+}
+
+#[test]
+fn a_closed_line_of_alarms_stands_for_what_is_behind_it() {
+    let mut store = small_fleet();
+    let rows = ["web-0", "web-1", "web-2"].map(|pod| alert(pod, AlarmSource::Alertmanager));
+    observe(&mut store, Feed::Alarms, Rows::Alarms(rows.to_vec()));
+    let mut desk = Desk::new(store);
+    desk.press("7");
+    assert!(desk.frame(120, 30).contains("Full x3"));
+    let (.., intent) = asked(desk.press("S"));
+    assert_eq!((intent.verb, intent.options.duration), (Verb::Silence, 3600));
+    assert_eq!(intent.targets, rows.iter().map(|r| r.id.clone()).collect::<Vec<_>>());
+    assert!(desk.frame(120, 30).contains("such as 30m, 2h or 1d"), "how long is asked");
+    // Open, each line is its own.
+    desk.press("esc enter");
+    let (.., intent) = asked(desk.press("S"));
+    assert_eq!(intent.targets.len(), 1, "{intent:?}");
+    // What a filter leaves out is not silenced either.
+    desk.press("esc enter");
+    desk.type_filter("web-1");
+    let (.., intent) = asked(desk.press("S"));
+    assert_eq!(intent.targets, [rows[1].id.clone()]);
+}
+
+#[test]
+fn cloudwatch_is_not_asked_for_how_long() {
+    let mut store = small_fleet();
+    observe(&mut store, Feed::Alarms, Rows::Alarms(vec![alert("cpu", AlarmSource::CloudWatchMetric)]));
+    let mut desk = Desk::new(store);
+    desk.press("7");
+    let (.., intent) = asked(desk.press("U"));
+    assert_eq!(intent.verb, Verb::Unsilence);
+    desk.press("esc");
+    asked(desk.press("S"));
+    assert!(!desk.frame(120, 30).contains("such as 30m, 2h or 1d"));
 }

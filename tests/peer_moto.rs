@@ -18,6 +18,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use quarterdeck::action::alarms::Alarms;
+use quarterdeck::action::desk::Progress;
+use quarterdeck::action::{Actor, Intent, Outcome, Verb};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::diagnostic::Source;
 use quarterdeck::domain::slo::Lookback;
@@ -29,6 +32,7 @@ use quarterdeck::source::ecs::{Sources, Wanted};
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// A server that ends with the test.
 struct Server(Child);
@@ -110,6 +114,23 @@ fn alarms(store: &Store) {
     assert_eq!((told[0].health, told[0].what.as_str()), (Health::Critical, "alarm on service svc-000"));
 }
 
+/// An alarm is silenced there, shows so here, and is let act again.
+async fn keep_from_acting(sources: &Sources, store: &mut Store, rx: &mut mpsc::Receiver<Observation>) {
+    let id = store.alarms.rows().find(|a| a.id.name == "svc-000-cpu").expect("it").id.clone();
+    let writer = sources.writer(&ClusterId::new("shop"));
+    let actor = Alarms::new(Text::new("ann"), Clock::system()).with_cloudwatch(writer);
+    for (verb, silenced) in [(Verb::Silence, true), (Verb::Unsilence, false)] {
+        let plan = actor.plan(&Intent::new(verb, vec![id.clone()])).await.expect("a plan");
+        assert!(plan.is_possible(), "{plan:#?}");
+        // Nobody looks at the steps.
+        let (progress, _events) = Progress::channel(Clock::system());
+        let end = actor.run(&plan, &progress, &CancellationToken::new()).await;
+        assert_eq!(end.outcome, Outcome::Done, "{end:?}");
+        let is_so = |s: &Store| s.alarms.get(&id).is_some_and(|a| a.suppressed_by.is_empty() != silenced);
+        until("the alarm as it is now", store, rx, is_so).await;
+    }
+}
+
 /// Two errors in every tenth minute of a hundred requests, from two hours before `moment`: the minutes between,
 /// which have no point of errors, count as good ones. Minute for minute, what CloudWatch's semantics make of that: a
 /// point belongs to the whole minute that it falls in, minutes that ended less than two minutes ago may still grow,
@@ -180,6 +201,7 @@ async fn read(endpoint: String, first_task: &str, moment: i64) {
     assert_eq!(of_first, 10, "a task's group is its service");
 
     alarms(&store);
+    keep_from_acting(&sources, &mut store, &mut rx).await;
     until("a budget", &mut store, &mut rx, |s| s.budgets.rows().any(|b| b.assessment.is_some())).await;
     budget(&store, moment);
 

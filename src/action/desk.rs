@@ -12,7 +12,7 @@ use super::guard::{Assent, Policy, Verdict};
 use super::intent::{Intent, Verb};
 use super::plan::{End, Event, Outcome, Plan, Step, StepState};
 use crate::clock::Clock;
-use crate::domain::{ClusterId, ObjectId, Text};
+use crate::domain::{ClusterId, Kind, ObjectId, Text};
 
 /// How many steps may wait to be shown.
 const STEPS: usize = 256;
@@ -95,8 +95,9 @@ pub struct Running {
     pub cancel: CancellationToken,
 }
 
-/// Finds the actor of a source; `None` where nothing can be changed. Sources may appear while the console runs.
-pub type Actors = Arc<dyn Fn(&ClusterId) -> Option<Arc<dyn Actor>> + Send + Sync>;
+/// Finds who changes an object: that of its cluster, or for an alarm who watches. `None` where nothing can be changed.
+/// Sources may appear while the console runs.
+pub type Actors = Arc<dyn Fn(&ObjectId) -> Option<Arc<dyn Actor>> + Send + Sync>;
 
 /// Where actions are planned and run. Cloning shares it.
 #[derive(Clone)]
@@ -135,7 +136,7 @@ impl Desk {
         if intent.verb == Verb::Run {
             return self.0.local.get().cloned();
         }
-        intent.targets.first().and_then(|t| (self.0.actors)(&t.cluster))
+        intent.targets.first().and_then(|t| (self.0.actors)(t))
     }
 
     /// What is allowed.
@@ -144,14 +145,15 @@ impl Desk {
         &self.0.policy
     }
 
-    /// Why nothing can be changed in this cluster at all; `None` where something can.
+    /// Why nothing can be done to this object, or its like in its cluster, at all; `None` where something can.
     #[must_use]
-    pub fn closed(&self, cluster: &ClusterId) -> Option<Text> {
-        if let Some(why) = self.read_only(cluster) {
+    pub fn closed(&self, id: &ObjectId) -> Option<Text> {
+        if let Some(why) = self.read_only(&id.cluster) {
             return Some(why);
         }
-        if (self.0.actors)(cluster).is_none() {
-            return Some(Text::new(&format!("nothing can be changed in {cluster} from here")));
+        if (self.0.actors)(id).is_none() {
+            let what = if id.kind == Kind::Alarm { "no alarm can be silenced" } else { "nothing can be changed" };
+            return Some(Text::new(&format!("{what} in {} from here", id.cluster)));
         }
         None
     }
@@ -174,8 +176,7 @@ impl Desk {
     pub async fn plan(&self, intent: &Intent) -> Result<Plan, Text> {
         intent.check()?;
         let Some(first) = intent.targets.first() else { return Err(Text::new("nothing is selected")) };
-        let closed =
-            if intent.verb == Verb::Run { self.read_only(&first.cluster) } else { self.closed(&first.cluster) };
+        let closed = if intent.verb == Verb::Run { self.read_only(&first.cluster) } else { self.closed(first) };
         if let Some(why) = closed {
             return Err(why);
         }

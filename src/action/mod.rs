@@ -11,6 +11,8 @@
 //! A [`desk::Desk`] has an [`desk::Actor`] for each source that may be changed. In read-only mode there is
 //! none, and no writing client is ever made.
 
+#[cfg(any(feature = "prometheus", feature = "aws"))]
+pub mod alarms;
 pub mod audit;
 pub mod desk;
 #[cfg(feature = "aws")]
@@ -24,6 +26,8 @@ pub mod intent;
 pub mod kubernetes;
 pub mod plan;
 pub mod session;
+#[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
+mod words;
 
 pub use desk::{Actor, Desk, Judged, Running};
 pub use guard::{Assent, Confirm, Policy, Verdict};

@@ -30,6 +30,18 @@ pub enum Precondition {
         /// Kubernetes's `resourceVersion`.
         version: Text,
     },
+    /// An Alertmanager holds this alert, and these silences are over it.
+    Alert {
+        /// What identifies it there.
+        fingerprint: Text,
+        /// Their identities, in order.
+        silences: Vec<Text>,
+    },
+    /// CloudWatch does, or does not, what an alarm is set up to do when it changes.
+    Actions {
+        /// It does.
+        enabled: bool,
+    },
     /// So many tasks are wanted of an ECS service, and this is its task definition.
     Desired {
         /// How many.

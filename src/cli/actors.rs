@@ -13,7 +13,7 @@ use crate::action::guard::{ClusterPolicy, Effect, Guardrail};
 use crate::action::{Actor, Desk, Policy, Verb};
 use crate::clock::Clock;
 use crate::config::{Config, GuardrailEffect, GuardrailSettings};
-use crate::domain::{ClusterId, Text};
+use crate::domain::{ClusterId, Kind, Text};
 
 /// The sources whose clusters may be changed. They are not kept alive by it.
 #[derive(Clone, Default)]
@@ -28,14 +28,22 @@ pub struct Systems {
     /// ECS clusters, those that are found later among them.
     #[cfg(feature = "aws")]
     pub ecs: Option<Weak<crate::source::ecs::Sources>>,
+    /// Alertmanagers, those that are found later among them.
+    #[cfg(feature = "prometheus")]
+    pub alertmanagers: Option<crate::source::alertmanager::Writers>,
 }
 
 impl Systems {
-    /// Finds the actor of a cluster whenever somebody asks.
+    /// Finds the actor of an object whenever somebody asks.
     #[must_use]
     pub fn actors(self, policy: &Policy, clock: &Clock) -> Actors {
         let (clock, clusters) = (clock.clone(), policy.clusters.clone());
-        Arc::new(move |cluster| {
+        Arc::new(move |id| {
+            let cluster = &id.cluster;
+            // Who watches a cluster is not who runs it.
+            if id.kind == Kind::Alarm {
+                return self.of_alarms(cluster, &clock);
+            }
             let mut made = self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some(actor) = made.get(cluster) {
                 return Some(Arc::clone(actor));
@@ -45,6 +53,26 @@ impl Systems {
             made.insert(cluster.clone(), Arc::clone(&actor));
             Some(actor)
         })
+    }
+
+    /// Who silences the alarms of a cluster: any Alertmanager may hold them, and CloudWatch those of an ECS cluster.
+    fn of_alarms(&self, cluster: &ClusterId, clock: &Clock) -> Option<Arc<dyn Actor>> {
+        #[cfg(any(feature = "prometheus", feature = "aws"))]
+        {
+            let actor = crate::action::alarms::Alarms::new(Who::here(&env).user, clock.clone());
+            #[cfg(feature = "prometheus")]
+            let actor = actor.with_alertmanagers(self.alertmanagers.as_ref().map(|w| w.all()).unwrap_or_default());
+            #[cfg(feature = "aws")]
+            let actor =
+                actor.with_cloudwatch(self.ecs.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)));
+            let _ = cluster;
+            (!actor.is_empty()).then(|| Arc::new(actor) as Arc<dyn Actor>)
+        }
+        #[cfg(not(any(feature = "prometheus", feature = "aws")))]
+        {
+            let _ = (self, cluster, clock);
+            None
+        }
     }
 
     /// The actor of a cluster; `None` where it may not be changed, or nothing can.

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::CliError;
 use super::args::Cli;
+use crate::action::Policy;
 use crate::clock::Clock;
 use crate::config::{BackendSettings, Config, Place, url_mistake};
 use crate::domain::{BackendKind, ClusterId, Text};
@@ -24,7 +25,7 @@ pub fn any(cli: &Cli, config: &Config) -> bool {
 pub fn start(
     cli: &Cli,
     config: &Config,
-    clusters: &[ClusterId],
+    (clusters, policy): (&[ClusterId], &Policy),
     (store, backend): (Store, Backend),
     tx: mpsc::Sender<Observation>,
     clock: &Clock,
@@ -32,7 +33,11 @@ pub fn start(
 ) -> Result<(Store, Backend), CliError> {
     // A demo reads nothing of the user's.
     let demo = cli.common.demo.is_some();
-    let specs = if demo { Vec::new() } else { specs(cli, config, clusters, &backend)? };
+    let mut specs = if demo { Vec::new() } else { specs(cli, config, clusters, &backend)? };
+    for spec in &mut specs {
+        let of_cluster = spec.cluster.as_ref().and_then(|c| policy.clusters.get(c)).is_some_and(|c| c.read_only);
+        spec.settings.read_only |= policy.read_only || of_cluster;
+    }
     let plan = Plan {
         known: clusters.to_vec(),
         interval: if demo { DEMO.min(config.backends_interval) } else { config.backends_interval },
@@ -106,7 +111,9 @@ fn spec(
 #[cfg(feature = "kubernetes")]
 fn through(cluster: Option<&ClusterId>, service: &crate::config::ServiceName, path: &str, backend: &Backend) -> Way {
     match cluster.map(|c| (c, backend.reader(c))) {
-        Some((_, Some(reader))) => Way::Service { reader, service: service.clone(), path: path.to_owned() },
+        Some((c, Some(reader))) => {
+            Way::Service { reader, writer: backend.writer(c), service: service.clone(), path: path.to_owned() }
+        }
         Some((c, None)) => Way::Nowhere(Text::new(&format!(
             "the Kubernetes cluster {c} is not read; name it with --context or [[cluster]]"
         ))),
@@ -138,7 +145,8 @@ fn looks(
         let reader = backend.reader(cluster)?;
         let (prometheus, alertmanager) =
             (missing(cluster, BackendKind::Prometheus), missing(cluster, BackendKind::Alertmanager));
-        let look = crate::source::prometheus::Look { reader, cluster: cluster.clone(), prometheus, alertmanager };
+        let (cluster, writer) = (cluster.clone(), backend.writer(cluster));
+        let look = crate::source::prometheus::Look { reader, writer, cluster, prometheus, alertmanager };
         (prometheus || alertmanager).then_some(look)
     };
     clusters.iter().filter_map(look).collect()

@@ -58,6 +58,8 @@ const ACT: &[(&str, &[&str])] = &[(
         "ecs:UpdateTaskProtection",
         "ecs:StopServiceDeployment",
         "application-autoscaling:RegisterScalableTarget",
+        "cloudwatch:DisableAlarmActions",
+        "cloudwatch:EnableAlarmActions",
     ],
 )];
 

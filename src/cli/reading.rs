@@ -114,7 +114,7 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
     let policy = actors::policy(config, wanted.policies());
     #[cfg_attr(
-        not(any(feature = "kubernetes", feature = "aws")),
+        not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")),
         expect(unused_mut, reason = "the same call in every build")
     )]
     let mut systems = Systems::default();
@@ -151,7 +151,11 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     };
     #[cfg(feature = "prometheus")]
     let (store, backend) =
-        super::backends::start(cli, config, &clusters, (store, backend), tx.clone(), clock, objectives)?;
+        super::backends::start(cli, config, (&clusters, &policy), (store, backend), tx.clone(), clock, objectives)?;
+    #[cfg(feature = "prometheus")]
+    {
+        systems.alertmanagers = backend.alertmanagers();
+    }
     let _ = (clusters, clock);
     // The sources hold the channel: it closes when they end.
     drop(tx);

@@ -120,6 +120,8 @@ pub struct BackendSettings {
     pub severity_label: String,
     /// What its values mean, where they are not the usual words: value, and `critical`, `warning` or `info`.
     pub severities: Vec<(String, String)>,
+    /// Nothing is changed there.
+    pub read_only: bool,
 }
 
 impl BackendSettings {
@@ -147,6 +149,7 @@ impl BackendSettings {
             limit: LIMIT,
             severity_label: "severity".to_owned(),
             severities: Vec::new(),
+            read_only: false,
         }
     }
 }
@@ -214,6 +217,7 @@ pub static BACKEND_KEYS: &[(&str, &str, &str, &str)] = &[
         "What the label's values mean, where they are not the usual words.",
         "{ gold = \"critical\" }",
     ),
+    ("read_only", "true or false", "Never silence anything there.", "false"),
 ];
 
 /// Keys whose values, and the lines they stand in, are not repeated in a message.
@@ -242,12 +246,14 @@ struct Entry<'r, 's, 'v> {
     texts: BTreeMap<&'static str, (String, std::ops::Range<usize>)>,
     tables: BTreeMap<&'static str, &'v Value<'v>>,
     insecure: bool,
+    read_only: bool,
 }
 
 fn one(reader: &Reader<'_>, section: &'static str, entry: &Value<'_>, names: &mut Names) -> Option<BackendSettings> {
     let table = reader.table(entry, section)?;
     let known: Vec<&str> = BACKEND_KEYS.iter().map(|(name, ..)| *name).collect();
-    let mut e = Entry { reader, whole: entry.span(), texts: BTreeMap::new(), tables: BTreeMap::new(), insecure: false };
+    let (texts, tables) = (BTreeMap::new(), BTreeMap::new());
+    let mut e = Entry { reader, whole: entry.span(), texts, tables, insecure: false, read_only: false };
     for (key, span, value) in in_order(table) {
         let Some((name, allowed, ..)) = BACKEND_KEYS.iter().find(|(name, ..)| *name == key) else {
             reader.unknown_key(&span, &format!("key of [[{section}]]"), key, &known);
@@ -255,6 +261,7 @@ fn one(reader: &Reader<'_>, section: &'static str, entry: &Value<'_>, names: &mu
         };
         match *name {
             "insecure" => e.insecure = reader.boolean(value, key).unwrap_or_default(),
+            "read_only" => e.read_only = reader.boolean(value, key).unwrap_or_default(),
             "headers" | "severities" => {
                 e.tables.insert(name, value);
             }
@@ -377,6 +384,7 @@ impl Entry<'_, '_, '_> {
             key_file: self.path("key_file"),
             server_name: self.take("server_name"),
             insecure: self.insecure,
+            read_only: self.read_only,
             proxy: self.take("proxy"),
             timeout,
             limit,

@@ -127,6 +127,17 @@ impl Severity {
     }
 }
 
+/// A silence over an alarm, as its system keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlarmSilence {
+    /// Who made it.
+    pub by: Text,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub why: Text,
+}
+
 /// What only some systems tell of an alarm; all of it may be empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AlarmMore {
@@ -142,6 +153,8 @@ pub struct AlarmMore {
     pub link: Text,
     /// Annotations that have no field of their own.
     pub annotations: Labels,
+    /// The silences over it; of a system that keeps none there are none.
+    pub silences: Vec<AlarmSilence>,
 }
 
 /// One alarm, as a row.

@@ -27,7 +27,7 @@ pub mod threshold;
 pub mod traffic;
 pub mod workload;
 
-pub use alarm::{Alarm, AlarmMore, AlarmSource, AlarmState, Severity};
+pub use alarm::{Alarm, AlarmMore, AlarmSilence, AlarmSource, AlarmState, Severity};
 pub use backend::{Backend, BackendKind};
 pub use budget::Budget;
 pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};

@@ -316,6 +316,20 @@ impl Backend {
         self.kubernetes.as_ref().and_then(|sources| sources.reader(cluster))
     }
 
+    /// For changing something in a cluster; `None` where nothing may be changed.
+    #[cfg(all(feature = "kubernetes", feature = "prometheus"))]
+    #[must_use]
+    pub fn writer(&self, cluster: &crate::domain::ClusterId) -> Option<crate::source::kubernetes::Writer> {
+        self.kubernetes.as_ref().and_then(|sources| sources.writer(cluster))
+    }
+
+    /// The Alertmanagers that may be changed.
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn alertmanagers(&self) -> Option<crate::source::alertmanager::Writers> {
+        self.metrics.as_ref().map(crate::source::prometheus::Sources::writers)
+    }
+
     /// Stops reading a page's logs.
     pub fn stop_logs(&mut self, page: u64) {
         for reading in self.streams.remove(&page).unwrap_or_default() {

@@ -64,6 +64,8 @@ pub struct AlarmLine {
     pub depth: u8,
     /// Other instances of the same alert behind it.
     pub instances: usize,
+    /// Which these are, where the line is closed and stands for them; not of a composite alarm.
+    pub alike: Vec<ObjectId>,
     /// Alarms of other names behind it.
     pub others: usize,
     /// They are shown.
@@ -264,30 +266,36 @@ pub fn lines<S: std::hash::BuildHasher>(
     open: &std::collections::HashSet<ObjectId, S>,
 ) -> Vec<AlarmLine> {
     let Some(lead) = group.lead() else { return Vec::new() };
-    let line = |a: &Alarm, depth: u8, instances: usize, others: usize| AlarmLine {
-        id: a.id.clone(),
-        about: subject(store, a),
-        depth,
-        instances,
-        others,
-        open: instances + others > 0 && open.contains(&a.id),
-        health: a.health(),
-        labels: a.labels.clone(),
+    let line = |a: &Alarm, depth: u8, rest: &[&Alarm], others: usize| {
+        let instances = rest.len();
+        let open = instances + others > 0 && open.contains(&a.id);
+        let stands_for = !open && a.more.children.is_empty();
+        AlarmLine {
+            id: a.id.clone(),
+            about: subject(store, a),
+            depth,
+            instances,
+            alike: if stands_for { rest.iter().map(|a| a.id.clone()).collect() } else { Vec::new() },
+            others,
+            open,
+            health: a.health(),
+            labels: a.labels.clone(),
+        }
     };
-    let own = group.alerts.first().map_or(0, |a| a.rest.len());
-    let mut out = vec![line(lead, 0, own, group.len() - 1 - own)];
+    let own = group.alerts.first().map_or(&[][..], |a| a.rest.as_slice());
+    let mut out = vec![line(lead, 0, own, group.len() - 1 - own.len())];
     if !out.first().is_some_and(|l| l.open) {
         return out;
     }
     for (n, alert) in group.alerts.iter().enumerate() {
         let depth = if n == 0 { 1 } else { 2 };
         if n > 0 {
-            out.push(line(alert.lead, 1, alert.rest.len(), 0));
+            out.push(line(alert.lead, 1, &alert.rest, 0));
             if !out.last().is_some_and(|l| l.open) {
                 continue;
             }
         }
-        out.extend(alert.rest.iter().map(|a| line(a, depth, 0, 0)));
+        out.extend(alert.rest.iter().map(|a| line(a, depth, &[], 0)));
     }
     out
 }

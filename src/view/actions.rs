@@ -191,8 +191,12 @@ pub fn plan(judged: &Judged, c: Context<'_>, width: usize) -> Vec<Line> {
     out.extend(changes(&plan.changes, c.ascii, width));
     if !plan.diff.is_empty() {
         out.push(Line::new());
-        let run = plan.intent.verb == crate::action::Verb::Run;
-        let what = if run { "exactly this is run" } else { "what changes in its definition" };
+        let what = match plan.intent.verb {
+            crate::action::Verb::Run => "exactly this is run",
+            crate::action::Verb::Silence => "silenced is what has all of these",
+            crate::action::Verb::Unsilence => "silenced was what has all of these",
+            _ => "what changes in its definition",
+        };
         out.push(Line::new().with(what, Tone::Title));
         out.extend(plan.diff.iter().map(|l| {
             let tone = match l.chars().next() {

@@ -86,6 +86,10 @@ pub(super) fn alarm(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
         d.row("flapping", &format!("{flaps} changes in the last hour"), Tone::Warning);
     }
     d.row("silenced", &a.suppressed_by, Tone::Warning);
+    if let Some(until) = a.more.silences.iter().filter_map(|s| s.until).max() {
+        let left = (until - d.c.now).num_seconds().max(0);
+        d.row("ends", &format!("in {}, {}", human_duration(left), clock_time(until, d.c.now)), Tone::Plain);
+    }
     d.time("since", a.since);
     if let Some(about) = subject(d.c.store, a) {
         d.row("about", &alarm_about(&about), Tone::Strong);

@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::{Actor, Progress};
-use super::exec::joined;
 use super::intent::{Intent, Verb};
 use super::plan::{Change, End, Fate, Outcome, Permission, Plan, Precondition, StepState};
+use super::words::joined;
 use crate::clock::Clock;
 use crate::domain::{ObjectId, Text};
 use crate::source::SourceError;

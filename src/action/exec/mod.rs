@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::intent::{Intent, Verb};
 use super::plan::{Change, Fate, Precondition};
+pub(in crate::action) use super::words::joined;
 use crate::domain::{ObjectId, Text};
 
 /// Finds a shell: bash if there is one.
@@ -42,20 +43,6 @@ pub fn what(intent: &Intent) -> String {
         _ if intent.options.command.is_empty() => "a shell".to_owned(),
         _ => joined(&intent.options.command),
     }
-}
-
-/// A command as one types it into a shell.
-#[must_use]
-pub fn joined(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    let quoted = words.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// The row of one target.

@@ -146,6 +146,8 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
             }
             out
         }
+        // CloudWatch knows no end of it; the plan says so.
+        Verb::Silence if is_cloudwatch(intent, store) => Vec::new(),
         Verb::Silence => vec![text(F::Duration, "for", &span(o.duration), "such as 30m, 2h or 1d")],
         Verb::Exec => vec![
             text(F::Container, "container", o.container.as_deref().unwrap_or_default(), &containers(intent, store)),
@@ -178,6 +180,11 @@ fn containers(intent: &Intent, store: &Store) -> String {
     let Some(task) = intent.targets.first().and_then(|t| store.tasks.get(t)) else { return String::new() };
     let names: Vec<&str> = task.containers.iter().map(|c| c.name.as_str()).collect();
     format!("empty: its main one; it has {}", names.join(", "))
+}
+
+/// True if CloudWatch watches all of them.
+fn is_cloudwatch(intent: &Intent, store: &Store) -> bool {
+    intent.targets.iter().all(|t| store.alarms.get(t).is_some_and(|a| a.source.is_cloudwatch()))
 }
 
 fn is_ecs(id: &ObjectId, store: &Store) -> bool {

@@ -107,7 +107,8 @@ impl App {
         effects
     }
 
-    /// The marked rows in their order, else the selected one. What is going to go stands for its machine.
+    /// The marked rows in their order, else the selected one. What is going to go stands for its machine, and a closed
+    /// line of alarms for all instances of its alert that are behind it.
     fn targets(&self, store: &Store, now: Timestamp) -> Vec<ObjectId> {
         let Some(table) = self.table() else { return Vec::new() };
         let ids: Vec<ObjectId> = if table.marks.is_empty() {
@@ -117,6 +118,22 @@ impl App {
             marked.sort();
             marked
         };
+        if table.kind == ViewKind::Alarms {
+            let line = |id: &ObjectId| table.alarms.iter().find(|line| line.id == *id);
+            let with = |id: ObjectId| {
+                let alike: Vec<ObjectId> = line(&id).map(|l| l.alike.clone()).unwrap_or_default();
+                // What is done is done in one cluster.
+                let alike = alike.into_iter().filter(|other| other.cluster == id.cluster).collect::<Vec<_>>();
+                std::iter::once(id).chain(alike)
+            };
+            let mut out: Vec<ObjectId> = Vec::new();
+            for id in ids.into_iter().flat_map(with) {
+                if !out.contains(&id) {
+                    out.push(id);
+                }
+            }
+            return out;
+        }
         if table.kind != ViewKind::Spot {
             return ids;
         }

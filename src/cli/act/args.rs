@@ -146,7 +146,7 @@ pub struct Silence {
     #[command(flatten)]
     how: How,
     /// For how long, such as 30m, 2h or 1d.
-    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = seconds)]
+    #[arg(long = "for", visible_alias = "duration", value_name = "TIME", default_value = "1h", value_parser = seconds)]
     duration: u32,
 }
 

@@ -142,7 +142,7 @@ async fn plan(
     let targets = target::resolve(store, verb, &how.targets, namespace).map_err(|why| (BLIND, why))?;
     let intent = Intent { options, ..Intent::new(verb, targets) };
     intent.check().map_err(|why| (REFUSED, why.to_string()))?;
-    if let Some(why) = intent.targets.first().and_then(|t| desk.closed(&t.cluster)) {
+    if let Some(why) = intent.targets.first().and_then(|t| desk.closed(t)) {
         return Err((REFUSED, format!("nothing is changed: {why}")));
     }
     let mut plan: Plan = desk.plan(&intent).await.map_err(|why| (BLIND, why.to_string()))?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::target::full;
-use crate::action::{Confirm, End, Fate, Intent, Judged, Options, Plan, Step, StepState, Verdict};
+use crate::action::{Confirm, End, Fate, Intent, Judged, Options, Plan, Step, StepState, Verb, Verdict};
 use crate::domain::ObjectId;
 
 /// The version of the JSON.
@@ -72,7 +72,8 @@ pub fn table(judged: &Judged) -> String {
             }
         }
     };
-    part("changed lines", plan.diff.iter().map(ToString::to_string).collect());
+    let silence = matches!(intent.verb, Verb::Silence | Verb::Unsilence);
+    part(if silence { "matchers" } else { "changed lines" }, plan.diff.iter().map(ToString::to_string).collect());
     part("know", plan.warnings.iter().map(ToString::to_string).collect());
     let need = |p: &crate::action::Permission| {
         let word = match p.allowed {
@@ -155,7 +156,8 @@ pub fn command(intent: &Intent) -> String {
     let mut words = vec!["quarterdeck".to_owned(), intent.verb.name().to_owned()];
     words.extend(intent.targets.iter().map(|t| quoted(&full(t))));
     let Options { replicas, image, container, revision, .. } = &intent.options;
-    let numbers = [("--replicas", replicas.map(|n| n.to_string()))];
+    let duration = (intent.verb == Verb::Silence).then(|| format!("{}s", intent.options.duration));
+    let numbers = [("--replicas", replicas.map(|n| n.to_string())), ("--for", duration)];
     let texts = [("--image", image.clone()), ("--container", container.clone()), ("--to", revision.clone())];
     for (flag, value) in numbers.into_iter().chain(texts) {
         words.extend(value.into_iter().flat_map(|v| [flag.to_owned(), quoted(&v)]));

@@ -118,7 +118,7 @@ fn bench(policy: Policy, slow: bool) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(&dir.path().join("state"), Who::default());
     let actor = Arc::clone(&memory);
-    let find = move |_: &ClusterId| Some(Arc::clone(&actor) as Arc<dyn Actor>);
+    let find = move |_: &ObjectId| Some(Arc::clone(&actor) as Arc<dyn Actor>);
     let desk = Desk::new(Arc::new(find), policy, Some(Arc::new(audit)), Clock::manual(now()));
     Bench { memory, desk, dir }
 }

@@ -33,6 +33,8 @@ pub struct Standing {
     pub updated: Ms,
     /// Not evaluated before.
     pub not_before: Ms,
+    /// It does what it is set up to do when it changes.
+    pub enabled: bool,
 }
 
 /// What a look at the metrics says.
@@ -169,12 +171,13 @@ impl Cluster {
     fn stand(&mut self, name: String, verdict: Verdict, now: Ms, is_first: bool) {
         let Verdict { state, reason, data } = verdict;
         let old = self.alarms.get(&name);
+        let enabled = old.is_none_or(|old| old.enabled);
         // The reason is that of the transition; it does not follow every minute.
         let standing = match old {
             Some(old) if old.state == state => Standing { not_before: now + EVERY, ..old.clone() },
             _ => {
                 let since = if is_first && state == "OK" { now - quiet_for(&name) } else { now };
-                Standing { state, reason, data, since, updated: since, not_before: now + EVERY }
+                Standing { state, reason, data, since, updated: since, not_before: now + EVERY, enabled }
             }
         };
         self.alarms.insert(name, standing);
@@ -198,7 +201,7 @@ impl Cluster {
         let topic = format!("arn:aws:sns:{}:{}:on-call", self.region, self.account);
         json!({
             "AlarmName": name, "AlarmArn": self.alarm_arn(name), "AlarmDescription": description,
-            "AlarmConfigurationUpdatedTimestamp": time(standing.since - 86_400_000), "ActionsEnabled": true,
+            "AlarmConfigurationUpdatedTimestamp": time(standing.since - 86_400_000), "ActionsEnabled": standing.enabled,
             "OKActions": [], "AlarmActions": [topic], "InsufficientDataActions": [], "StateValue": standing.state,
             "StateReason": standing.reason, "StateReasonData": standing.data,
             "StateUpdatedTimestamp": time(standing.updated), "StateTransitionedTimestamp": time(standing.since),
@@ -303,6 +306,29 @@ impl World {
         Ok(out)
     }
 
+    /// Lets alarms do what they are set up to do, or keeps them from it. Names of none are passed over, as by
+    /// CloudWatch.
+    pub(super) fn let_act(&mut self, caller: &Caller, input: &Value, enabled: bool, now: Ms) -> Result<Value, Refusal> {
+        let names = strings(input, "AlarmNames");
+        if names.is_empty() || names.len() > 100 {
+            let message = format!(
+                "{} validation error detected: Value at 'alarmNames' failed to satisfy constraint: Member must have length less than or equal to 100",
+                names.len()
+            );
+            return Err(Refusal::new("ValidationError", message));
+        }
+        let mine = |c: &&mut Cluster| c.account == caller.account && c.region == caller.region;
+        for c in self.clusters.iter_mut().filter(mine) {
+            c.watch(now);
+            for name in &names {
+                if let Some(standing) = c.alarms.get_mut(*name) {
+                    standing.enabled = enabled;
+                }
+            }
+        }
+        Ok(json!({}))
+    }
+
     /// What people do to see whether an alarm reaches anybody. It lasts until the alarm is looked at again.
     pub(super) fn set_alarm_state(&mut self, caller: &Caller, input: &Value, now: Ms) -> Result<Value, Refusal> {
         let name = input["AlarmName"].as_str().unwrap_or_default();
@@ -326,6 +352,7 @@ impl World {
             data: text("StateReasonData"),
             updated: now,
             not_before: now + FORCED,
+            enabled: standing.enabled,
         };
         Ok(json!({}))
     }

@@ -37,6 +37,8 @@ impl World {
             "GetMetricData" => self.metric_data(caller, input, faults, now).map(Some),
             "ListMetrics" => Ok(Some(self.list_metrics(caller, input))),
             "DescribeAlarms" => self.describe_alarms(caller, input, faults, now).map(Some),
+            "DisableAlarmActions" => self.let_act(caller, input, false, now).map(Some),
+            "EnableAlarmActions" => self.let_act(caller, input, true, now).map(Some),
             "SetAlarmState" => self.set_alarm_state(caller, input, now).map(Some),
             "PutMetricData" => Ok(Some(json!({}))),
             _ => Ok(None),

@@ -1,16 +1,19 @@
-//! Reads Alertmanagers: the alerts they hold, and who has silenced them until when.
+//! Reads Alertmanagers: the alerts they hold, and who has silenced them until when; and silences them.
 
 mod api;
+mod writer;
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-pub use self::api::{Alert, Api, Silence, Status};
+pub use self::api::{Alert, Api, Cluster, Matcher, Silence, SilenceStatus, Status};
+pub(crate) use self::writer::Permit;
+pub use self::writer::{Held, NewSilence, WriteError, Writer, Writers};
 use super::SourceError;
 use super::prometheus::{Backend, after_1970, clipped, distinct};
 use super::supervise::Supervisor;
-use crate::domain::{Alarm, AlarmSource, AlarmState, Text};
+use crate::domain::{Alarm, AlarmSilence, AlarmSource, AlarmState, Text};
 use crate::store::observation::{Body, Rows};
 
 /// Polls the alerts of an Alertmanager until it is stopped.
@@ -58,13 +61,19 @@ async fn poll(api: &Api, supervisor: &mut Supervisor) -> Result<Found, SourceErr
     Ok((alerts, silences))
 }
 
-async fn show(backend: &Backend, alerts: &[Alert], silences: &BTreeMap<String, Silence>, supervisor: &mut Supervisor) {
+/// A row for each alert, those of one name told apart.
+fn rows(backend: &Backend, alerts: &[Alert], silences: &BTreeMap<String, Silence>) -> Vec<Alarm> {
     let names: BTreeMap<&str, &str> = alerts
         .iter()
         .map(|a| (a.fingerprint.as_str(), a.labels.get("alertname").map_or("another alert", String::as_str)))
         .collect();
     let mut rows: Vec<Alarm> = alerts.iter().map(|a| row(backend, a, silences, &names)).collect();
     distinct(&mut rows);
+    rows
+}
+
+async fn show(backend: &Backend, alerts: &[Alert], silences: &BTreeMap<String, Silence>, supervisor: &mut Supervisor) {
+    let rows = rows(backend, alerts, silences);
     supervisor.emit(Body::Begin).await;
     for chunk in rows.chunks(500) {
         supervisor.emit(Body::Upsert(Rows::Alarms(chunk.to_vec()))).await;
@@ -81,6 +90,14 @@ fn row(backend: &Backend, alert: &Alert, silences: &BTreeMap<String, Silence>, n
     alarm.state = AlarmState::Firing;
     alarm.since = alert.starts_at.filter(|t| after_1970(*t));
     alarm.suppressed_by = Text::new(&suppressed(&alert.status, silences, names));
+    let over = alert.status.silenced_by.iter().filter_map(|id| silences.get(id));
+    alarm.more.silences = over
+        .map(|s| AlarmSilence {
+            by: Text::new(&clipped(&s.created_by, 60)),
+            until: s.ends_at,
+            why: Text::new(&clipped(&s.comment, 200)),
+        })
+        .collect();
     alarm
 }
 

@@ -61,6 +61,7 @@ pub struct Clients {
 pub(in crate::source) struct Writing {
     pub ecs: aws_sdk_ecs::Client,
     pub scaling: aws_sdk_applicationautoscaling::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
 }
 
 /// One account and region.
@@ -86,6 +87,8 @@ pub struct Account {
     pub(super) alarms: tokio::sync::Mutex<super::alarms::Kept>,
     /// False once somebody wants them anew.
     pub(super) alarms_fresh: std::sync::atomic::AtomicBool,
+    /// Told when they were changed from here.
+    pub(super) alarms_changed: tokio::sync::Notify,
 }
 
 impl Account {
@@ -113,6 +116,7 @@ impl Account {
             name: Text::new(&name),
             alarms: tokio::sync::Mutex::default(),
             alarms_fresh: std::sync::atomic::AtomicBool::new(false),
+            alarms_changed: tokio::sync::Notify::new(),
         }
     }
 
@@ -193,6 +197,7 @@ impl Account {
         Ok(Writing {
             ecs: aws_sdk_ecs::Client::new(&clients.config),
             scaling: aws_sdk_applicationautoscaling::Client::new(&clients.config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&clients.config),
         })
     }
 

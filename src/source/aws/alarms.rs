@@ -88,6 +88,17 @@ impl Account {
         self.alarms_fresh.store(false, Ordering::Relaxed);
     }
 
+    /// They were changed from here: whoever reads them asks soon.
+    pub(in crate::source) fn change_alarms(&self) {
+        self.forget_alarms();
+        self.alarms_changed.notify_waiters();
+    }
+
+    /// Waits until they are changed from here.
+    pub(in crate::source) async fn alarms_change(&self) {
+        self.alarms_changed.notified().await;
+    }
+
     async fn describe_alarms(&self) -> Result<Vec<Found>, SourceError> {
         const WHAT: &str = "cloudwatch:DescribeAlarms";
         let clients = self.clients().await?;
@@ -111,6 +122,14 @@ impl Account {
             }
         }
     }
+}
+
+/// What is said of an alarm that does nothing when it changes: it has nothing to do, or is kept from it.
+const DISABLED: &str = "its actions are disabled, until somebody enables them";
+
+/// Why nobody is told of an alarm. One that is not said to be kept from it is not.
+fn disabled(actions_enabled: Option<bool>) -> &'static str {
+    if actions_enabled == Some(false) { DISABLED } else { "" }
 }
 
 fn time(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
@@ -161,7 +180,7 @@ pub(super) fn metric(a: &cw::MetricAlarm) -> Option<Found> {
         dimensions: dimensions.into_iter().collect(),
         more: measured(a),
         queries: queries(a),
-        suppressed_by: Text::empty(),
+        suppressed_by: Text::new(disabled(a.actions_enabled())),
         runbook: Text::new(runbook_in(description).unwrap_or_default()),
     })
 }
@@ -210,7 +229,7 @@ pub(super) fn composite(a: &cw::CompositeAlarm) -> Option<Found> {
     let name = a.alarm_name()?;
     let description = a.alarm_description().unwrap_or_default();
     let suppressed_by = match (a.actions_suppressed_by(), a.actions_suppressed_reason().unwrap_or_default()) {
-        (None, _) => String::new(),
+        (None, _) => disabled(a.actions_enabled()).to_owned(),
         (Some(by), "") => by.as_str().to_owned(),
         (Some(by), reason) => format!("{}: {reason}", by.as_str()),
     };
@@ -342,6 +361,12 @@ mod tests {
             .build();
         let found = composite(&alarm).unwrap();
         assert_eq!(found.suppressed_by, "Alarm: maintenance is in ALARM");
+        let kept = cw::MetricAlarm::builder().alarm_name("x").state_value(cw::StateValue::Alarm);
+        assert_eq!(metric(&kept.clone().actions_enabled(false).build()).unwrap().suppressed_by, DISABLED);
+        assert_eq!(metric(&kept.clone().actions_enabled(true).build()).unwrap().suppressed_by, "");
+        assert_eq!(metric(&kept.build()).unwrap().suppressed_by, "", "it is on unless it says it is not");
+        let kept = cw::CompositeAlarm::builder().alarm_name("x").actions_enabled(false).build();
+        assert_eq!(composite(&kept).unwrap().suppressed_by, DISABLED);
         assert_eq!(found.more.children, [Text::new("a"), Text::new("b")]);
     }
 }

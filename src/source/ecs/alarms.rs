@@ -28,7 +28,10 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor) {
             Ok(found) => {
                 let rows = rows(&link, &found);
                 rounds.send(&mut supervisor, rows, |a| &a.id, Rows::Alarms).await;
-                supervisor.pause(link.interval(4, &mut jitter)).await;
+                tokio::select! {
+                    () = supervisor.pause(link.interval(4, &mut jitter)) => {}
+                    () = link.account.alarms_change() => {}
+                }
             }
             Err(error) => supervisor.failed(&error).await,
         }

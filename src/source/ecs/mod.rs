@@ -33,7 +33,7 @@ pub use self::enter::{Entry, runtime};
 pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
-pub use self::writer::{AT_ONCE, ServiceChange, Writer};
+pub use self::writer::{AT_ONCE, AlarmNow, ServiceChange, Writer};
 use super::SourceError;
 use super::aws::budgets::{self, Candidate, Desk, Objectives};
 use super::aws::{Account, AccountSpec, Accounts, Bucket, EcsSpec, Tokens};

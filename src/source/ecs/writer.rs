@@ -1,8 +1,10 @@
 //! Changing one ECS cluster. There is no writer for a cluster that is marked read-only.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_applicationautoscaling::types as scaling;
+use aws_sdk_cloudwatch::types as cw;
 use aws_sdk_ecs::types::{ContainerInstanceStatus, SortOrder};
 use serde_json::Value;
 
@@ -26,6 +28,20 @@ pub struct ServiceChange {
     /// Another task definition, as ARN or `family:revision`.
     pub definition: Option<String>,
 }
+
+/// An alarm of CloudWatch, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmNow {
+    /// It does what it is set up to do when it changes.
+    pub enabled: bool,
+    /// How many things that are.
+    pub actions: usize,
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub state: Text,
+}
+
+/// How many alarms one call may ask for, or change; CloudWatch's own limit.
+const ALARMS: usize = 100;
 
 /// Changes one cluster. Cloning shares the account.
 #[derive(Debug, Clone)]
@@ -123,6 +139,55 @@ impl Writer {
         Ok(json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
+    /// The alarms of these names in the cluster's account; those that there are not are not among them.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn alarms(&self, names: &[String]) -> Result<BTreeMap<String, AlarmNow>, SourceError> {
+        let account = &self.link.account;
+        let clients = account.clients().await?;
+        let mut out = BTreeMap::new();
+        for batch in names.chunks(ALARMS) {
+            let request = clients.cloudwatch.describe_alarms().set_alarm_names(Some(batch.to_vec()));
+            // Without types CloudWatch leaves composite alarms out.
+            let request = request.alarm_types(cw::AlarmType::MetricAlarm).alarm_types(cw::AlarmType::CompositeAlarm);
+            let request = request.max_records(100).send();
+            let page = account.ask(Bucket::Alarms, "cloudwatch:DescribeAlarms", request).await?;
+            let state = |s: Option<&cw::StateValue>| Text::new(s.map_or("", cw::StateValue::as_str));
+            for a in page.metric_alarms() {
+                let actions = a.alarm_actions().len() + a.ok_actions().len() + a.insufficient_data_actions().len();
+                let enabled = a.actions_enabled().unwrap_or(true);
+                let now = AlarmNow { enabled, actions, state: state(a.state_value()) };
+                out.insert(a.alarm_name().unwrap_or_default().to_owned(), now);
+            }
+            for a in page.composite_alarms() {
+                let actions = a.alarm_actions().len() + a.ok_actions().len() + a.insufficient_data_actions().len();
+                let enabled = a.actions_enabled().unwrap_or(true);
+                let now = AlarmNow { enabled, actions, state: state(a.state_value()) };
+                out.insert(a.alarm_name().unwrap_or_default().to_owned(), now);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Lets an alarm do what it is set up to do when it changes, or keeps it from that.
+    ///
+    /// # Errors
+    /// As [`SourceError`].
+    pub async fn set_actions(&self, alarm: &str, enabled: bool) -> Result<(), SourceError> {
+        let account = &self.link.account;
+        let clients = self.writing().await?.cloudwatch;
+        let outcome = if enabled {
+            let request = clients.enable_alarm_actions().alarm_names(alarm).send();
+            account.ask(Bucket::Change, "cloudwatch:EnableAlarmActions", request).await.map(drop)
+        } else {
+            let request = clients.disable_alarm_actions().alarm_names(alarm).send();
+            account.ask(Bucket::Change, "cloudwatch:DisableAlarmActions", request).await.map(drop)
+        };
+        account.change_alarms();
+        outcome
+    }
+
     /// What scales a service, if anything does: the least and the most tasks.
     ///
     /// # Errors
@@ -139,6 +204,12 @@ impl Writer {
 
     fn resource(&self, service: &str) -> String {
         format!("service/{}/{service}", super::tail(&self.link.spec.cluster))
+    }
+
+    /// The region, where it is said, for a command to copy.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.link.spec.account.region.as_deref()
     }
 
     async fn writing(&self) -> Result<Writing, SourceError> {

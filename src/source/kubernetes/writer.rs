@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use serde_json::Value;
@@ -300,6 +300,48 @@ impl Writer {
         self.ask(Method::DELETE, path, "application/json", options.to_string().into_bytes()).await
     }
 
+    /// Sends a change to a service behind the API, in JSON if there is any. Returns its status and the answer, which
+    /// is cut off with an error at `limit` bytes.
+    ///
+    /// # Errors
+    /// When there is no answer; any status is one. Never [`WriteError::Refused`].
+    #[cfg(feature = "prometheus")]
+    pub async fn proxy(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+        limit: usize,
+    ) -> Result<(u16, Vec<u8>), WriteError> {
+        let connected = self.link.connect().await?;
+        connected.turn().await;
+        let mut request = Request::builder().method(method).uri(path).header(ACCEPT, "application/json");
+        if json.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Body::from(json.unwrap_or_default().into_bytes()));
+        let request = request.map_err(|e| SourceError::Config { what: Text::new(&e.to_string()) })?;
+        let sent = async {
+            let (head, body) = self.send(&connected, request).await?.into_parts();
+            let body = Limited::new(body, limit).collect().await;
+            let body = body.map_err(|e| WriteError::Unknown(super::client::cut(&connected.endpoint, e.as_ref())))?;
+            if head.status == StatusCode::UNAUTHORIZED {
+                connected.refuse();
+            }
+            Ok((head.status.as_u16(), body.to_bytes().to_vec()))
+        };
+        let answered = tokio::time::timeout(self.patience, sent).await;
+        answered.unwrap_or_else(|_| Err(WriteError::Unknown(self.late(&connected))))
+    }
+
+    async fn send(&self, connected: &Connected, request: Request<Body>) -> Result<Response<Body>, WriteError> {
+        let sent = connected.client(&self.permit).send(request).await;
+        sent.map_err(|error| {
+            let said = classify(&error, &connected.endpoint);
+            if never_left(&error, &said) { WriteError::NotSent(said) } else { WriteError::Unknown(said) }
+        })
+    }
+
     /// Whether we may `verb` that `resource` (`pods/eviction`) of that API `group`, in a namespace or, with an
     /// empty one, everywhere; of that `name`, or of any.
     ///
@@ -361,12 +403,7 @@ impl Writer {
     }
 
     async fn answer(&self, connected: &Connected, request: Request<Body>, path: &str) -> Result<Value, WriteError> {
-        let sent = connected.client(&self.permit).send(request).await;
-        let response = sent.map_err(|error| {
-            let said = classify(&error, &connected.endpoint);
-            if never_left(&error, &said) { WriteError::NotSent(said) } else { WriteError::Unknown(said) }
-        })?;
-        let (head, body) = response.into_parts();
+        let (head, body) = self.send(connected, request).await?.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         if head.status.is_success() {
             // It is done; only what it looks like now is not known.

@@ -9,7 +9,7 @@ use super::{BackendSpec, Looking, Starter};
 use crate::config::{BackendSettings, Place, ServiceName};
 use crate::domain::{BackendKind, ClusterId};
 use crate::source::SourceError;
-use crate::source::kubernetes::Reader;
+use crate::source::kubernetes::{Reader, Writer};
 
 /// A cluster has more services than this only if it is large; then the usual names are still
 /// likely among the first, and one list is all that is asked.
@@ -20,6 +20,8 @@ const MOST: u32 = 5000;
 pub struct Look {
     /// Asks it.
     pub reader: Reader,
+    /// Changes it; `None` where nothing may be changed.
+    pub writer: Option<Writer>,
     /// Its name.
     pub cluster: ClusterId,
     /// A Prometheus is wanted.
@@ -99,10 +101,11 @@ impl Look {
             .map(|(kind, service)| {
                 let word = if kind == BackendKind::Prometheus { "prometheus" } else { "alertmanager" };
                 let name = format!("{}/{word}", self.cluster);
+                let (reader, writer, path) = (self.reader.clone(), self.writer.clone(), String::new());
                 BackendSpec {
                     id: ClusterId::new(&name),
                     kind,
-                    way: Way::Service { reader: self.reader.clone(), service: service.clone(), path: String::new() },
+                    way: Way::Service { reader, writer, service: service.clone(), path },
                     settings: BackendSettings::at(&name, Place::Service(service)),
                     cluster: Some(self.cluster.clone()),
                 }

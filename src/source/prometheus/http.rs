@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Identity, Proxy, Url, redirect};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Certificate, Client, Identity, Method, Proxy, Url, redirect};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::{BackendSettings, Secret};
 use crate::domain::Text;
 use crate::source::SourceError;
+use crate::source::alertmanager::{Permit, WriteError};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
+/// What a form is called, and JSON.
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Questions that are shorter are asked with GET through a Kubernetes API, which
 /// then needs no more than `get` on `services/proxy`.
 const SHORT: usize = 6 << 10;
@@ -34,6 +38,8 @@ pub enum Way {
     Service {
         /// Asks that cluster.
         reader: crate::source::kubernetes::Reader,
+        /// Changes things there; `None` where nothing may be changed.
+        writer: Option<crate::source::kubernetes::Writer>,
         /// The service there.
         service: crate::config::ServiceName,
         /// What comes before `/api`.
@@ -67,6 +73,29 @@ fn endpoint(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return "?".to_owned() };
     let port = url.port_or_known_default().unwrap_or(0);
     format!("{}:{port}", url.host_str().unwrap_or("?"))
+}
+
+/// What is sent.
+enum Sent<'a> {
+    /// A question in the URL.
+    Get(&'a [(&'a str, &'a str)]),
+    /// A question in a form.
+    Form(&'a [(&'a str, &'a str)]),
+    /// A change, in JSON if there is anything to say.
+    Change(Method, Option<String>),
+}
+
+/// What failed, and whether anything may have been sent before.
+struct Failed {
+    error: SourceError,
+    may_be_sent: bool,
+}
+
+impl From<SourceError> for Failed {
+    /// Of what fails before anything is sent.
+    fn from(error: SourceError) -> Self {
+        Self { error, may_be_sent: false }
+    }
 }
 
 /// Asks one backend. Cheap to clone.
@@ -156,17 +185,14 @@ impl Http {
 
     async fn send(&self, path: &str, params: &[(&str, &str)], post: bool) -> Result<Answer, SourceError> {
         match &self.0.way {
-            Way::Url(url) => self.direct(url, path, params, post).await,
+            Way::Url(url) => {
+                let sent = if post { Sent::Form(params) } else { Sent::Get(params) };
+                self.direct(url, path, sent).await.map_err(|failed| failed.error)
+            }
             #[cfg(feature = "kubernetes")]
-            Way::Service { reader, service, path: base } => {
-                let scheme = if service.tls { "https:" } else { "" };
-                let base = base.trim_matches('/');
-                let slash = if base.is_empty() { "" } else { "/" };
+            Way::Service { reader, service, path: base, .. } => {
                 let query = encoded(params);
-                let mut at = format!(
-                    "/api/v1/namespaces/{}/services/{scheme}{}:{}/proxy{slash}{base}{path}",
-                    service.namespace, service.name, service.port
-                );
+                let mut at = behind(service, base, path);
                 let body = if post { Some(query) } else { None };
                 if !post && !params.is_empty() {
                     at = format!("{at}?{}", encoded(params));
@@ -179,7 +205,44 @@ impl Http {
         }
     }
 
-    async fn direct(&self, url: &str, path: &str, params: &[(&str, &str)], post: bool) -> Result<Answer, SourceError> {
+    /// Sends a change: only who has a permit can. Any answer whose status is no success is an error; `explain` as
+    /// for questions.
+    pub(crate) async fn change(
+        &self,
+        _: &Permit,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+        explain: fn(&[u8]) -> Option<String>,
+    ) -> Result<Vec<u8>, WriteError> {
+        let answer = match &self.0.way {
+            Way::Url(url) => self.direct(url, path, Sent::Change(method, json)).await.map_err(|failed| {
+                if failed.may_be_sent { WriteError::Unknown(failed.error) } else { WriteError::Refused(failed.error) }
+            })?,
+            #[cfg(feature = "kubernetes")]
+            Way::Service { writer, service, path: base, .. } => {
+                let nothing = || WriteError::Refused(account("nothing may be changed through this cluster"));
+                let writer = writer.as_ref().ok_or_else(nothing)?;
+                let limit = usize::try_from(self.0.settings.limit).unwrap_or(usize::MAX);
+                let (code, body) = writer.proxy(method, &behind(service, base, path), json, limit).await?;
+                Answer { code, retry_after: None, location: None, body }
+            }
+            Way::Nowhere(why) => return Err(WriteError::Refused(SourceError::Account { what: why.clone() })),
+        };
+        let code = answer.code;
+        self.judge(path, answer, explain).map_err(|error| match code {
+            // Something between us and the backend has lost its answer.
+            502 | 504 => WriteError::Unknown(error),
+            _ => WriteError::Refused(error),
+        })
+    }
+
+    /// How it is reached.
+    pub(crate) fn way(&self) -> &Way {
+        &self.0.way
+    }
+
+    async fn direct(&self, url: &str, path: &str, sent: Sent<'_>) -> Result<Answer, Failed> {
         let settings = &self.0.settings;
         let mut at = Url::parse(&format!("{}{path}", url.trim_end_matches('/')))
             .map_err(|e| account(&format!("the URL: {e}")))?;
@@ -193,14 +256,16 @@ impl Http {
             }
             None => None,
         };
-        let mut request = if post {
-            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-            client.post(at).header(reqwest::header::CONTENT_TYPE, form).body(encoded(params))
-        } else {
-            if !params.is_empty() {
-                at.set_query(Some(&encoded(params)));
+        let mut request = match sent {
+            Sent::Form(params) => client.post(at).header(CONTENT_TYPE, FORM).body(encoded(params)),
+            Sent::Get(params) => {
+                if !params.is_empty() {
+                    at.set_query(Some(&encoded(params)));
+                }
+                client.get(at)
             }
-            client.get(at)
+            Sent::Change(method, None) => client.request(method, at),
+            Sent::Change(method, Some(json)) => client.request(method, at).header(CONTENT_TYPE, JSON).body(json),
         };
         if let Some(host) = host {
             request = request.header(reqwest::header::HOST, host);
@@ -217,7 +282,8 @@ impl Http {
             Err(e) => {
                 // Certificates may have been renewed: the next one reads them again.
                 *self.0.client.lock().await = None;
-                return Err(self.failure(&e));
+                let may_be_sent = !(e.is_connect() || e.is_builder());
+                return Err(Failed { error: self.failure(&e), may_be_sent });
             }
         };
         let code = response.status().as_u16();
@@ -225,7 +291,7 @@ impl Http {
         let retry_after =
             header(RETRY_AFTER).and_then(|v| v.parse().ok()).map(|s: u64| Duration::from_secs(s.min(600)));
         let location = header(LOCATION);
-        let body = self.body(response).await?;
+        let body = self.body(response).await.map_err(|error| Failed { error, may_be_sent: true })?;
         Ok(Answer { code, retry_after, location, body })
     }
 
@@ -292,6 +358,18 @@ impl Http {
             code => SourceError::Server { code, message },
         })
     }
+}
+
+/// The path of a path behind a service.
+#[cfg(feature = "kubernetes")]
+fn behind(service: &crate::config::ServiceName, base: &str, path: &str) -> String {
+    let scheme = if service.tls { "https:" } else { "" };
+    let base = base.trim_matches('/');
+    let slash = if base.is_empty() { "" } else { "/" };
+    format!(
+        "/api/v1/namespaces/{}/services/{scheme}{}:{}/proxy{slash}{base}{path}",
+        service.namespace, service.name, service.port
+    )
 }
 
 /// As a form has it, and a URL.

@@ -131,6 +131,7 @@ type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Sources {
     wake: Arc<Notify>,
     tasks: JoinSet<()>,
+    writers: alertmanager::Writers,
 }
 
 /// What starts backends, at first and when more are found.
@@ -151,13 +152,15 @@ struct Starter {
     tx: mpsc::Sender<Observation>,
     clock: Clock,
     wake: Arc<Notify>,
+    writers: alertmanager::Writers,
 }
 
 impl Sources {
     /// Starts reading `specs`, pushing what is found to `tx`. Returns at once; must be
     /// called within a tokio runtime. When `tx` closes, reading ends.
     pub fn spawn(specs: Vec<BackendSpec>, plan: Plan, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
-        let mut sources = Self { wake: Arc::new(Notify::new()), tasks: JoinSet::new() };
+        let writers = alertmanager::Writers::default();
+        let mut sources = Self { wake: Arc::new(Notify::new()), tasks: JoinSet::new(), writers: writers.clone() };
         let for_nobody = plan.is_for_nobody(&specs);
         let prometheus = specs.iter().filter(|s| s.kind == BackendKind::Prometheus);
         let names: Vec<String> = prometheus.map(|s| s.id.to_string()).collect();
@@ -179,6 +182,7 @@ impl Sources {
             tx,
             clock,
             wake: Arc::clone(&sources.wake),
+            writers,
         };
         #[cfg(feature = "kubernetes")]
         let looks: Vec<(Look, Looking)> =
@@ -203,6 +207,12 @@ impl Sources {
             });
         }
         sources
+    }
+
+    /// The Alertmanagers that may be changed, those that are found later among them.
+    #[must_use]
+    pub fn writers(&self) -> alertmanager::Writers {
+        self.writers.clone()
     }
 
     /// Ends every wait between polls.
@@ -294,6 +304,9 @@ impl Starter {
         let mut works: Vec<(Feed, Work)> = Vec::new();
         match kind {
             BackendKind::Alertmanager => {
+                if let Some(writer) = alertmanager::Writer::new(&backend, &http, &self.wake) {
+                    self.writers.add(writer);
+                }
                 let supervisor = self.supervisor(&backend.id, Feed::Alarms);
                 works.push((
                     Feed::Alarms,

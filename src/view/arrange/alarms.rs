@@ -36,6 +36,7 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
             about: subject(store, a),
             depth: 0,
             instances: 0,
+            alike: Vec::new(),
             others: 0,
             open: false,
             health: a.health(),

@@ -200,6 +200,14 @@ def alarms():
     assert (fires["StateValue"], fires["StateReason"]) == ("ALARM", "practice"), fires
     until("the composite alarm", 20, lambda: cloudwatch.describe_alarms(
         AlarmTypes=types, StateValue="ALARM")["CompositeAlarms"])
+    # What is kept from acting says so, and goes on being looked at; names of none are passed over.
+    enabled = lambda: [a["ActionsEnabled"] for a in cloudwatch.describe_alarms(AlarmNames=[child])["MetricAlarms"]]
+    assert enabled() == [True], enabled()
+    cloudwatch.disable_alarm_actions(AlarmNames=[child, "nope"])
+    assert enabled() == [False], enabled()
+    cloudwatch.enable_alarm_actions(AlarmNames=[child])
+    assert enabled() == [True], enabled()
+    refused("ValidationError", cloudwatch.disable_alarm_actions, AlarmNames=[f"a{n}" for n in range(101)])
     refused("ResourceNotFound", cloudwatch.set_alarm_state, AlarmName="nope", StateValue="OK", StateReason="x")
 
 
