@@ -118,24 +118,30 @@ impl Ecs {
         ObjectId { kind: crate::domain::Kind::Task, name: Text::new(&name), ..node.clone() }
     }
 
-    pub(super) async fn run_state(&self, plan: &Plan, progress: &Progress) -> End {
+    pub(super) async fn run_state(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
         let on = plan.intent.verb != Verb::Uncordon;
         let mut tally = Tally::default();
         let nodes: Vec<&Change> = acting(plan).filter(|c| plan.intent.targets.contains(&c.target)).collect();
-        self.turn(&nodes, on, &mut tally, progress).await;
+        self.turn(&nodes, on, &mut tally, (progress, cancel)).await;
         let back = if on { Verb::Uncordon } else { Verb::Cordon };
         tally.end(if on { "DRAINING" } else { "ACTIVE" }, Some(Intent::new(back, Vec::new())))
     }
 
     /// Changes the state of instances, in calls of ten.
-    async fn turn(&self, nodes: &[&Change], on: bool, tally: &mut Tally, progress: &Progress) {
+    async fn turn(
+        &self,
+        nodes: &[&Change],
+        on: bool,
+        tally: &mut Tally,
+        (progress, cancel): (&Progress, &CancellationToken),
+    ) {
         let arn = |c: &Change| match &c.precondition {
             Precondition::Uid(arn) => arn.to_string(),
             _ => String::new(),
         };
         for ten in nodes.chunks(AT_ONCE) {
             let arns: Vec<String> = ten.iter().map(|c| arn(c)).collect();
-            match self.writer.drain(&arns, on).await {
+            match self.insist(cancel, || self.writer.drain(&arns, on)).await {
                 Ok(failures) => {
                     for change in ten {
                         let own = arn(change);
@@ -165,7 +171,7 @@ impl Ecs {
                 cancelled = true;
                 break;
             }
-            self.turn(some, true, &mut tally, progress).await;
+            self.turn(some, true, &mut tally, (progress, cancel)).await;
             let drained: Vec<&Change> = some.iter().copied().filter(|c| tally.done.contains(&c.target)).collect();
             loop {
                 left = self.watch(plan, &drained, progress).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_applicationautoscaling::types as scaling;
-use aws_sdk_ecs::types::{ContainerInstanceStatus, SortOrder};
+use aws_sdk_ecs::types::ContainerInstanceStatus;
 use serde_json::Value;
 
 use super::{Link, lock};
@@ -30,7 +30,7 @@ pub struct ServiceChange {
 /// Changes one cluster. Cloning shares the account.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
 }
 
 impl Writer {
@@ -78,30 +78,6 @@ impl Writer {
         super::Reader::new(Arc::clone(&self.link)).object(id, &self.known_as(id)).await
     }
 
-    /// A task definition as ECS has it.
-    ///
-    /// # Errors
-    /// As [`SourceError`].
-    pub async fn definition(&self, name: &str) -> Result<Value, SourceError> {
-        let (account, capture) = (&self.link.account, Capture::default());
-        let request = account.clients().await?.ecs.describe_task_definition().task_definition(name);
-        let request = request.customize().interceptor(capture.clone()).send();
-        account.ask(Bucket::DefinitionRead, "ecs:DescribeTaskDefinition", request).await?;
-        Ok(capture.json().map(|mut json| json["taskDefinition"].take()).unwrap_or_default())
-    }
-
-    /// The revisions of a family that may be run, newest first.
-    ///
-    /// # Errors
-    /// As [`SourceError`].
-    pub async fn revisions(&self, family: &str) -> Result<Vec<String>, SourceError> {
-        let account = &self.link.account;
-        let request = account.clients().await?.ecs.list_task_definitions().family_prefix(family);
-        let request = request.sort(SortOrder::Desc).max_results(20).send();
-        let answer = account.ask(Bucket::DefinitionRead, "ecs:ListTaskDefinitions", request).await?;
-        Ok(answer.task_definition_arns.unwrap_or_default())
-    }
-
     /// The tasks on a container instance, as ECS has them.
     ///
     /// # Errors
@@ -137,19 +113,21 @@ impl Writer {
         Ok(found.first().map(|t| (t.min_capacity(), t.max_capacity())))
     }
 
-    fn resource(&self, service: &str) -> String {
+    /// What Application Auto Scaling calls a service.
+    #[must_use]
+    pub fn resource(&self, service: &str) -> String {
         format!("service/{}/{service}", super::tail(&self.link.spec.cluster))
     }
 
-    async fn writing(&self) -> Result<Writing, SourceError> {
+    pub(super) async fn writing(&self) -> Result<Writing, SourceError> {
         self.link.account.writing().await
     }
 
-    /// Changes a service.
+    /// Changes a service. Returns the id of the deployment that this made the primary one, if the answer names one.
     ///
     /// # Errors
     /// As [`SourceError`].
-    pub async fn update(&self, service: &str, change: &ServiceChange) -> Result<(), SourceError> {
+    pub async fn update(&self, service: &str, change: &ServiceChange) -> Result<Option<String>, SourceError> {
         let account = &self.link.account;
         let mut request = self.writing().await?.ecs.update_service().cluster(&self.link.spec.cluster).service(service);
         request = request.set_desired_count(change.desired).set_task_definition(change.definition.clone());
@@ -157,7 +135,9 @@ impl Writer {
             request = request.force_new_deployment(true);
         }
         // Its answer is a whole service: too large for the stack of whoever waits.
-        Box::pin(account.ask(Bucket::Change, "ecs:UpdateService", request.send())).await.map(drop)
+        let answer = Box::pin(account.ask(Bucket::Change, "ecs:UpdateService", request.send())).await?;
+        let all = answer.service.and_then(|s| s.deployments).unwrap_or_default();
+        Ok(all.into_iter().find(|d| d.status() == Some("PRIMARY")).and_then(|d| d.id))
     }
 
     /// Stops a task.
