@@ -68,6 +68,9 @@ impl Ecs {
             let target = Self::row_of(id, task);
             let from = Text::new(text(task, "lastStatus"));
             plan.changes.push(match service {
+                None if text(task, "desiredStatus") == "STOPPED" => {
+                    Change { from, ..stays(&target, "leave", "on its way out already: it is waited for") }
+                }
                 Some(service) => Change {
                     field: Text::new("replace"),
                     from,
@@ -113,7 +116,10 @@ impl Ecs {
         let (group, short) = (text(task, "group"), tail(text(task, "taskArn")));
         let name = match group.strip_prefix("service:") {
             Some(service) => format!("{service}/{short}"),
-            None => short.to_owned(),
+            None => {
+                let family = tail(text(task, "taskDefinitionArn")).split(':').next().unwrap_or_default();
+                format!("{family}/{short}")
+            }
         };
         ObjectId { kind: crate::domain::Kind::Task, name: Text::new(&name), ..node.clone() }
     }
@@ -216,11 +222,10 @@ impl Ecs {
                 there.push(("not read".to_owned(), node.target.clone(), "its tasks cannot be read now".to_owned()));
                 continue;
             };
-            for task in tasks.iter().filter(|t| text(t, "group").starts_with("service:")) {
-                if text(task, "lastStatus") != "STOPPED" {
-                    let id = Self::row_of(&node.target, task);
-                    there.push((id.name.to_string(), id, text(task, "lastStatus").to_owned()));
-                }
+            let leaves = |t: &&Value| text(t, "group").starts_with("service:") || text(t, "desiredStatus") == "STOPPED";
+            for task in tasks.iter().filter(leaves) {
+                let id = Self::row_of(&node.target, task);
+                there.push((id.name.to_string(), id, text(task, "lastStatus").to_owned()));
             }
         }
         let of_these = |c: &&Change| c.fate == Fate::Acts && c.field == "replace";

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use aws_sdk_applicationautoscaling::types as scaling;
-use aws_sdk_ecs::types::ContainerInstanceStatus;
+use aws_sdk_ecs::types::{ContainerInstanceStatus, DesiredStatus};
 use serde_json::Value;
 
 use super::{Link, lock};
 use crate::domain::{ClusterId, Kind, ObjectId, Text};
 use crate::source::SourceError;
-use crate::source::aws::Bucket;
 use crate::source::aws::account::Writing;
 use crate::source::aws::capture::Capture;
+use crate::source::aws::{Bucket, Tokens};
 
 /// How many instances one call may change; ECS's own limit.
 pub const AT_ONCE: usize = 10;
@@ -78,25 +78,39 @@ impl Writer {
         super::Reader::new(Arc::clone(&self.link)).object(id, &self.known_as(id)).await
     }
 
-    /// The tasks on a container instance, as ECS has them.
+    /// The tasks on a container instance, as ECS has them, those among them that are to stop and have not yet.
     ///
     /// # Errors
     /// As [`SourceError`].
     pub async fn tasks_on(&self, instance: &str) -> Result<Vec<Value>, SourceError> {
+        const WHAT: &str = "ecs:ListTasks";
         let (account, cluster) = (&self.link.account, &self.link.spec.cluster);
         let clients = account.clients().await?;
-        let request = clients.ecs.list_tasks().cluster(cluster).container_instance(instance).send();
-        // One instance runs fewer tasks than a page has.
-        let arns = account.ask(Bucket::ResourceRead, "ecs:ListTasks", request).await?.task_arns.unwrap_or_default();
-        if arns.is_empty() {
-            return Ok(Vec::new());
+        let mut arns: Vec<String> = Vec::new();
+        for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let mut tokens = Tokens::default();
+            loop {
+                let request = clients.ecs.list_tasks().cluster(cluster).container_instance(instance);
+                let request = request.desired_status(desired.clone()).max_results(100).set_next_token(tokens.next());
+                let page = account.ask(Bucket::ResourceRead, WHAT, request.send()).await?;
+                let more = tokens.advance(page.next_token(), WHAT)?;
+                arns.extend(page.task_arns.unwrap_or_default());
+                if !more {
+                    break;
+                }
+            }
         }
-        let capture = Capture::default();
-        let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns));
-        let request = request.customize().interceptor(capture.clone()).send();
-        account.ask(Bucket::ResourceRead, "ecs:DescribeTasks", request).await?;
-        let mut json = capture.json().unwrap_or_default();
-        Ok(json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default())
+        let mut out = Vec::new();
+        for some in arns.chunks(100) {
+            let capture = Capture::default();
+            let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
+            let request = request.customize().interceptor(capture.clone()).send();
+            account.ask(Bucket::ResourceRead, "ecs:DescribeTasks", request).await?;
+            let mut json = capture.json().unwrap_or_default();
+            let tasks = json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            out.extend(tasks.into_iter().filter(|t| t["lastStatus"] != "STOPPED"));
+        }
+        Ok(out)
     }
 
     /// What scales a service, if anything does: the least and the most tasks.
