@@ -230,6 +230,24 @@ async fn a_rollout_in_progress_is_stopped_and_ecs_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_goes_back_already_is_not_sent_further_back() {
+    let (bench, ecs) = ready().await;
+    let client = somebody(&bench).await;
+    client.update_service().cluster("shop").service("web").force_new_deployment(true).send().await.expect("a rollout");
+    let shown = plan(&ecs, &roll_back("web", None)).await;
+    let change = &shown.changes[0];
+    assert!(shown.is_possible() && change.from == change.to && shown.diff.is_empty(), "{shown:#?}");
+    assert_eq!(shown.undo, "restart it again");
+    let Precondition::Deployment(arn) = &change.precondition else { panic!("{change:#?}") };
+    client.stop_service_deployment().service_deployment_arn(arn.as_str()).send().await.expect("somebody stops it");
+    let (end, _) = run(&ecs, &shown, |_, _| ()).await;
+    assert!(end.outcome == Outcome::Failed && end.text.contains("goes back from that"), "{end:?}");
+    let again = plan(&ecs, &roll_back("web", None)).await;
+    assert!(!again.is_possible() && again.refused[0].contains("goes back already"), "{again:#?}");
+    assert_eq!(asked(&bench, "ecs:StopServiceDeployment"), 1, "only theirs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_rollout_the_revision_before_is_given() {
     let (bench, ecs) = ready().await;
     let (_, now) = seen(&bench, "web").await;

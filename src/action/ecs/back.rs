@@ -19,14 +19,20 @@ impl Ecs {
         change.from = Text::new(tail(text(service, "taskDefinition")));
         if plan.intent.options.revision.is_none() {
             match self.writer.under_way(&name).await {
-                Ok(Some(arn)) => match before(service) {
-                    Some(definition) => return self.stopping(plan, change, &arn, &definition).await,
-                    None => {
+                Ok(Some(open)) if !open.is_in_progress() => {
+                    let status = open.status.to_ascii_lowercase().replace('_', " ");
+                    let why = format!("ECS goes back already ({status}): wait, or name a revision");
+                    *change = stays(&change.target, "definition", &why);
+                    return;
+                }
+                Ok(Some(open)) => {
+                    let Some(definition) = before(service) else {
                         let why = "nothing was before the deployment that is in progress: name a revision";
                         *change = stays(&change.target, "definition", why);
                         return;
-                    }
-                },
+                    };
+                    return self.stopping(plan, change, &open.arn, &definition).await;
+                }
                 Ok(None) => {}
                 Err(error) => plan.warnings.push(Text::new(&format!(
                     "{name}: whether a deployment is in progress, which could be stopped, is not known: {}",
@@ -52,7 +58,11 @@ impl Ecs {
         plan.needs.push(needs("ecs:StopServiceDeployment"));
         let stop = ["ecs", "stop-service-deployment", "--service-deployment-arn", arn, "--stop-type", "ROLLBACK"];
         plan.equivalent.push(self.aws_anywhere(&stop));
-        plan.undo = Text::new(&format!("roll back to {now}, which begins that deployment again"));
+        plan.undo = Text::new(&if change.to == now {
+            "restart it again".to_owned()
+        } else {
+            format!("roll back to {now}, which begins that deployment again")
+        });
     }
 
     async fn earlier(&self, plan: &mut Plan, change: &mut Change, definition: &str) {
@@ -111,12 +121,14 @@ impl Ecs {
         cancel: &CancellationToken,
     ) -> Result<Began, Failure> {
         let now = self.insist(cancel, || self.writer.under_way(&change.target.name)).await?;
-        if now.as_deref() != Some(arn) {
-            let is = match now {
-                Some(_) => "another one is in progress",
-                None => "none is in progress any more",
-            };
-            return Err(Failure::new(&format!("that deployment is over, {is}; nothing was done")));
+        let why = match now {
+            Some(open) if open.arn == arn && open.is_in_progress() => None,
+            Some(open) if open.arn == arn => Some("ECS goes back from that deployment already"),
+            Some(_) => Some("that deployment is over, and another one is in progress"),
+            None => Some("that deployment is over, and none is in progress any more"),
+        };
+        if let Some(why) = why {
+            return Err(Failure::new(&format!("{why}; nothing was done")));
         }
         match self.insist(cancel, || self.writer.stop_deployment(arn)).await {
             Ok(()) => Ok(Began::Back(arn.to_owned())),

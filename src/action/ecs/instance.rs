@@ -114,12 +114,11 @@ impl Ecs {
     /// A task as the lists name it.
     fn row_of(node: &ObjectId, task: &Value) -> ObjectId {
         let (group, short) = (text(task, "group"), tail(text(task, "taskArn")));
-        let name = match group.strip_prefix("service:") {
-            Some(service) => format!("{service}/{short}"),
-            None => {
-                let family = tail(text(task, "taskDefinitionArn")).split(':').next().unwrap_or_default();
-                format!("{family}/{short}")
-            }
+        let name = if let Some(service) = group.strip_prefix("service:") {
+            format!("{service}/{short}")
+        } else {
+            let family = tail(text(task, "taskDefinitionArn")).split(':').next().unwrap_or_default();
+            format!("{family}/{short}")
         };
         ObjectId { kind: crate::domain::Kind::Task, name: Text::new(&name), ..node.clone() }
     }

@@ -77,9 +77,10 @@ impl Ecs {
                 Look::Failed { why, deployment, goes_back } => {
                     failures.ask(self, change, &deployment, i64::MAX).await;
                     let why = format!("{why}{}", failures.text());
-                    return match goes_back {
-                        true => tally.changed(progress, change, &why).await,
-                        false => tally.unfinished(progress, change, &why).await,
+                    return if goes_back {
+                        tally.changed(progress, change, &why).await;
+                    } else {
+                        tally.unfinished(progress, change, &why).await;
                     };
                 }
                 Look::Goes(said) => {

@@ -231,6 +231,8 @@ fn undone(plan: &Plan, change: &Change) -> Option<Intent> {
             let options = Options { revision: Some(tail(definition).to_owned()), ..Options::default() };
             Some(Intent { verb: Verb::RollBack, targets: vec![change.target.clone()], options })
         }
+        // A restart was stopped.
+        Verb::RollBack if change.from == change.to => Some(Intent::new(Verb::Restart, vec![change.target.clone()])),
         Verb::RollBack => back(Options { revision: Some(change.from.to_string()), ..Options::default() }),
         _ => None,
     }

@@ -10,6 +10,8 @@ use crate::source::aws::Bucket;
 /// How a service deployment stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
+    /// Its ARN.
+    pub arn: String,
     /// `IN_PROGRESS`, `ROLLBACK_SUCCESSFUL` and others.
     pub status: String,
     /// Why, as ECS puts it; may be empty.
@@ -17,26 +19,32 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// It can still be stopped.
+    /// It can still be stopped; else ECS stops it or goes back already, or it is over.
     #[must_use]
-    pub fn is_under_way(&self) -> bool {
+    pub fn is_in_progress(&self) -> bool {
         matches!(self.status.as_str(), "PENDING" | "IN_PROGRESS")
     }
 }
 
 impl Writer {
-    /// ARN of the service deployment that is in progress; `None` if there is none.
+    /// The service deployment that has not ended, going forth or back; `None` if there is none.
     ///
     /// # Errors
     /// As [`SourceError`].
-    pub async fn under_way(&self, service: &str) -> Result<Option<String>, SourceError> {
+    pub async fn under_way(&self, service: &str) -> Result<Option<Standing>, SourceError> {
+        use ServiceDeploymentStatus as S;
         let (account, cluster) = (&self.link.account, &self.link.spec.cluster);
         let request = account.clients().await?.ecs.list_service_deployments().cluster(cluster).service(service);
-        let request = request.status(ServiceDeploymentStatus::Pending).status(ServiceDeploymentStatus::InProgress);
-        let answer = account.ask(Bucket::DeploymentRead, "ecs:ListServiceDeployments", request.send()).await?;
+        let open = vec![S::Pending, S::InProgress, S::StopRequested, S::RollbackRequested, S::RollbackInProgress];
+        let request = request.set_status(Some(open)).send();
+        let answer = account.ask(Bucket::DeploymentRead, "ecs:ListServiceDeployments", request).await?;
         // A service has one at a time; where one replaces another it is the newest.
         let newest = answer.service_deployments.unwrap_or_default().into_iter().max_by_key(|d| d.created_at);
-        Ok(newest.and_then(|d| d.service_deployment_arn))
+        Ok(newest.map(|d| Standing {
+            status: d.status().map(|s| s.as_str().to_owned()).unwrap_or_default(),
+            reason: Text::new(d.status_reason().unwrap_or_default()),
+            arn: d.service_deployment_arn.unwrap_or_default(),
+        }))
     }
 
     /// How a service deployment stands; `None` if ECS knows none by that ARN.
@@ -48,6 +56,7 @@ impl Writer {
         let request = account.clients().await?.ecs.describe_service_deployments().service_deployment_arns(arn).send();
         let answer = account.ask(Bucket::DeploymentRead, "ecs:DescribeServiceDeployments", request).await?;
         Ok(answer.service_deployments().first().map(|d| Standing {
+            arn: arn.to_owned(),
             status: d.status().map(|s| s.as_str().to_owned()).unwrap_or_default(),
             reason: Text::new(d.status_reason().unwrap_or_default()),
         }))
