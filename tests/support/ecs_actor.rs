@@ -17,7 +17,7 @@ use quarterdeck::source::aws::Account;
 use quarterdeck::source::ecs::Writer;
 use tokio_util::sync::CancellationToken;
 
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// `web` on Fargate, `api` on instances, `cart` with a circuit breaker, `pay` that is scaled by itself.
 pub const SHOP: &str = "[[ecs]]\nname = 'shop'\n[[ecs.instances]]\nprovider = 'asg'\ncount = 3\ninstance = 'm7i.large'\ncpu = 2\nmemory = 8\n\
     [[ecs.services]]\nname = 'web'\ndesired = 3\nimage = 'r/web:1'\nlaunch = 'fargate'\n\
