@@ -4,81 +4,18 @@
 #![cfg(feature = "aws")]
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
-#[path = "support/ecs.rs"]
-mod bench;
+#[path = "support/ecs_actor.rs"]
+mod actor;
 
 use std::time::Duration;
 
-use bench::Bench;
-use quarterdeck::action::desk::Progress;
-use quarterdeck::action::ecs::Ecs;
-use quarterdeck::action::{Actor, End, Event, Fate, Intent, Outcome, Plan, Step, StepState, Verb};
+use actor::bench::{Bench, specs};
+use actor::{PATIENCE, SHOP, act, plan, ready, run, scale, seen, service, somebody};
+use aws_sdk_ecs::types::LaunchType;
+use quarterdeck::action::{Fate, Intent, Outcome, StepState, Verb};
 use quarterdeck::clock::Clock;
-use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
+use quarterdeck::domain::{ClusterId, ObjectId};
 use quarterdeck::source::aws::Account;
-use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(90);
-const SHOP: &str = "[[ecs]]\nname = 'shop'\n[[ecs.instances]]\nprovider = 'asg'\ncount = 3\ninstance = 'm7i.large'\ncpu = 2\nmemory = 8\n\
-    [[ecs.services]]\nname = 'web'\ndesired = 3\nimage = 'r/web:1'\nlaunch = 'fargate'\n\
-    [[ecs.services]]\nname = 'api'\ndesired = 4\nimage = 'r/api:1'\nlaunch = 'asg'\n";
-
-async fn ready() -> (Bench, Ecs) {
-    let mut bench = Bench::new(SHOP, |_| {}).await;
-    bench.complete().await;
-    let writer = bench.sources.writer(&ClusterId::new("shop")).expect("a writer");
-    (bench, Ecs::new(writer, Clock::system()).with_poll(Duration::from_millis(500)))
-}
-
-fn service(name: &str) -> ObjectId {
-    ObjectId {
-        cluster: ClusterId::new("shop"),
-        kind: Kind::EcsService,
-        namespace: Text::empty(),
-        name: Text::new(name),
-    }
-}
-
-async fn plan(actor: &Ecs, intent: &Intent) -> Plan {
-    tokio::time::timeout(PATIENCE, actor.plan(intent)).await.expect("in time").expect("a plan")
-}
-
-async fn run(actor: &Ecs, plan: &Plan, mut watch: impl FnMut(&Step, &CancellationToken)) -> (End, Vec<Step>) {
-    let (progress, mut events) = Progress::channel(Clock::system());
-    let cancel = CancellationToken::new();
-    let mut steps = Vec::new();
-    let acts = async {
-        let end = actor.run(plan, &progress, &cancel).await;
-        drop(progress);
-        end
-    };
-    let listen = async {
-        while let Some(event) = events.recv().await {
-            if let Event::Step(step) = event {
-                watch(&step, &cancel);
-                steps.push(step);
-            }
-        }
-    };
-    let both = async { tokio::join!(acts, listen) };
-    let Ok((end, ())) = tokio::time::timeout(PATIENCE, both).await else { panic!("{} does not end", plan.intent.verb) };
-    (end, steps)
-}
-
-fn scale(name: &str, replicas: u32) -> Intent {
-    let mut intent = Intent::new(Verb::Scale, vec![service(name)]);
-    intent.options.replicas = Some(replicas);
-    intent
-}
-
-/// What another program sees.
-async fn seen(bench: &Bench, name: &str) -> (i32, String) {
-    let spec = bench::specs(&bench.sim, Duration::from_secs(1)).remove(0).account;
-    let clients = Account::new(spec, Clock::system()).clients().await.expect("clients");
-    let answer = clients.ecs.describe_services().cluster("shop").services(name).send().await.expect("an answer");
-    let service = answer.services().first().expect("the service");
-    (service.desired_count(), service.task_definition().unwrap_or_default().to_owned())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scale_sends_the_number_alone_and_can_be_undone() {
@@ -161,6 +98,60 @@ async fn a_drain_moves_the_tasks_of_services_and_can_be_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drain_leaves_standalone_tasks_and_says_so() {
+    let (mut bench, ecs) = ready().await;
+    let client = somebody(&bench).await;
+    let run_task = client.run_task().cluster("shop").task_definition("api").launch_type(LaunchType::Ec2);
+    let started = run_task.started_by("a script").send().await.expect("a task");
+    let arn = started.tasks()[0].task_arn().expect("an ARN").to_owned();
+    let is_it = |t: &quarterdeck::domain::Task| t.uid == arn.as_str() && t.status == "Running";
+    bench.until("the standalone task", PATIENCE, |s| s.tasks.rows().any(is_it)).await;
+    let task = bench.store.tasks.rows().find(|t| is_it(t)).expect("it").clone();
+    assert!(task.id.name.starts_with("api/") && task.owner.is_empty(), "{task:?}");
+    let node = bench.store.nodes.rows().find(|n| n.id.name == task.node).expect("its instance").id.clone();
+    let shown = plan(&ecs, &Intent::new(Verb::Drain, vec![node.clone()])).await;
+    let change = shown.changes.iter().find(|c| c.target == task.id).expect("it is listed by its name");
+    assert_eq!(change.fate, Fate::Stays, "{shown:#?}");
+    assert!(change.note.contains("belongs to no service"), "{}", change.note);
+    let (end, steps) = run(&ecs, &shown, |_, _| ()).await;
+    assert_eq!(end.outcome, Outcome::Done, "{end:?} {steps:#?}");
+    let left = |s: &quarterdeck::store::Store| {
+        let on: Vec<&str> =
+            s.tasks.rows().filter(|t| t.node == node.name && t.is_active()).map(|t| t.uid.as_str()).collect();
+        on == [arn.as_str()]
+    };
+    bench.until("the standalone task alone", PATIENCE, left).await;
+    let stop = plan(&ecs, &Intent::new(Verb::Delete, vec![task.id])).await;
+    assert!(stop.changes[0].note.contains("nobody starts another"), "{stop:#?}");
+    let (end, _) = run(&ecs, &stop, |_, _| ()).await;
+    assert_eq!(end.outcome, Outcome::Done, "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_scaled_by_itself_is_warned_of_and_its_minimum_can_be_raised() {
+    let (bench, ecs) = ready().await;
+    let shown = plan(&ecs, &scale("pay", 4)).await;
+    let warned = shown.warnings.iter().any(|w| w.contains("between 2 and 6") && w.contains("raise its minimum"));
+    assert!(shown.is_possible() && warned, "{shown:#?}");
+    let mut raise = scale("pay", 4);
+    raise.options.raise_minimum = true;
+    let shown = plan(&ecs, &raise).await;
+    let change = &shown.changes[0];
+    assert_eq!((change.field.as_str(), change.from.as_str(), change.to.as_str()), ("least tasks", "2", "4"));
+    assert!(shown.equivalent[0].contains("--min-capacity 4 --max-capacity 6"), "{:?}", shown.equivalent);
+    let (end, _) = run(&ecs, &shown, |_, _| ()).await;
+    assert_eq!(end.outcome, Outcome::Done, "{end:?}");
+    assert_eq!(seen(&bench, "pay").await.0, 4, "its scaler keeps at least so many");
+    let undo = end.undo.expect("the minimum that was");
+    assert_eq!((undo.options.replicas, undo.options.raise_minimum), (Some(2), true));
+    assert_eq!(act(&ecs, &undo).await.0.outcome, Outcome::Done);
+    let mut other = scale("web", 4);
+    other.options.raise_minimum = true;
+    let none = plan(&ecs, &other).await;
+    assert!(none.refused[0].contains("nothing scales this service"), "{none:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_stopped_with_a_reason() {
     let (mut bench, ecs) = ready().await;
     let task = bench.store.tasks.rows().find(|t| t.owner == "web").expect("a task").id.clone();
@@ -191,7 +182,7 @@ async fn read_only_clusters_have_no_writer_and_reading_clients_refuse_to_write()
     let mut bench = Bench::new(SHOP, |spec| spec.read_only = true).await;
     bench.complete().await;
     assert!(bench.sources.writer(&ClusterId::new("shop")).is_none());
-    let spec = bench::specs(&bench.sim, Duration::from_secs(1)).remove(0).account;
+    let spec = specs(&bench.sim, Duration::from_secs(1)).remove(0).account;
     let clients = Account::new(spec, Clock::system()).clients().await.expect("clients");
     let refused = clients.ecs.update_service().cluster("shop").service("web").desired_count(9).send().await;
     let error = format!("{:?}", refused.expect_err("it only reads"));

@@ -21,6 +21,8 @@ pub mod ecs;
 pub mod exec;
 pub mod facts;
 pub mod guard;
+#[cfg(any(feature = "kubernetes", feature = "aws"))]
+mod image;
 pub mod intent;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;

@@ -49,6 +49,8 @@ pub enum Precondition {
         /// ARN.
         definition: Text,
     },
+    /// This service deployment of ECS, by its ARN, is in progress.
+    Deployment(Text),
 }
 
 /// A target, and what is to become of it.

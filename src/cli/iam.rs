@@ -19,6 +19,8 @@ const READ: &[(&str, &[&str])] = &[
             "ecs:DescribeTaskDefinition",
             "ecs:DescribeCapacityProviders",
             "ecs:GetTaskProtection",
+            "ecs:ListServiceDeployments",
+            "ecs:DescribeServiceDeployments",
         ],
     ),
     ("Metrics", &["cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"]),
@@ -48,20 +50,25 @@ const READ: &[(&str, &[&str])] = &[
 ];
 
 /// What acting asks for on top.
-const ACT: &[(&str, &[&str])] = &[(
-    "Act",
-    &[
-        "ecs:UpdateService",
-        "ecs:StopTask",
-        "ecs:UpdateContainerInstancesState",
-        "ecs:ExecuteCommand",
-        "ecs:UpdateTaskProtection",
-        "ecs:StopServiceDeployment",
-        "application-autoscaling:RegisterScalableTarget",
-        "cloudwatch:DisableAlarmActions",
-        "cloudwatch:EnableAlarmActions",
-    ],
-)];
+const ACT: &[(&str, &[&str])] = &[
+    (
+        "Act",
+        &[
+            "ecs:UpdateService",
+            "ecs:StopTask",
+            "ecs:UpdateContainerInstancesState",
+            "ecs:ExecuteCommand",
+            "ecs:UpdateTaskProtection",
+            "ecs:StopServiceDeployment",
+            "ecs:RegisterTaskDefinition",
+            "ecs:TagResource",
+            "application-autoscaling:RegisterScalableTarget",
+            "cloudwatch:DisableAlarmActions",
+            "cloudwatch:EnableAlarmActions",
+        ],
+    ),
+    ("Roles", &["iam:PassRole"]),
+];
 
 /// Which policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -80,7 +87,12 @@ pub fn policy(which: Policy) -> Value {
         .map(|(sid, actions)| {
             // What is received from a queue others do not get: not every queue is the console's.
             let resource = if *sid == "Queue" { "arn:*:sqs:*:*:quarterdeck*" } else { "*" };
-            json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource})
+            let mut statement = json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource});
+            if *sid == "Roles" {
+                // A task definition's roles, for ECS to give to its tasks, and to nobody else.
+                statement["Condition"] = json!({"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}});
+            }
+            statement
         })
         .collect();
     json!({"Version": "2012-10-17", "Statement": statements})

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Stands where a secret was.
-const HIDDEN: &str = "(hidden)";
+pub const HIDDEN: &str = "(hidden)";
 /// `kubectl apply` keeps all it was given here, secrets too.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Parts of names whose values are not for a screen.
@@ -26,7 +26,8 @@ const SECRET: [&str; 12] = [
 const SECRET_END: [&str; 4] = ["PASS", "PWD", "AUTH", "PSK"];
 
 /// True if a value of this name is a secret, or may be.
-fn is_secret(name: &str) -> bool {
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
     SECRET.iter().any(|part| name.contains(part))
         || SECRET_END.iter().any(|end| name == *end || name.strip_suffix(end).is_some_and(|n| n.ends_with('_')))

@@ -68,6 +68,9 @@ impl Ecs {
             let target = Self::row_of(id, task);
             let from = Text::new(text(task, "lastStatus"));
             plan.changes.push(match service {
+                None if text(task, "desiredStatus") == "STOPPED" => {
+                    Change { from, ..stays(&target, "leave", "on its way out already: it is waited for") }
+                }
                 Some(service) => Change {
                     field: Text::new("replace"),
                     from,
@@ -111,31 +114,39 @@ impl Ecs {
     /// A task as the lists name it.
     fn row_of(node: &ObjectId, task: &Value) -> ObjectId {
         let (group, short) = (text(task, "group"), tail(text(task, "taskArn")));
-        let name = match group.strip_prefix("service:") {
-            Some(service) => format!("{service}/{short}"),
-            None => short.to_owned(),
+        let name = if let Some(service) = group.strip_prefix("service:") {
+            format!("{service}/{short}")
+        } else {
+            let family = tail(text(task, "taskDefinitionArn")).split(':').next().unwrap_or_default();
+            format!("{family}/{short}")
         };
         ObjectId { kind: crate::domain::Kind::Task, name: Text::new(&name), ..node.clone() }
     }
 
-    pub(super) async fn run_state(&self, plan: &Plan, progress: &Progress) -> End {
+    pub(super) async fn run_state(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
         let on = plan.intent.verb != Verb::Uncordon;
         let mut tally = Tally::default();
         let nodes: Vec<&Change> = acting(plan).filter(|c| plan.intent.targets.contains(&c.target)).collect();
-        self.turn(&nodes, on, &mut tally, progress).await;
+        self.turn(&nodes, on, &mut tally, (progress, cancel)).await;
         let back = if on { Verb::Uncordon } else { Verb::Cordon };
         tally.end(if on { "DRAINING" } else { "ACTIVE" }, Some(Intent::new(back, Vec::new())))
     }
 
     /// Changes the state of instances, in calls of ten.
-    async fn turn(&self, nodes: &[&Change], on: bool, tally: &mut Tally, progress: &Progress) {
+    async fn turn(
+        &self,
+        nodes: &[&Change],
+        on: bool,
+        tally: &mut Tally,
+        (progress, cancel): (&Progress, &CancellationToken),
+    ) {
         let arn = |c: &Change| match &c.precondition {
             Precondition::Uid(arn) => arn.to_string(),
             _ => String::new(),
         };
         for ten in nodes.chunks(AT_ONCE) {
             let arns: Vec<String> = ten.iter().map(|c| arn(c)).collect();
-            match self.writer.drain(&arns, on).await {
+            match self.insist(cancel, || self.writer.drain(&arns, on)).await {
                 Ok(failures) => {
                     for change in ten {
                         let own = arn(change);
@@ -165,7 +176,7 @@ impl Ecs {
                 cancelled = true;
                 break;
             }
-            self.turn(some, true, &mut tally, progress).await;
+            self.turn(some, true, &mut tally, (progress, cancel)).await;
             let drained: Vec<&Change> = some.iter().copied().filter(|c| tally.done.contains(&c.target)).collect();
             loop {
                 left = self.watch(plan, &drained, progress).await;
@@ -210,11 +221,10 @@ impl Ecs {
                 there.push(("not read".to_owned(), node.target.clone(), "its tasks cannot be read now".to_owned()));
                 continue;
             };
-            for task in tasks.iter().filter(|t| text(t, "group").starts_with("service:")) {
-                if text(task, "lastStatus") != "STOPPED" {
-                    let id = Self::row_of(&node.target, task);
-                    there.push((id.name.to_string(), id, text(task, "lastStatus").to_owned()));
-                }
+            let leaves = |t: &&Value| text(t, "group").starts_with("service:") || text(t, "desiredStatus") == "STOPPED";
+            for task in tasks.iter().filter(leaves) {
+                let id = Self::row_of(&node.target, task);
+                there.push((id.name.to_string(), id, text(task, "lastStatus").to_owned()));
             }
         }
         let of_these = |c: &&Change| c.fate == Fate::Acts && c.field == "replace";

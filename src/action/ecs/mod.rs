@@ -1,12 +1,16 @@
 //! What can be changed in an ECS cluster.
 //!
 //! ```text
-//! service   scale, restart, roll-back     instance   cordon, uncordon, drain     delete stops a task
+//! service   scale, restart, roll-back, set-image     instance   cordon, uncordon, drain     delete stops a task
 //! ```
 //!
 //! Every plan is made of a fresh read, and every run reads again before it acts: what was shown must still be so.
 
+mod back;
+mod diff;
+mod image;
 mod instance;
+mod rollout;
 mod service;
 
 use std::time::Duration;
@@ -26,6 +30,8 @@ use crate::source::ecs::Writer;
 
 /// Between two looks at what goes on.
 const POLL: Duration = Duration::from_secs(3);
+/// So often is asked what AWS throttles; each time the account waits longer for its turn.
+const ASKS: u32 = 6;
 
 /// One cluster that may be changed.
 #[derive(Debug)]
@@ -48,20 +54,37 @@ impl Ecs {
         Self { poll, ..self }
     }
 
-    /// An `aws` command to copy.
+    /// An `aws` command of this cluster to copy.
     fn aws(&self, words: &[&str]) -> String {
-        let (cluster, profile) = self.writer.place();
+        let (cluster, _) = self.writer.place();
+        let (service, rest) = words.split_at(2.min(words.len()));
+        self.aws_anywhere(&[service, &["--cluster", cluster], rest].concat())
+    }
+
+    /// An `aws` command to copy.
+    fn aws_anywhere(&self, words: &[&str]) -> String {
+        let (_, profile) = self.writer.place();
         let mut all: Vec<String> = vec!["aws".to_owned()];
         if let Some(profile) = profile {
             all.extend(["--profile".to_owned(), profile.to_owned()]);
         }
-        let (service, rest) = words.split_at(2.min(words.len()));
-        all.extend(service.iter().map(|w| (*w).to_owned()));
-        if service.first() == Some(&"ecs") {
-            all.extend(["--cluster".to_owned(), cluster.to_owned()]);
-        }
-        all.extend(rest.iter().map(|w| (*w).to_owned()));
+        all.extend(words.iter().map(|w| (*w).to_owned()));
         joined(&all)
+    }
+
+    /// Asks again as long as AWS says that it is too much: nothing was done then.
+    async fn insist<T, F>(&self, cancel: &CancellationToken, mut ask: impl FnMut() -> F) -> Result<T, SourceError>
+    where
+        F: Future<Output = Result<T, SourceError>>,
+    {
+        let mut left = ASKS;
+        loop {
+            let outcome = ask().await;
+            left -= 1;
+            if left == 0 || cancel.is_cancelled() || !matches!(outcome, Err(SourceError::Throttled { .. })) {
+                return outcome;
+            }
+        }
     }
 
     /// Waits for the next look; false if it was cancelled meanwhile.
@@ -115,7 +138,7 @@ impl Ecs {
             }
             progress.step(Some(&change.target), StepState::Doing, "stopping").await;
             let Precondition::Uid(arn) = &change.precondition else { continue };
-            match self.writer.stop(arn, &reason).await {
+            match self.insist(cancel, || self.writer.stop(arn, &reason)).await {
                 Ok(()) => tally.done(progress, change, "told to stop").await,
                 Err(error) => tally.failed(progress, change, &error).await,
             }
@@ -130,7 +153,7 @@ impl Actor for Ecs {
             intent.check()?;
             let mut plan = Plan::new(intent.clone(), self.clock.now());
             match intent.verb {
-                Verb::Scale | Verb::Restart | Verb::RollBack => self.plan_service(&mut plan).await?,
+                Verb::Scale | Verb::Restart | Verb::RollBack | Verb::SetImage => self.plan_service(&mut plan).await?,
                 Verb::Cordon | Verb::Uncordon | Verb::Drain => self.plan_instance(&mut plan).await,
                 Verb::Delete => self.plan_stop(&mut plan).await,
                 verb => return Err(Text::new(&format!("{verb} of an ECS cluster is not done from here yet"))),
@@ -149,8 +172,10 @@ impl Actor for Ecs {
     fn run<'a>(&'a self, plan: &'a Plan, progress: &'a Progress, cancel: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(async move {
             match plan.intent.verb {
-                Verb::Scale | Verb::Restart | Verb::RollBack => self.run_service(plan, progress, cancel).await,
-                Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress).await,
+                Verb::Scale | Verb::Restart | Verb::RollBack | Verb::SetImage => {
+                    self.run_service(plan, progress, cancel).await
+                }
+                Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress, cancel).await,
                 Verb::Drain => self.run_drain(plan, progress, cancel).await,
                 Verb::Delete => self.run_stop(plan, progress, cancel).await,
                 verb => End::failed(&format!("{verb} of an ECS cluster is not done from here yet"), None),
@@ -159,13 +184,49 @@ impl Actor for Ecs {
     }
 }
 
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    text: String,
+    outcome: Outcome,
+}
+
+impl Failure {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), outcome: Outcome::Failed }
+    }
+
+    fn cancelled(text: &str) -> Self {
+        Self { text: text.to_owned(), outcome: Outcome::Cancelled }
+    }
+
+    fn of(error: &SourceError) -> Self {
+        // It may have been done all the same.
+        let lost = matches!(error, SourceError::TimedOut { .. } | SourceError::Unreachable { .. });
+        Self { text: said(error), outcome: if lost { Outcome::Unknown } else { Outcome::Failed } }
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.outcome == Outcome::Unknown
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::of(&error)
+    }
+}
+
 /// How the targets went.
 #[derive(Debug, Default)]
 struct Tally {
     done: Vec<ObjectId>,
+    /// Changed, and not as it was to be.
+    begun: Vec<ObjectId>,
     failed: Vec<String>,
     /// No answer came: nobody knows.
     unknown: Vec<String>,
+    cancelled: Vec<String>,
     skipped: usize,
 }
 
@@ -176,12 +237,31 @@ impl Tally {
     }
 
     async fn failed(&mut self, progress: &Progress, change: &Change, error: &SourceError) {
-        let text = said(error);
-        progress.step(Some(&change.target), StepState::Failed, &text).await;
-        let line = format!("{}: {text}", change.target.name);
-        // It may have been done all the same.
-        let lost = matches!(error, SourceError::TimedOut { .. } | SourceError::Unreachable { .. });
-        if lost { self.unknown.push(line) } else { self.failed.push(line) }
+        self.fell(progress, change, Failure::of(error)).await;
+    }
+
+    async fn fell(&mut self, progress: &Progress, change: &Change, failure: Failure) {
+        let is_cancelled = failure.outcome == Outcome::Cancelled;
+        let state = if is_cancelled { StepState::Skipped } else { StepState::Failed };
+        progress.step(Some(&change.target), state, &failure.text).await;
+        let line = format!("{}: {}", change.target.name, failure.text);
+        match failure.outcome {
+            Outcome::Unknown => self.unknown.push(line),
+            Outcome::Cancelled => self.cancelled.push(line),
+            _ => self.failed.push(line),
+        }
+    }
+
+    /// It was changed, and did not come to its end.
+    async fn unfinished(&mut self, progress: &Progress, change: &Change, text: &str) {
+        self.changed(progress, change, text).await;
+        self.begun.push(change.target.clone());
+    }
+
+    /// It was changed, and goes on by itself.
+    async fn left(&mut self, progress: &Progress, change: &Change, text: &str) {
+        self.fell(progress, change, Failure::cancelled(text)).await;
+        self.begun.push(change.target.clone());
     }
 
     async fn changed(&mut self, progress: &Progress, change: &Change, text: &str) {
@@ -196,18 +276,20 @@ impl Tally {
 
     /// The end, with what undoes what was done.
     fn end(self, word: &str, undo: Option<Intent>) -> End {
-        let all = self.done.len() + self.failed.len() + self.unknown.len() + self.skipped;
+        let not = [&self.failed, &self.unknown, &self.cancelled];
+        let all = self.done.len() + not.iter().map(|n| n.len()).sum::<usize>() + self.skipped;
         let mut text = format!("{} of {all} {word}", self.done.len());
-        for line in self.failed.iter().chain(&self.unknown) {
+        for line in not.into_iter().flatten() {
             text.push_str(&format!("; {line}"));
         }
-        let outcome = match (self.unknown.len(), self.failed.len(), self.skipped) {
+        let outcome = match (self.unknown.len(), self.failed.len(), self.skipped + self.cancelled.len()) {
             (1.., ..) => Outcome::Unknown,
             (_, 1.., _) => Outcome::Failed,
             (_, _, 1..) => Outcome::Cancelled,
             _ => Outcome::Done,
         };
-        let undo = undo.filter(|_| !self.done.is_empty()).map(|intent| Intent { targets: self.done, ..intent });
+        let changed: Vec<ObjectId> = self.done.into_iter().chain(self.begun).collect();
+        let undo = undo.filter(|_| !changed.is_empty()).map(|intent| Intent { targets: changed, ..intent });
         End { outcome, text: Text::new(&text), undo }
     }
 }

@@ -1,22 +1,23 @@
-//! Services: how many tasks, all of them anew, an earlier task definition.
+//! Services: how many tasks, all of them anew; and the way that every change of a service goes.
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ecs, Tally, acting, needs, said, stays, text};
+use super::rollout::{Began, rolls};
+use super::{Ecs, Failure, Tally, acting, needs, said, stays, text};
 use crate::action::desk::Progress;
 use crate::action::intent::{Intent, Options, Verb};
 use crate::action::plan::{Change, End, Fate, Plan, Precondition, StepState};
 use crate::domain::{ObjectId, Text};
 use crate::source::ecs::{ServiceChange, tail};
 
-/// So many looks at a rollout, and it is left to itself: with [`super::POLL`] half an hour.
-const LOOKS: u32 = 600;
-
 impl Ecs {
     pub(super) async fn plan_service(&self, plan: &mut Plan) -> Result<(), Text> {
         if plan.intent.verb == Verb::Scale && plan.intent.options.replicas.is_none() {
             return Err(Text::new("say how many tasks are wanted"));
+        }
+        if plan.intent.verb == Verb::SetImage && plan.intent.options.image.is_none() {
+            return Err(Text::new("say which image, or :TAG for another tag of the same"));
         }
         plan.needs = vec![needs("ecs:UpdateService")];
         for id in plan.intent.targets.clone() {
@@ -51,7 +52,7 @@ impl Ecs {
             note: Text::empty(),
             precondition: Precondition::Desired { count: desired, definition: Text::new(&definition) },
         };
-        if rolls(service) && plan.intent.verb != Verb::Scale {
+        if rolls(service) && matches!(plan.intent.verb, Verb::Restart | Verb::SetImage) {
             plan.warnings.push(Text::new(&format!("{name} rolls out now: this begins another rollout over it")));
         }
         match plan.intent.verb {
@@ -67,7 +68,8 @@ impl Ecs {
                         .push(Text::new(&format!("{name} has one task: users wait if the new one is not ready first")));
                 }
             }
-            _ => self.back(plan, &mut change, &definition, name).await,
+            Verb::SetImage => self.image(plan, &mut change, &definition).await,
+            _ => self.back(plan, &mut change, service).await,
         }
         plan.changes.push(change);
     }
@@ -77,10 +79,17 @@ impl Ecs {
         let name = id.name.as_str();
         let scaler = self.writer.scaler(name).await;
         if plan.intent.options.raise_minimum {
-            let Ok(Some((min, max))) = scaler else {
-                *change =
-                    stays(id, "least tasks", "nothing scales this service: say how many tasks are wanted instead");
-                return;
+            let (min, max) = match scaler {
+                Ok(Some(bounds)) => bounds,
+                Ok(None) => {
+                    let why = "nothing scales this service: say how many tasks are wanted instead";
+                    *change = stays(id, "least tasks", why);
+                    return;
+                }
+                Err(error) => {
+                    *change = stays(id, "least tasks", &format!("what scales it is not known: {}", said(&error)));
+                    return;
+                }
             };
             (change.field, change.from) = (Text::new("least tasks"), Text::new(&min.to_string()));
             change.to = Text::new(&wanted.to_string());
@@ -89,6 +98,21 @@ impl Ecs {
                 plan.warnings.push(Text::new(&format!("{name}: the most rises from {max} to {wanted} with it")));
             }
             plan.undo = Text::new(&format!("set the least number of tasks back to {min}"));
+            let (resource, least, most) = (self.writer.resource(name), wanted.to_string(), max.max(wanted).to_string());
+            plan.equivalent.push(self.aws_anywhere(&[
+                "application-autoscaling",
+                "register-scalable-target",
+                "--service-namespace",
+                "ecs",
+                "--scalable-dimension",
+                "ecs:service:DesiredCount",
+                "--resource-id",
+                &resource,
+                "--min-capacity",
+                &least,
+                "--max-capacity",
+                &most,
+            ]));
             return;
         }
         change.to = Text::new(&wanted.to_string());
@@ -111,49 +135,6 @@ impl Ecs {
         plan.equivalent.push(self.aws(&["ecs", "update-service", "--service", name, "--desired-count", &count]));
     }
 
-    /// Back to an earlier task definition: the one asked for, else the newest before this one.
-    async fn back(&self, plan: &mut Plan, change: &mut Change, definition: &str, name: &str) {
-        let now = tail(definition);
-        let family = now.split(':').next().unwrap_or_default();
-        change.field = Text::new("definition");
-        change.from = Text::new(now);
-        let wanted = match &plan.intent.options.revision {
-            Some(asked) if asked.contains(':') => Some(asked.clone()),
-            Some(asked) => Some(format!("{family}:{asked}")),
-            None => match self.writer.revisions(family).await {
-                Ok(all) => {
-                    let number = |arn: &str| tail(arn).rsplit(':').next().and_then(|n| n.parse::<u32>().ok());
-                    let current = number(definition).unwrap_or(0);
-                    all.iter()
-                        .filter(|arn| number(arn).is_some_and(|n| n < current))
-                        .max_by_key(|arn| number(arn))
-                        .map(|arn| tail(arn).to_owned())
-                }
-                Err(error) => {
-                    *change = stays(&change.target, "definition", &said(&error));
-                    return;
-                }
-            },
-        };
-        let Some(wanted) = wanted else {
-            *change = stays(&change.target, "definition", &format!("there is no revision before {now}"));
-            return;
-        };
-        let (old, new) = (self.writer.definition(now).await, self.writer.definition(&wanted).await);
-        match (old, new) {
-            (Ok(old), Ok(new)) => plan.diff.extend(differs(&old, &new)),
-            (_, Err(error)) => {
-                *change = stays(&change.target, "definition", &format!("{wanted}: {}", said(&error)));
-                return;
-            }
-            (Err(_), Ok(_)) => {}
-        }
-        change.to = Text::new(&wanted);
-        plan.needs.push(needs("iam:PassRole, where the definition names a role"));
-        plan.undo = Text::new("roll back to the definition that runs now");
-        plan.equivalent.push(self.aws(&["ecs", "update-service", "--service", name, "--task-definition", &wanted]));
-    }
-
     pub(super) async fn run_service(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
         let mut tally = Tally::default();
         let (mut begun, mut undo) = (Vec::new(), None);
@@ -162,100 +143,75 @@ impl Ecs {
                 tally.skipped(progress, change, "cancelled before it began").await;
                 continue;
             }
-            let id = &change.target;
-            progress.step(Some(id), StepState::Doing, "looking once more").await;
-            let (Precondition::Desired { count, definition }, Ok(service)) =
-                (&change.precondition, self.writer.object(id).await)
-            else {
-                tally.changed(progress, change, "it cannot be looked at any more; nothing was done").await;
-                continue;
-            };
-            let is = (service["desiredCount"].as_i64().unwrap_or(-1), text(&service, "taskDefinition"));
-            if is != (i64::from(*count), definition.as_str()) {
-                let why = format!(
-                    "it was {count} tasks of {}, it is {} of {} now; nothing was done",
-                    tail(definition),
-                    is.0,
-                    tail(is.1)
-                );
-                tally.changed(progress, change, &why).await;
-                continue;
-            }
-            match self.do_service(plan, change).await {
-                Ok(()) if plan.intent.verb == Verb::Scale => {
+            progress.step(Some(&change.target), StepState::Doing, "looking once more").await;
+            match self.do_service(plan, change, progress, cancel).await {
+                Ok(Began::Nothing) => {
                     let text = format!("{} {} -> {}", change.field, change.from, change.to);
                     tally.done(progress, change, &text).await;
                 }
-                Ok(()) => begun.push(change),
-                Err(error) => tally.failed(progress, change, &error).await,
+                Ok(began) => begun.push((change, began)),
+                Err(failure) => tally.fell(progress, change, failure).await,
             }
             undo = undone(plan, change);
         }
-        for change in begun {
-            self.follow(change, &mut tally, progress, cancel).await;
+        for one in &begun {
+            self.follow(one, &mut tally, progress, cancel).await;
         }
         tally.end(plan.intent.verb.info().done, undo)
     }
 
-    async fn do_service(&self, plan: &Plan, change: &Change) -> Result<(), crate::source::SourceError> {
+    /// That a service is as the plan showed it.
+    pub(super) async fn unchanged(&self, change: &Change, cancel: &CancellationToken) -> Result<(), Failure> {
+        let Precondition::Desired { count, definition } = &change.precondition else {
+            return Err(Failure::new("the plan does not say what was there; nothing was done"));
+        };
+        let service = match self.insist(cancel, || self.writer.object(&change.target)).await {
+            Ok(service) => service,
+            Err(error) => {
+                let why = format!("it cannot be looked at any more, and nothing was done: {}", said(&error));
+                return Err(Failure::new(&why));
+            }
+        };
+        let is = (service["desiredCount"].as_i64().unwrap_or(-1), text(&service, "taskDefinition"));
+        if is == (i64::from(*count), definition.as_str()) {
+            return Ok(());
+        }
+        Err(Failure::new(&format!(
+            "it was {count} tasks of {}, it is {} of {} now; nothing was done",
+            tail(definition),
+            is.0,
+            tail(is.1)
+        )))
+    }
+
+    async fn do_service(
+        &self,
+        plan: &Plan,
+        change: &Change,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Began, Failure> {
+        if let Precondition::Deployment(arn) = &change.precondition {
+            return self.stop_rollout(change, arn, cancel).await;
+        }
+        self.unchanged(change, cancel).await?;
         let name = change.target.name.as_str();
         let options = &plan.intent.options;
         let wanted = options.replicas.and_then(|n| i32::try_from(n).ok());
-        match plan.intent.verb {
+        let to = match plan.intent.verb {
+            Verb::SetImage => return self.set_image(change, progress, cancel).await,
             Verb::Scale if options.raise_minimum => {
-                let max = self.writer.scaler(name).await?.map_or(0, |(_, max)| max);
-                self.writer.raise(name, wanted.unwrap_or(0), max).await
+                let max = self.insist(cancel, || self.writer.scaler(name)).await?.map_or(0, |(_, max)| max);
+                self.insist(cancel, || self.writer.raise(name, wanted.unwrap_or(0), max)).await?;
+                return Ok(Began::Nothing);
             }
-            Verb::Scale => {
-                self.writer.update(name, &ServiceChange { desired: wanted, ..ServiceChange::default() }).await
-            }
-            Verb::Restart => self.writer.update(name, &ServiceChange { force: true, ..ServiceChange::default() }).await,
-            _ => {
-                let definition = Some(change.to.to_string());
-                self.writer.update(name, &ServiceChange { definition, ..ServiceChange::default() }).await
-            }
-        }
+            Verb::Scale => ServiceChange { desired: wanted, ..ServiceChange::default() },
+            Verb::Restart => ServiceChange { force: true, ..ServiceChange::default() },
+            _ => ServiceChange { definition: Some(change.to.to_string()), ..ServiceChange::default() },
+        };
+        let deployment = self.insist(cancel, || self.writer.update(name, &to)).await?;
+        Ok(if plan.intent.verb == Verb::Scale { Began::Nothing } else { Began::Rollout(deployment) })
     }
-
-    /// Follows a rollout to its end.
-    async fn follow(&self, change: &Change, tally: &mut Tally, progress: &Progress, cancel: &CancellationToken) {
-        let id = &change.target;
-        for _ in 0..LOOKS {
-            if !self.pause(cancel).await {
-                tally.skipped(progress, change, "not followed any more; the rollout goes on").await;
-                return;
-            }
-            let Ok(service) = self.writer.object(id).await else { continue };
-            let all = service["deployments"].as_array().cloned().unwrap_or_default();
-            let Some(primary) = all.iter().find(|d| d["status"] == "PRIMARY") else { continue };
-            let count = |key: &str| primary[key].as_i64().unwrap_or(0);
-            let (running, desired) = (count("runningCount"), count("desiredCount"));
-            match text(primary, "rolloutState") {
-                "FAILED" => {
-                    let why = format!("the rollout failed: {}", text(primary, "rolloutStateReason"));
-                    tally.changed(progress, change, &why).await;
-                    return;
-                }
-                state if all.len() == 1 && running >= desired && state != "IN_PROGRESS" => {
-                    tally.done(progress, change, &format!("rolled out, {running} of {desired} tasks run")).await;
-                    return;
-                }
-                _ => {
-                    let failed = match count("failedTasks") {
-                        0 => String::new(),
-                        n => format!(", {n} failed"),
-                    };
-                    let text = format!("{running} of {desired} new tasks run{failed}");
-                    progress.step(Some(id), StepState::Doing, &text).await;
-                }
-            }
-        }
-        tally.changed(progress, change, "not at its end after half an hour; look at its events").await;
-    }
-}
-
-fn rolls(service: &Value) -> bool {
-    service["deployments"].as_array().is_some_and(|d| d.len() > 1)
 }
 
 /// What brings back what was.
@@ -270,56 +226,14 @@ fn undone(plan: &Plan, change: &Change) -> Option<Intent> {
             let replicas = change.from.parse().ok();
             back(Options { replicas, raise_minimum: plan.intent.options.raise_minimum, ..Options::default() })
         }
+        Verb::SetImage => {
+            let Precondition::Desired { definition, .. } = &change.precondition else { return None };
+            let options = Options { revision: Some(tail(definition).to_owned()), ..Options::default() };
+            Some(Intent { verb: Verb::RollBack, targets: vec![change.target.clone()], options })
+        }
+        // A restart was stopped.
+        Verb::RollBack if change.from == change.to => Some(Intent::new(Verb::Restart, vec![change.target.clone()])),
         Verb::RollBack => back(Options { revision: Some(change.from.to_string()), ..Options::default() }),
         _ => None,
-    }
-}
-
-/// What differs between two task definitions, container by container: never a variable's value.
-fn differs(old: &Value, new: &Value) -> Vec<Text> {
-    let mut out = Vec::new();
-    let mut line = |what: &str, old: &str, new: &str| {
-        if old != new {
-            out.push(Text::new(&format!("- {what}: {old}")));
-            out.push(Text::new(&format!("+ {what}: {new}")));
-        }
-    };
-    let shown = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    for key in ["cpu", "memory", "taskRoleArn", "executionRoleArn"] {
-        line(key, &shown(&old[key]), &shown(&new[key]));
-    }
-    let containers = |v: &Value| v["containerDefinitions"].as_array().cloned().unwrap_or_default();
-    let (before, after) = (containers(old), containers(new));
-    for container in &after {
-        let name = text(container, "name");
-        let was = before.iter().find(|c| c["name"] == container["name"]).cloned().unwrap_or_default();
-        for key in ["image", "cpu", "memory", "command", "stopTimeout"] {
-            line(&format!("{name} {key}"), &shown(&was[key]), &shown(&container[key]));
-        }
-        let variables = |c: &Value| {
-            let names = c["environment"].as_array().into_iter().flatten().filter_map(|e| e["name"].as_str());
-            let mut names: Vec<&str> = names.collect();
-            names.sort_unstable();
-            names.join(", ")
-        };
-        line(&format!("{name} variables"), &variables(&was), &variables(container));
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn definitions_are_told_apart_without_their_secrets() {
-        let of = |image: &str, value: &str| {
-            json!({"cpu": "256", "containerDefinitions": [{"name": "app", "image": image,
-                "environment": [{"name": "TOKEN", "value": value}]}]})
-        };
-        let lines = differs(&of("web:1", "hunter2"), &of("web:2", "hunter3"));
-        let lines: Vec<&str> = lines.iter().map(Text::as_str).collect();
-        assert_eq!(lines, ["- app image: web:1", "+ app image: web:2"]);
     }
 }

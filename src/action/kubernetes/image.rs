@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::image::{is_image, loose, meant};
 use super::super::intent::Options;
 use super::change::{Edit, diff};
 use super::object::{items, text};
@@ -46,51 +47,14 @@ pub(super) fn edit(id: &ObjectId, object: &Value, options: &Options) -> Edit {
     edit.diff = diff(&old, &new);
     let (container, image) = (Some(name.to_owned()), Some(from.to_owned()));
     edit.undo = Some(Options { container, image, ..options.clone() });
-    if to.ends_with(":latest") || (!to.contains('@') && !last(&to).contains(':')) {
-        edit.warnings.push(format!("{to} has no tag of its own: what runs may differ from task to task"));
-    }
+    edit.warnings.extend(loose(&to));
     edit
-}
-
-/// Something that can be an image's name, or a tag or digest of one.
-fn is_image(image: &str) -> bool {
-    let rest = image.trim_start_matches([':', '@']);
-    !rest.is_empty() && image.chars().all(|c| c.is_ascii_graphic())
-}
-
-/// What stands after the last slash: a colon before it belongs to a port.
-fn last(image: &str) -> &str {
-    image.rsplit('/').next().unwrap_or(image)
-}
-
-/// `:tag` and `@digest` keep the repository.
-fn meant(from: &str, given: &str) -> String {
-    if !given.starts_with([':', '@']) {
-        return given.to_owned();
-    }
-    let repository = from.split('@').next().unwrap_or(from);
-    let tag = last(repository).find(':').map(|at| repository.len() - last(repository).len() + at);
-    format!("{}{given}", &repository[..tag.unwrap_or(repository.len())])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{ClusterId, Text};
-
-    #[test]
-    fn a_tag_keeps_the_repository() {
-        for (from, given, wanted) in [
-            ("web:1", ":2", "web:2"),
-            ("web", ":2", "web:2"),
-            ("reg.example:5000/shop/web", ":2", "reg.example:5000/shop/web:2"),
-            ("reg.example:5000/shop/web:1@sha256:ab", ":2", "reg.example:5000/shop/web:2"),
-            ("reg.example/web:1", "@sha256:cd", "reg.example/web@sha256:cd"),
-            ("web:1", "other:2", "other:2"),
-        ] {
-            assert_eq!(meant(from, given), wanted);
-        }
-    }
 
     #[test]
     fn the_container_is_chosen() {

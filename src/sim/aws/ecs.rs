@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::definitions::Definition;
 use super::fault::AwsFaults;
-use super::model::{Cluster, Definition, Deployment, Instance, Ms, Phase, Service, Task, stop};
-use super::schema::{Breaker, Outcome};
+use super::model::{Cluster, Deployment, Instance, Ms, Phase, Service, Task, stop};
+use super::schema::Breaker;
 use super::wire::{Refusal, seconds};
 use super::{Caller, World, strings, tail};
 
@@ -31,13 +32,14 @@ impl World {
             "DescribeCapacityProviders" => self.describe_providers(caller, input),
             "DescribeTaskDefinition" => self.describe_definition(caller, input)?,
             "ListTaskDefinitions" => self.list_definitions(caller, input, faults)?,
-            "ListServiceDeployments" | "DescribeServiceDeployments" => {
-                self.service_deployments(caller, operation, input)?
-            }
+            "ListServiceDeployments" => self.list_deployments(caller, input, faults)?,
+            "DescribeServiceDeployments" => self.describe_deployments(caller, input)?,
+            "StopServiceDeployment" => self.stop_deployment(caller, input)?,
+            "RunTask" => self.run_task(caller, input, now)?,
             "UpdateService" => self.update_service(caller, input, now)?,
             "StopTask" => self.stop_task(caller, input, now)?,
             "UpdateContainerInstancesState" => self.update_instances(caller, input)?,
-            "RegisterTaskDefinition" => self.register_definition(caller, input)?,
+            "RegisterTaskDefinition" => self.register_definition(caller, input, now)?,
             "GetTaskProtection" | "UpdateTaskProtection" => self.protection(caller, operation, input, now)?,
             "ExecuteCommand" => {
                 return Err(Refusal::invalid(
@@ -49,7 +51,7 @@ impl World {
         Ok(Some(answer))
     }
 
-    fn list(
+    pub(super) fn list(
         &mut self,
         all: &[String],
         input: &Value,
@@ -230,86 +232,6 @@ impl World {
         json!({"capacityProviders": found, "failures": failures})
     }
 
-    fn definition(&self, caller: &Caller, name: &str) -> Option<(&Cluster, &Definition)> {
-        let name = tail(name);
-        let mine = self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region);
-        let mut all = mine.flat_map(|c| c.definitions.iter().map(move |(key, d)| (c, key, d)));
-        if name.contains(':') {
-            all.find(|(_, key, _)| *key == name).map(|(c, _, d)| (c, d))
-        } else {
-            all.filter(|(_, _, d)| d.family == name).max_by_key(|(_, _, d)| d.revision).map(|(c, _, d)| (c, d))
-        }
-    }
-
-    fn describe_definition(&self, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
-        let name = input["taskDefinition"].as_str().unwrap_or_default();
-        let (c, d) = self
-            .definition(caller, name)
-            .ok_or_else(|| Refusal::new("ClientException", "Unable to describe task definition."))?;
-        Ok(json!({"taskDefinition": c.definition_json(d), "tags": []}))
-    }
-
-    fn list_definitions(&mut self, caller: &Caller, input: &Value, faults: &AwsFaults) -> Result<Value, Refusal> {
-        let family = input["familyPrefix"].as_str();
-        let mine = self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region);
-        let all: Vec<String> = mine
-            .flat_map(|c| {
-                c.definitions
-                    .iter()
-                    .filter(|(_, d)| family.is_none_or(|f| d.family == f))
-                    .map(|(k, _)| c.definition_arn(k))
-            })
-            .collect();
-        self.list(&all, input, "taskDefinitionArns", 100, faults)
-    }
-
-    fn service_deployments(&self, caller: &Caller, operation: &str, input: &Value) -> Result<Value, Refusal> {
-        let wanted = strings(input, "serviceDeploymentArns");
-        let all = self.clusters.iter().filter(|c| c.account == caller.account && c.region == caller.region);
-        let mut out = Vec::new();
-        if operation == "ListServiceDeployments" {
-            let c = &self.clusters[self.cluster(caller, input)?];
-            let name = tail(input["service"].as_str().unwrap_or_default());
-            let s =
-                c.services.get(name).ok_or_else(|| Refusal::new("ServiceNotFoundException", "Service not found."))?;
-            out.extend(s.deployments.iter().map(|d| c.service_deployment_json(s, d)));
-        } else {
-            for c in all {
-                for s in c.services.values() {
-                    let hit = s.deployments.iter().map(|d| c.service_deployment_json(s, d));
-                    out.extend(hit.filter(|d| wanted.iter().any(|w| d["serviceDeploymentArn"] == *w)));
-                }
-            }
-        }
-        Ok(json!({"serviceDeployments": out, "failures": []}))
-    }
-
-    fn update_service(&mut self, caller: &Caller, input: &Value, now: Ms) -> Result<Value, Refusal> {
-        let at = self.cluster(caller, input)?;
-        let name = tail(input["service"].as_str().unwrap_or_default()).to_owned();
-        let definition = match input["taskDefinition"].as_str() {
-            Some(wanted) => {
-                let missing = || Refusal::new("ClientException", "TaskDefinition not found.");
-                let (_, d) = self.definition(caller, wanted).ok_or_else(missing)?;
-                Some(format!("{}:{}", d.family, d.revision))
-            }
-            None => None,
-        };
-        let c = &mut self.clusters[at];
-        let Some(s) = c.services.get_mut(&name) else {
-            return Err(Refusal::new("ServiceNotFoundException", "Service not found."));
-        };
-        if let Some(n) = input["desiredCount"].as_u64() {
-            (s.desired, s.steady) = (n as u32, false);
-        }
-        let force = input["forceNewDeployment"].as_bool().unwrap_or_default();
-        if force || definition.is_some() {
-            c.deploy(&name, definition.as_deref(), now);
-        }
-        let json = c.services.get(&name).map(|s| c.service_json(s));
-        Ok(json!({"service": json}))
-    }
-
     fn stop_task(&mut self, caller: &Caller, input: &Value, now: Ms) -> Result<Value, Refusal> {
         let at = self.cluster(caller, input)?;
         let id = tail(input["task"].as_str().unwrap_or_default()).to_owned();
@@ -383,36 +305,20 @@ impl World {
             c.instances.iter().filter(|i| found.contains(&i.id)).map(|i| c.instance_json(i)).collect();
         Ok(json!({"containerInstances": found, "failures": failures}))
     }
+}
 
-    fn register_definition(&mut self, caller: &Caller, input: &Value) -> Result<Value, Refusal> {
-        let family = input["family"].as_str().unwrap_or_default().to_owned();
-        let container = &input["containerDefinitions"][0];
-        if family.is_empty() || container.is_null() {
-            return Err(Refusal::new("ClientException", "Container list cannot be empty."));
-        }
-        let number = |v: &Value, default: u32| {
-            v.as_u64().or_else(|| v.as_str().and_then(|s| s.parse().ok())).map_or(default, |n| n as u32)
-        };
-        let last = self.definition(caller, &family).map_or(0, |(_, d)| d.revision);
-        let c = self
-            .clusters
-            .iter_mut()
-            .find(|c| c.account == caller.account && c.region == caller.region)
-            .ok_or_else(|| Refusal::new("ClientException", "There is no cluster in this region."))?;
-        let definition = Definition {
-            family: family.clone(),
-            revision: last + 1,
-            image: container["image"].as_str().unwrap_or_default().to_owned(),
-            cpu: number(&input["cpu"], 256),
-            memory: number(&input["memory"], 512),
-            fargate: strings(input, "requiresCompatibilities").contains(&"FARGATE"),
-            outcome: Outcome::Healthy,
-            stop_timeout: container["stopTimeout"].as_u64().map(|n| n as u32),
-        };
-        let json = c.definition_json(&definition);
-        c.definitions.insert(format!("{family}:{}", last + 1), definition);
-        Ok(json!({"taskDefinition": json}))
+/// The container number `n` of a task, as the first one is.
+fn container_json(first: &Value, t: &Task, n: usize, (name, image): (&str, &str)) -> Value {
+    let mut out = first.clone();
+    (out["name"], out["image"]) = (name.into(), image.into());
+    if n > 0 {
+        let arn = first["containerArn"].as_str().unwrap_or_default();
+        out["containerArn"] = format!("{arn}{n}").into();
     }
+    if t.started.is_some() {
+        out["imageDigest"] = format!("sha256:{:064x}", crate::sim::model::hash(image)).into();
+    }
+    out
 }
 
 impl Instance {
@@ -431,10 +337,6 @@ impl Cluster {
     pub fn arn(&self, kind: &str, name: &str) -> String {
         let rest = if name.is_empty() { String::new() } else { format!("/{name}") };
         format!("arn:aws:ecs:{}:{}:{kind}/{}{rest}", self.region, self.account, self.name)
-    }
-
-    pub fn definition_arn(&self, key: &str) -> String {
-        format!("arn:aws:ecs:{}:{}:task-definition/{key}", self.region, self.account)
     }
 
     pub fn target_group(&self, service: &str) -> String {
@@ -493,7 +395,7 @@ impl Cluster {
         }
     }
 
-    fn tasks_of(&self, service: &str, deployment: Option<&str>) -> (u32, u32) {
+    pub(super) fn tasks_of(&self, service: &str, deployment: Option<&str>) -> (u32, u32) {
         let mut counts = (0, 0);
         for t in self.tasks.values() {
             if t.service.as_deref() == Some(service) && deployment.is_none_or(|d| t.deployment == d) {
@@ -548,6 +450,9 @@ impl Cluster {
         if s.launch == "fargate" {
             out["launchType"] = "FARGATE".into();
         }
+        if let Some(arn) = self.rollout_in_progress(s) {
+            out["currentServiceDeployment"] = arn.into();
+        }
         out
     }
 
@@ -567,29 +472,13 @@ impl Cluster {
         out
     }
 
-    fn service_deployment_json(&self, s: &Service, d: &Deployment) -> Value {
-        let id = d.id.rsplit('/').next().unwrap_or_default();
-        let status = match d.state {
-            "COMPLETED" => "SUCCESSFUL",
-            "FAILED" => "STOPPED",
-            _ => "IN_PROGRESS",
-        };
-        json!({
-            "serviceDeploymentArn": format!("{}/{id}", self.arn("service-deployment", &s.name)),
-            "serviceArn": self.arn("service", &s.name), "clusterArn": self.arn("cluster", ""),
-            "createdAt": at(d.created), "startedAt": at(d.created), "status": status, "statusReason": d.reason,
-            "deploymentCircuitBreaker": {
-                "status": if d.state == "FAILED" { "TRIGGERED" } else { "MONITORING" },
-                "failureCount": d.failed, "threshold": s.desired.div_ceil(2).clamp(3, 200)},
-        })
-    }
-
     pub fn task_json(&self, t: &Task) -> Value {
         let d = self.definitions.get(&t.definition);
         let stopped = t.phase == Phase::Stopped;
+        let all = d.map_or_else(|| vec![("app", "")], Definition::containers);
         let mut container = json!({
             "containerArn": self.arn("container", &format!("{}/{:016x}", t.id, t.seed)),
-            "taskArn": self.arn("task", &t.id), "name": "app", "image": d.map_or("", |d| d.image.as_str()),
+            "taskArn": self.arn("task", &t.id), "name": "app", "image": "",
             "lastStatus": match t.phase {
                 Phase::Running | Phase::Deactivating | Phase::Stopping => "RUNNING",
                 Phase::Deprovisioning | Phase::Stopped => "STOPPED",
@@ -601,18 +490,17 @@ impl Cluster {
         });
         if t.started.is_some() {
             container["runtimeId"] = format!("{}-{:010}", t.id, t.seed % 10_000_000_000).into();
-            container["imageDigest"] =
-                format!("sha256:{:064x}", crate::sim::model::hash(d.map_or("", |d| d.image.as_str()))).into();
         }
         let mut out = json!({
             "attachments": [], "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
             "availabilityZone": self.zone_name(t.zone), "clusterArn": self.arn("cluster", ""),
             "connectivity": "CONNECTED", "cpu": t.cpu.to_string(), "createdAt": at(t.created),
             "desiredStatus": if t.wanted() { "RUNNING" } else { "STOPPED" }, "enableExecuteCommand": false,
-            "group": t.service.as_ref().map(|s| format!("service:{s}")), "healthStatus": "UNKNOWN",
+            "group": t.group, "healthStatus": "UNKNOWN",
             "lastStatus": t.phase.word(), "launchType": t.launch, "memory": t.memory.to_string(),
-            "overrides": {"containerOverrides": [{"name": "app"}], "inferenceAcceleratorOverrides": []},
-            "startedBy": t.deployment, "tags": [], "taskArn": self.arn("task", &t.id),
+            "overrides": {"containerOverrides": all.iter().map(|(name, _)| json!({"name": name})).collect::<Vec<_>>(),
+                "inferenceAcceleratorOverrides": []},
+            "tags": [], "taskArn": self.arn("task", &t.id),
             "taskDefinitionArn": self.definition_arn(&t.definition), "version": t.version,
         });
         if t.is_fargate() {
@@ -652,7 +540,10 @@ impl Cluster {
                 }
             }
         }
-        out["containers"] = json!([container]);
+        if !t.deployment.is_empty() {
+            out["startedBy"] = t.deployment.as_str().into();
+        }
+        out["containers"] = all.iter().enumerate().map(|(n, of)| container_json(&container, t, n, *of)).collect();
         out
     }
 
@@ -677,28 +568,5 @@ impl Cluster {
                 {"name": "ecs.capability.docker-remote-api.1.44"}],
             "attachments": [], "tags": [],
         })
-    }
-
-    pub fn definition_json(&self, d: &Definition) -> Value {
-        let mut out = json!({
-            "taskDefinitionArn": self.definition_arn(&format!("{}:{}", d.family, d.revision)), "family": d.family,
-            "revision": d.revision, "status": "ACTIVE", "networkMode": if d.fargate { "awsvpc" } else { "bridge" },
-            "cpu": d.cpu.to_string(), "memory": d.memory.to_string(),
-            "requiresCompatibilities": [if d.fargate { "FARGATE" } else { "EC2" }],
-            "compatibilities": if d.fargate { json!(["EC2", "FARGATE"]) } else { json!(["EC2"]) },
-            "volumes": [], "placementConstraints": [],
-            "containerDefinitions": [{
-                "name": "app", "image": d.image, "cpu": 0, "memory": d.memory, "essential": true,
-                "portMappings": [{"containerPort": 8080, "hostPort": 8080, "protocol": "tcp"}],
-                "environment": [{"name": "LOG_LEVEL", "value": "info"}], "mountPoints": [], "volumesFrom": [],
-                "logConfiguration": {"logDriver": "awslogs", "options": {
-                    "awslogs-group": format!("/ecs/{}/{}", self.name, d.family), "awslogs-region": self.region,
-                    "awslogs-stream-prefix": "ecs"}},
-            }],
-        });
-        if let Some(secs) = d.stop_timeout {
-            out["containerDefinitions"][0]["stopTimeout"] = secs.into();
-        }
-        out
     }
 }

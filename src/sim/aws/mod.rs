@@ -17,6 +17,8 @@
 mod alarms;
 mod bus;
 mod cloudwatch;
+mod definitions;
+mod deployments;
 mod ec2;
 mod ecs;
 pub mod fault;
@@ -28,6 +30,7 @@ mod scaling;
 pub mod schema;
 mod spot;
 mod sqs;
+mod standalone;
 mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};

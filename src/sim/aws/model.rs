@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::alarms::Standing;
+use super::definitions::{Definition, version_before};
+use super::deployments::Rollout;
 use super::schema::{ActionDef, Breaker, ClusterDef, Insights, Outcome, StepDef};
 use super::spot::Spot;
 use crate::sim::cloud::Cloud;
@@ -61,6 +63,7 @@ pub struct Task {
     pub id: String,
     pub service: Option<String>,
     pub deployment: String,
+    pub group: String,
     pub definition: String,
     pub launch: &'static str,
     pub provider: String,
@@ -140,6 +143,8 @@ pub struct Service {
     pub load: f64,
     pub created: Ms,
     pub deployments: Vec<Deployment>,
+    /// The account of them, newest first.
+    pub rollouts: VecDeque<Rollout>,
     pub events: VecDeque<Event>,
     pub family: String,
     pub bounds: (u32, u32),
@@ -168,17 +173,19 @@ pub struct Instance {
     pub version: u32,
 }
 
+/// What a task is started with.
 #[derive(Debug, Clone)]
-pub struct Definition {
-    pub family: String,
-    pub revision: u32,
-    pub image: String,
+pub struct Order {
+    pub service: Option<String>,
+    /// Deployment, or who started it.
+    pub deployment: String,
+    pub group: String,
+    pub definition: String,
+    pub launch: &'static str,
+    /// Empty: any instance does.
+    pub provider: String,
     pub cpu: u32,
     pub memory: u32,
-    pub fargate: bool,
-    pub outcome: Outcome,
-    /// Seconds.
-    pub stop_timeout: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -279,8 +286,16 @@ impl Cluster {
             fargate: s.launch.starts_with("fargate"),
             outcome: Outcome::Healthy,
             stop_timeout: s.stop_timeout.and_then(|t| u32::try_from(t.0 / 1000).ok()),
+            given: None,
+            tags: vec![serde_json::json!({"key": "team", "value": name.split('-').next().unwrap_or_default()})],
+            registered: now - age,
         };
-        let key = format!("{name}:{revision}");
+        let key = definition.key();
+        // What ran before, to go back to.
+        if let Some(image) = version_before(&s.image) {
+            let before = definition.with(revision - 1, &image, Outcome::Healthy);
+            self.definitions.insert(before.key(), before);
+        }
         self.definitions.insert(key.clone(), definition);
         let deployed = now - self.rng.range(2, 72) * 3_600_000;
         let deployment = Deployment {
@@ -306,6 +321,7 @@ impl Cluster {
             scaling: s.scaling,
             load: s.load,
             created: now - age,
+            rollouts: VecDeque::from([Rollout::complete(&deployment)]),
             deployments: vec![deployment.clone()],
             events: VecDeque::new(),
             family: name.to_owned(),
@@ -336,11 +352,11 @@ impl Cluster {
         out
     }
 
-    fn digits(&mut self) -> String {
+    pub fn digits(&mut self) -> String {
         format!("{:019}", self.rng.next() % 10_000_000_000_000_000_000)
     }
 
-    fn event(&mut self, service: &str, at: Ms, message: String) {
+    pub fn event(&mut self, service: &str, at: Ms, message: String) {
         let raw = self.hex(32);
         let id = format!("{}-{}-{}-{}-{}", &raw[..8], &raw[8..12], &raw[12..16], &raw[16..20], &raw[20..32]);
         if let Some(s) = self.services.get_mut(service) {
@@ -375,7 +391,22 @@ impl Cluster {
             }
             provider => ("EC2", provider.to_owned()),
         };
-        let (cpu, memory) = (s.cpu, s.memory);
+        let order = Order {
+            service: Some(service.to_owned()),
+            deployment: deployment.to_owned(),
+            group: format!("service:{service}"),
+            definition,
+            launch,
+            provider,
+            cpu: s.cpu,
+            memory: s.memory,
+        };
+        self.begin(order, now)
+    }
+
+    /// Starts a task; `None` if nothing has room for it.
+    pub fn begin(&mut self, order: Order, now: Ms) -> Option<String> {
+        let Order { service, deployment, group, definition, launch, provider, cpu, memory } = order;
         let outcome = self.definitions.get(&definition).map_or(Outcome::Healthy, |d| d.outcome);
         let mut zone = usize::try_from(self.rng.range(0, 2)).unwrap_or(0);
         if self.zone_down == Some(zone) {
@@ -389,7 +420,12 @@ impl Cluster {
             let roomy = self
                 .instances
                 .iter()
-                .filter(|i| i.provider == provider && !i.draining && i.connected && self.zone_down != Some(i.zone))
+                .filter(|i| {
+                    (provider.is_empty() || i.provider == provider)
+                        && !i.draining
+                        && i.connected
+                        && self.zone_down != Some(i.zone)
+                })
                 .map(|i| (self.remaining(i), i))
                 .filter(|((c, m), _)| *c >= cpu && *m >= memory)
                 .max_by_key(|(left, _)| *left);
@@ -403,8 +439,9 @@ impl Cluster {
             id.clone(),
             Task {
                 id: id.clone(),
-                service: Some(service.to_owned()),
-                deployment: deployment.to_owned(),
+                service,
+                deployment,
+                group,
                 definition,
                 launch,
                 provider,
@@ -444,43 +481,6 @@ impl Cluster {
                 t.phase = Phase::Stopping;
             }
         }
-    }
-
-    /// A new deployment of a service. Without a definition it is the present one.
-    pub fn deploy(&mut self, service: &str, definition: Option<&str>, now: Ms) {
-        let id = format!("ecs-svc/{}", self.digits());
-        let Some(s) = self.services.get_mut(service) else { return };
-        let present = s.deployments.iter().find(|d| d.primary).map(|d| d.definition.clone()).unwrap_or_default();
-        for d in &mut s.deployments {
-            d.primary = false;
-        }
-        s.steady = false;
-        let definition = definition.map_or(present, str::to_owned);
-        s.deployments.insert(
-            0,
-            Deployment {
-                reason: format!("ECS deployment {id} in progress."),
-                id,
-                primary: true,
-                definition,
-                created: now,
-                updated: now,
-                failed: 0,
-                state: "IN_PROGRESS",
-                not_before: now,
-            },
-        );
-    }
-
-    /// The next revision of a service's task definition; its key.
-    pub fn register(&mut self, service: &str, image: Option<&str>, outcome: Outcome) -> Option<String> {
-        let s = self.services.get(service)?;
-        let last = self.definitions.values().filter(|d| d.family == s.family).max_by_key(|d| d.revision)?.clone();
-        let image = image.map_or_else(|| next_version(&last.image), str::to_owned);
-        let revision = last.revision + 1;
-        let key = format!("{}:{revision}", last.family);
-        self.definitions.insert(key.clone(), Definition { revision, image, outcome, ..last });
-        Some(key)
     }
 
     /// Lets time pass, second by second.
@@ -689,27 +689,9 @@ impl Cluster {
         }
     }
 
-    fn count_failure(&mut self, service: &str, deployment: &str, now: Ms) {
-        let mut impaired = false;
-        if let Some(s) = self.services.get_mut(service)
-            && let Some(d) = s.deployments.iter_mut().find(|d| d.id == deployment && d.state == "IN_PROGRESS")
-        {
-            d.failed += 1;
-            d.updated = now;
-            // ECS slows down what keeps failing.
-            d.not_before = now + i64::from(d.failed.min(6)) * 3_000;
-            impaired = d.failed == 3;
-        }
-        if impaired {
-            let m = format!(
-                "(service {service}) is unable to consistently start tasks successfully. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-            );
-            self.event(service, now, m);
-        }
-    }
-
     /// Brings a service's tasks towards what is wanted.
     fn reconcile(&mut self, name: &str, now: Ms) {
+        self.turn_back(name, now);
         self.trip(name, now);
         let Some(s) = self.services.get(name) else { return };
         let Some(primary) = s.deployments.iter().find(|d| d.primary).cloned() else { return };
@@ -789,52 +771,6 @@ impl Cluster {
         let m = format!("(service {name}) has stopped {} running tasks: {}.", ids.len(), list.join(" "));
         self.event(name, now, m);
     }
-
-    /// Everything is as wanted: the deployment is complete.
-    fn settle(&mut self, name: &str, now: Ms) {
-        let mut done = None;
-        let Some(s) = self.services.get_mut(name) else { return };
-        if let Some(d) = s.deployments.iter_mut().find(|d| d.primary && d.state == "IN_PROGRESS") {
-            d.state = "COMPLETED";
-            d.reason = format!("ECS deployment {} completed.", d.id);
-            d.updated = now;
-            done = Some(d.id.clone());
-        }
-        s.deployments.retain(|d| d.primary);
-        let news = !s.steady;
-        s.steady = true;
-        if let Some(id) = done {
-            self.event(name, now, format!("(service {name}) (deployment {id}) deployment completed."));
-        }
-        if news {
-            self.event(name, now, format!("(service {name}) has reached a steady state."));
-        }
-    }
-
-    /// Trips the circuit breaker when too many tasks failed.
-    fn trip(&mut self, name: &str, now: Ms) {
-        let Some(s) = self.services.get_mut(name) else { return };
-        if s.breaker == Breaker::Off {
-            return;
-        }
-        let threshold = s.desired.div_ceil(2).clamp(3, 200);
-        let previous = s.deployments.iter().find(|d| !d.primary && d.state != "FAILED").map(|d| d.definition.clone());
-        let Some(d) = s.deployments.iter_mut().find(|d| d.primary && d.state == "IN_PROGRESS" && d.failed >= threshold)
-        else {
-            return;
-        };
-        d.state = "FAILED";
-        "ECS deployment circuit breaker: tasks failed to start.".clone_into(&mut d.reason);
-        d.updated = now;
-        let (id, rollback) = (d.id.clone(), s.breaker == Breaker::Rollback);
-        self.event(name, now, format!("(service {name}) (deployment {id}) deployment failed: tasks failed to start."));
-        if let (true, Some(previous)) = (rollback, previous) {
-            self.deploy(name, Some(&previous), now);
-            let new = self.services.get(name).and_then(|s| s.deployments.first()).map(|d| d.id.clone());
-            let m = format!("(service {name}) rolling back to deployment {}.", new.unwrap_or_default());
-            self.event(name, now, m);
-        }
-    }
 }
 
 /// A stop with nothing special about it.
@@ -858,15 +794,6 @@ fn ending(outcome: Outcome, cluster: &str) -> Stop {
             ),
         ),
         Outcome::Healthy | Outcome::Crash | Outcome::NoImage => exited(1, ""),
-    }
-}
-
-/// `web:1.4.3` after `web:1.4.2`.
-fn next_version(image: &str) -> String {
-    let Some((name, tag)) = image.rsplit_once(':') else { return format!("{image}:2") };
-    match tag.rsplit_once('.').and_then(|(head, last)| Some((head, last.parse::<u64>().ok()?))) {
-        Some((head, last)) => format!("{name}:{head}.{}", last + 1),
-        None => format!("{name}:{tag}-2"),
     }
 }
 

@@ -54,12 +54,14 @@ pub enum Bucket {
     Protection,
     /// SQS: each queue has a limit of its own, far from what one reader asks.
     Queue,
+    /// `ListServiceDeployments`, `DescribeServiceDeployments`.
+    DeploymentRead,
     /// What changes something: `UpdateService`, `StopTask` and the like.
     Change,
 }
 
 impl Bucket {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::ClusterRead,
         Self::ServiceRead,
         Self::ResourceRead,
@@ -74,6 +76,7 @@ impl Bucket {
         Self::ProviderRead,
         Self::Protection,
         Self::Queue,
+        Self::DeploymentRead,
         Self::Change,
     ];
 
@@ -100,6 +103,7 @@ impl Bucket {
             Self::ProviderRead => "ecs capacity providers",
             Self::Protection => "ecs task protection",
             Self::Queue => "sqs",
+            Self::DeploymentRead => "ecs deployments",
             Self::Change => "changes",
         }
     }

@@ -6,6 +6,8 @@
 mod alarms;
 mod asks;
 mod balancers;
+mod definitions;
+mod deployments;
 mod enter;
 mod limits;
 mod list;
@@ -29,6 +31,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+pub use self::definitions::{registrable, shown};
+pub use self::deployments::Standing;
 pub use self::enter::{Entry, runtime};
 pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;

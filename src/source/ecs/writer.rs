@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use aws_sdk_applicationautoscaling::types as scaling;
 use aws_sdk_cloudwatch::types as cw;
-use aws_sdk_ecs::types::{ContainerInstanceStatus, SortOrder};
+use aws_sdk_ecs::types::{ContainerInstanceStatus, DesiredStatus};
 use serde_json::Value;
 
 use super::{Link, lock};
 use crate::domain::{ClusterId, Kind, ObjectId, Text};
 use crate::source::SourceError;
-use crate::source::aws::Bucket;
 use crate::source::aws::account::Writing;
 use crate::source::aws::capture::Capture;
+use crate::source::aws::{Bucket, Tokens};
 
 /// How many instances one call may change; ECS's own limit.
 pub const AT_ONCE: usize = 10;
@@ -46,7 +46,7 @@ const ALARMS: usize = 100;
 /// Changes one cluster. Cloning shares the account.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
 }
 
 impl Writer {
@@ -94,49 +94,39 @@ impl Writer {
         super::Reader::new(Arc::clone(&self.link)).object(id, &self.known_as(id)).await
     }
 
-    /// A task definition as ECS has it.
-    ///
-    /// # Errors
-    /// As [`SourceError`].
-    pub async fn definition(&self, name: &str) -> Result<Value, SourceError> {
-        let (account, capture) = (&self.link.account, Capture::default());
-        let request = account.clients().await?.ecs.describe_task_definition().task_definition(name);
-        let request = request.customize().interceptor(capture.clone()).send();
-        account.ask(Bucket::DefinitionRead, "ecs:DescribeTaskDefinition", request).await?;
-        Ok(capture.json().map(|mut json| json["taskDefinition"].take()).unwrap_or_default())
-    }
-
-    /// The revisions of a family that may be run, newest first.
-    ///
-    /// # Errors
-    /// As [`SourceError`].
-    pub async fn revisions(&self, family: &str) -> Result<Vec<String>, SourceError> {
-        let account = &self.link.account;
-        let request = account.clients().await?.ecs.list_task_definitions().family_prefix(family);
-        let request = request.sort(SortOrder::Desc).max_results(20).send();
-        let answer = account.ask(Bucket::DefinitionRead, "ecs:ListTaskDefinitions", request).await?;
-        Ok(answer.task_definition_arns.unwrap_or_default())
-    }
-
-    /// The tasks on a container instance, as ECS has them.
+    /// The tasks on a container instance, as ECS has them, those among them that are to stop and have not yet.
     ///
     /// # Errors
     /// As [`SourceError`].
     pub async fn tasks_on(&self, instance: &str) -> Result<Vec<Value>, SourceError> {
+        const WHAT: &str = "ecs:ListTasks";
         let (account, cluster) = (&self.link.account, &self.link.spec.cluster);
         let clients = account.clients().await?;
-        let request = clients.ecs.list_tasks().cluster(cluster).container_instance(instance).send();
-        // One instance runs fewer tasks than a page has.
-        let arns = account.ask(Bucket::ResourceRead, "ecs:ListTasks", request).await?.task_arns.unwrap_or_default();
-        if arns.is_empty() {
-            return Ok(Vec::new());
+        let mut arns: Vec<String> = Vec::new();
+        for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let mut tokens = Tokens::default();
+            loop {
+                let request = clients.ecs.list_tasks().cluster(cluster).container_instance(instance);
+                let request = request.desired_status(desired.clone()).max_results(100).set_next_token(tokens.next());
+                let page = account.ask(Bucket::ResourceRead, WHAT, request.send()).await?;
+                let more = tokens.advance(page.next_token(), WHAT)?;
+                arns.extend(page.task_arns.unwrap_or_default());
+                if !more {
+                    break;
+                }
+            }
         }
-        let capture = Capture::default();
-        let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns));
-        let request = request.customize().interceptor(capture.clone()).send();
-        account.ask(Bucket::ResourceRead, "ecs:DescribeTasks", request).await?;
-        let mut json = capture.json().unwrap_or_default();
-        Ok(json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default())
+        let mut out = Vec::new();
+        for some in arns.chunks(100) {
+            let capture = Capture::default();
+            let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(some.to_vec()));
+            let request = request.customize().interceptor(capture.clone()).send();
+            account.ask(Bucket::ResourceRead, "ecs:DescribeTasks", request).await?;
+            let mut json = capture.json().unwrap_or_default();
+            let tasks = json["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            out.extend(tasks.into_iter().filter(|t| t["lastStatus"] != "STOPPED"));
+        }
+        Ok(out)
     }
 
     /// The alarms of these names in the cluster's account; those that there are not are not among them.
@@ -202,7 +192,9 @@ impl Writer {
         Ok(found.first().map(|t| (t.min_capacity(), t.max_capacity())))
     }
 
-    fn resource(&self, service: &str) -> String {
+    /// What Application Auto Scaling calls a service.
+    #[must_use]
+    pub fn resource(&self, service: &str) -> String {
         format!("service/{}/{service}", super::tail(&self.link.spec.cluster))
     }
 
@@ -212,15 +204,15 @@ impl Writer {
         self.link.spec.account.region.as_deref()
     }
 
-    async fn writing(&self) -> Result<Writing, SourceError> {
+    pub(super) async fn writing(&self) -> Result<Writing, SourceError> {
         self.link.account.writing().await
     }
 
-    /// Changes a service.
+    /// Changes a service. Returns the id of the deployment that this made the primary one, if the answer names one.
     ///
     /// # Errors
     /// As [`SourceError`].
-    pub async fn update(&self, service: &str, change: &ServiceChange) -> Result<(), SourceError> {
+    pub async fn update(&self, service: &str, change: &ServiceChange) -> Result<Option<String>, SourceError> {
         let account = &self.link.account;
         let mut request = self.writing().await?.ecs.update_service().cluster(&self.link.spec.cluster).service(service);
         request = request.set_desired_count(change.desired).set_task_definition(change.definition.clone());
@@ -228,7 +220,9 @@ impl Writer {
             request = request.force_new_deployment(true);
         }
         // Its answer is a whole service: too large for the stack of whoever waits.
-        Box::pin(account.ask(Bucket::Change, "ecs:UpdateService", request.send())).await.map(drop)
+        let answer = Box::pin(account.ask(Bucket::Change, "ecs:UpdateService", request.send())).await?;
+        let all = answer.service.and_then(|s| s.deployments).unwrap_or_default();
+        Ok(all.into_iter().find(|d| d.status() == Some("PRIMARY")).and_then(|d| d.id))
     }
 
     /// Stops a task.
