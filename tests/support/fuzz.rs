@@ -17,6 +17,8 @@ use vt100::Parser;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Nothing drawn for so long: what was pressed has been acted on.
 const QUIET: Duration = Duration::from_millis(15);
+/// Who sees nothing happen for so long presses another key.
+const NUDGE: Duration = Duration::from_millis(250);
 /// A dialog says this while its plan is being made.
 const PLANNING: &str = "looking at what is there";
 /// How long somebody waits who waits for a plan.
@@ -54,6 +56,8 @@ pub enum Hands {
 #[derive(Debug, Default)]
 pub struct Shown {
     pub keys: usize,
+    /// How often a key more was needed for those before it to be read.
+    pub nudges: usize,
     /// How often somebody went somewhere with a purpose.
     pub visits: usize,
     /// How often the console was started.
@@ -91,6 +95,7 @@ struct Glass {
     began: Instant,
     /// When something came last, in microseconds from `began`.
     last: Arc<AtomicU64>,
+    nudges: usize,
 }
 
 impl Drop for Glass {
@@ -134,7 +139,7 @@ impl Glass {
                 came.store(micros(began), Ordering::Relaxed);
             }
         });
-        let mut glass = Self { child, writer, line, screen, began, last };
+        let mut glass = Self { child, writer, line, screen, began, last, nudges: 0 };
         glass.until("something to press keys at", PATIENCE, |text| text.contains(program.ready));
         glass
     }
@@ -167,12 +172,19 @@ impl Glass {
         if keys.is_empty() || self.writer.write_all(keys.as_bytes()).is_err() {
             return self.lives();
         }
-        let begun = instant();
+        let (begun, mut nudged) = (instant(), 0);
         while rustix::io::ioctl_fionread(&self.line).is_ok_and(|n| n > 0) {
             if !self.lives() {
                 return false;
             }
             assert!(begun.elapsed() < PATIENCE, "it reads no keys any more:\n{}", self.text());
+            // crossterm's reader is told of new input once; where another event came with it, it forgets, and
+            // what was typed is read with the next key. Somebody who sees nothing happen presses one.
+            if begun.elapsed() > NUDGE * (nudged + 1) {
+                nudged += 1;
+                self.nudges += 1;
+                let _ = self.writer.write_all(ESC.as_bytes());
+            }
             std::thread::sleep(Duration::from_micros(200));
         }
         self.lives()
@@ -297,6 +309,7 @@ pub fn press(program: &Program<'_>, hands: Hands, keys: usize, dice: &mut Dice) 
         }
         // What was pressed last is still acted on, and what it asked for is on its way.
         glass.settle(Duration::from_secs(2));
+        shown.nudges += glass.nudges;
         glass.until("what was asked for", PATIENCE, |text| !text.contains(PLANNING));
     }
     shown
