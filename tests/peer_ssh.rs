@@ -1,9 +1,11 @@
 //! Over a real sshd on loopback: a line as slow as a phone's hotspot, a connection that
-//! breaks, and a console as the forced command, which is no way to a shell.
+//! breaks, also while something is done, and a console or a wallboard as the forced command, which is no
+//! way to a shell.
 //!
 //! Needs `sshd`, `ssh`, `ssh-keygen` and `python3`; where one is absent it says so and passes,
 //! but not in CI.
 
+#![cfg(all(target_os = "linux", feature = "kubernetes"))]
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -11,6 +13,9 @@
     reason = "helpers of tests fail as tests do, and figures are told"
 )]
 
+#[path = "support/into.rs"]
+#[expect(dead_code, reason = "only its fleet is of use here")]
+mod into;
 #[path = "support/pty.rs"]
 #[expect(dead_code, reason = "each test file uses its own part")]
 mod pty;
@@ -308,37 +313,118 @@ const WAYS: &[(&str, &str)] = &[
     ("a paste", "\u{1b}[200~!sh\r:!sh\r\u{1b}[201~"),
 ];
 
+/// As `docs/ssh.md` has it, but for the user, who is whoever runs this test.
+const AS_DOCUMENTED: &str = "DisableForwarding yes\nPermitUserRC no\nAcceptEnv LANG LC_*\n";
+
+#[test]
+fn the_documented_settings_are_those_that_are_tried() {
+    let page = include_str!("../docs/ssh.md");
+    for line in AS_DOCUMENTED.lines() {
+        assert!(page.contains(line), "docs/ssh.md has no `{line}`");
+    }
+    assert!(
+        page.contains("ForceCommand quarterdeck --read-only") && page.contains("ForceCommand quarterdeck wallboard")
+    );
+}
+
 #[test]
 fn as_a_forced_command_it_is_no_way_out() {
+    no_way_out("--demo --read-only", "USERS", WAYS);
+}
+
+#[test]
+fn a_wallboard_as_a_forced_command_is_no_way_out() {
+    let mut ways = WAYS.to_vec();
+    // Whatever begins or ends something elsewhere, one after the other.
+    ways.extend([("interrupt", "\u{3}"), ("end of input", "\u{4}"), ("help", "?"), ("every letter", ALPHABET)]);
+    no_way_out("wallboard --demo", "UTC ", &ways);
+}
+
+/// All but `q`, which ends a wallboard.
+const ALPHABET: &str = "abcdefghijklmnoprstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!@#$%^&*()_+-=[]{};:'\",.<>/?|~`";
+
+/// Everything that runs below a process: number and command line.
+fn tree(pid: u32) -> Vec<(u32, String)> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+        let Some(number) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        // `pid (name) state parent ...`, and the name may have anything in it.
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+        if parent == Some(pid) {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            out.push((number, String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()));
+            out.extend(tree(number));
+        }
+    }
+    out
+}
+
+/// The console that this sshd has started; nothing but it and sshd's own processes is there.
+#[track_caller]
+fn console(sshd: &Sshd, of_console: &str, name: &str) -> u32 {
+    let mut found = None;
+    for (pid, line) in tree(sshd.child.id()) {
+        // A process that has ended and was not yet asked for has no command line.
+        if line.ends_with(of_console) && line.contains("quarterdeck") {
+            assert_eq!(found, None, "{name}: two of them");
+            found = Some(pid);
+        } else {
+            assert!(line.is_empty() || line.contains("sshd"), "{name}: {line} runs");
+        }
+    }
+    found.unwrap_or_else(|| panic!("{name}: it does not run: {:?}", tree(sshd.child.id())))
+}
+
+/// Forces this command on whoever comes, and tries to get anything else.
+fn no_way_out(arguments: &str, shows: &str, ways: &[(&str, &str)]) {
     if !can_run() {
         return;
     }
     let bin = env!("CARGO_BIN_EXE_quarterdeck");
-    let sshd = Sshd::start(&format!("ForceCommand {bin} --demo --read-only\nDisableForwarding yes\n"));
+    let sshd = Sshd::start(&format!("ForceCommand {bin} {arguments}\n{AS_DOCUMENTED}"));
     let before = files(&sshd.file("home"));
-    for (name, keys) in WAYS {
+    let gone = |name: &str| {
+        let end = instant() + PATIENCE;
+        while tree(sshd.child.id()).iter().any(|(_, line)| line.ends_with(arguments)) {
+            assert!(instant() < end, "{name}: it outlives its connection: {:?}", tree(sshd.child.id()));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    for (name, keys) in ways {
         let mut pty = sshd.open(&[], "", 80, 24);
-        pty.shows("USERS");
-        let pids = processes("quarterdeck --demo --read-only");
-        let console = *pids.last().unwrap_or_else(|| panic!("{name}: it runs"));
+        pty.shows(shows);
+        let pid = console(&sshd, arguments, name);
         pty.send(keys);
         pty.wait_some(Duration::from_millis(400));
-        assert_eq!(children(console), Vec::<String>::new(), "{name}: a child process");
+        assert_eq!(children(pid), Vec::<String>::new(), "{name}: a child process");
         // A shell would answer; the console does not. It is still there, or has ended, and not stopped.
         pty.send("\u{1b}\u{1b}");
         pty.wait_some(Duration::from_millis(200));
-        let state = Command::new("ps").args(["-o", "stat=", "-p", &console.to_string()]).output().expect("ps is there");
+        let state = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().expect("ps is there");
         assert!(!state.stdout.trim_ascii().starts_with(b"T"), "{name}: it is stopped");
         assert!(!pty.screen().contains("uid=") && !pty.screen().contains("$ "), "{name}:\n{}", pty.screen());
-        drop(pty);
-        let end = instant() + PATIENCE;
-        while processes("quarterdeck --demo --read-only").contains(&console) {
-            assert!(instant() < end, "{name}: it outlives its connection");
-            std::thread::sleep(Duration::from_millis(50));
+        for (pid, line) in tree(sshd.child.id()) {
+            assert!(line.is_empty() || line.contains("sshd") || line.ends_with(arguments), "{name}: {pid} {line}");
         }
+        drop(pty);
+        gone(name);
     }
-    // Whatever the client asks for instead: the same console, or nothing.
-    let other: [&[&str]; 4] = [&["id"], &["-s", "sftp"], &["sh", "-c", "id"], &["scp", "-t", "/tmp/x"]];
+    asks_for_something_else(&sshd);
+    asks_for_forwarding(&sshd, arguments, shows);
+    gone("forwarding");
+    // What was written is below the console's own directories; a demo's screens are where it was started.
+    let after = files(&sshd.file("home"));
+    let strange: Vec<&PathBuf> = after
+        .difference(&before)
+        .filter(|p| !p.starts_with(sshd.file("home/state")) && !p.starts_with(sshd.file("home/tmp")))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// Whatever the client asks for instead: the same console, or nothing.
+fn asks_for_something_else(sshd: &Sshd) {
+    let other: [&[&str]; 5] = [&["id"], &["-s", "sftp"], &["sh", "-c", "id"], &["scp", "-t", "/tmp/x"], &["$(id)"]];
     for way in other {
         let mut arguments = sshd.arguments(&[]);
         if way[0] == "-s" {
@@ -354,16 +440,95 @@ fn as_a_forced_command_it_is_no_way_out() {
         assert!(refused, "{way:?}: only the console answers: {said}");
     }
     // Variables that the server takes from a client say nothing of files or programs.
-    let mut arguments = sshd.arguments(&["-o", "SetEnv=LC_ALL=$(id) QUARTERDECK_CONFIG=/etc/passwd"]);
+    let sent = "SetEnv=LC_ALL=$(id) QUARTERDECK_CONFIG=/etc/passwd QUARTERDECK_READ_ONLY=false PATH=/nowhere";
+    let mut arguments = sshd.arguments(&["-o", sent]);
     arguments.push("id".to_owned());
     let out = Command::new("ssh").args(&arguments).stdin(Stdio::null()).output().expect("ssh runs");
     let said = String::from_utf8_lossy(&out.stderr).to_string();
     assert!(said.contains("needs a terminal") && !said.contains("uid=") && !said.contains("/etc/passwd"), "{said}");
-    // What was written is below the console's own directories; a demo's screens are where it was started.
-    let after = files(&sshd.file("home"));
-    let strange: Vec<&PathBuf> = after
-        .difference(&before)
-        .filter(|p| !p.starts_with(sshd.file("home/state")) && !p.starts_with(sshd.file("home/tmp")))
-        .collect();
-    assert!(strange.is_empty(), "{strange:?}");
+}
+
+/// Ports and an agent: neither is there for who has nothing but the console.
+fn asks_for_forwarding(sshd: &Sshd, arguments: &str, shows: &str) {
+    use std::io::{Read as _, Write as _};
+    let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let behind = TcpListener::bind("127.0.0.1:0").expect("a port");
+    behind.set_nonblocking(true).expect("it can be");
+    let target = behind.local_addr().expect("an address").port();
+    let (local, remote) = (free(), free());
+    let agent = sshd.file("agent").display().to_string();
+    let mut pty = sshd.open(
+        &[
+            "-A",
+            "-o",
+            &format!("IdentityAgent={agent}"),
+            "-o",
+            "ExitOnForwardFailure=no",
+            "-L",
+            &format!("127.0.0.1:{local}:127.0.0.1:{target}"),
+            "-R",
+            &format!("127.0.0.1:{remote}:127.0.0.1:{target}"),
+        ],
+        "SSH_ORIGINAL_COMMAND",
+        80,
+        24,
+    );
+    pty.shows(shows);
+    // The client listens, but the server opens nothing for it.
+    let mut socket = TcpStream::connect(("127.0.0.1", local)).expect("the client listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("it can be");
+    let _ = socket.write_all(b"x");
+    let mut rest = Vec::new();
+    let read = socket.read_to_end(&mut rest);
+    assert!(rest.is_empty() && read.is_ok_and(|n| n == 0) || rest.is_empty(), "{rest:?}");
+    assert!(TcpStream::connect(("127.0.0.1", remote)).is_err(), "the server listens for the client");
+    let reached = behind.accept().is_ok();
+    assert!(!reached, "a port was forwarded");
+    let pid = console(sshd, arguments, "forwarding");
+    let variables = std::fs::read(format!("/proc/{pid}/environ")).expect("it runs");
+    let variables = String::from_utf8_lossy(&variables).replace('\0', "\n");
+    assert!(variables.contains("SSH_ORIGINAL_COMMAND="), "{variables}");
+    assert!(!variables.contains("SSH_AUTH_SOCK="), "{variables}");
+}
+
+#[test]
+fn an_action_that_ran_when_the_line_broke_is_written_down_as_not_known() {
+    if !can_run() {
+        return;
+    }
+    let fleet = into::Fleet::start();
+    let sshd = Sshd::start("");
+    let state = sshd.file("home/state/ours");
+    let of_console = format!("--kubeconfig {} --view workloads", fleet.kubeconfig());
+    let command =
+        format!("env QUARTERDECK_STATE_DIR={} {} {of_console}", state.display(), env!("CARGO_BIN_EXE_quarterdeck"));
+    let mut pty = sshd.open(&[], &command, 120, 40);
+    pty.shows("deploy");
+    pty.send("/kind=deploy\r");
+    pty.hides("kube-proxy");
+    pty.shows("▶");
+    // A rollout takes its time.
+    pty.send("r");
+    pty.shows("[ Restart ]");
+    pty.send("\t\r");
+    pty.shows("x ends it");
+    let pid = console(&sshd, &of_console, "restarting");
+    let audit = || std::fs::read_to_string(state.join("audit.jsonl")).unwrap_or_default();
+    assert!(audit().contains("\"verb\":\"restart\"") && !audit().contains("\"kind\":\"outcome\""), "{}", audit());
+    // The client is gone, and sshd hangs up.
+    pty.signal("KILL");
+    let end = instant() + PATIENCE;
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(instant() < end, "an orphan: {:?}", tree(sshd.child.id()));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let last = audit().lines().last().unwrap_or_default().to_owned();
+    assert!(last.contains("\"kind\":\"outcome\"") && last.contains("\"outcome\":\"unknown\""), "{last}");
+    assert!(last.contains("signal 1"), "{last}");
+    let verified = Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(["audit", "verify"])
+        .env("QUARTERDECK_STATE_DIR", &state)
+        .output()
+        .expect("it runs");
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }

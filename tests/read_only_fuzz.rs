@@ -1,82 +1,124 @@
-//! Random keys in the console's own terminal, with a recording proxy before the fleet: read-only
-//! nothing is changed whatever is pressed, and otherwise nothing without a yes.
+//! Random keys in the console's own terminal, with a recording proxy before Kubernetes, AWS, Prometheus
+//! and Alertmanager: read-only, and on the wallboard, nothing is changed whatever is pressed, and otherwise
+//! nothing that was not agreed to, and written down before.
 //!
 //! `QUARTERDECK_FUZZ_KEYS` says how many keys (CI presses 100,000 with the release build, which
 //! `QUARTERDECK_FUZZ_BIN` names), `QUARTERDECK_FUZZ_SEED` which.
 
-#![cfg(all(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
+#![cfg(all(target_os = "linux", feature = "kubernetes", feature = "aws", feature = "prometheus"))]
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
-    reason = "helpers of tests fail as tests do, and the proxy ends with its test"
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do, the proxy ends with its test, and figures are told"
 )]
 
+#[path = "support/fuzz.rs"]
+mod fuzz;
 #[path = "support/proxy.rs"]
 mod proxy;
 
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use proxy::Proxy;
+use fuzz::{Dice, Hands, Program, Shown};
+use proxy::{Proxy, Seen, Watch};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::sim::model::{Model, Parameters, Scenario};
 use quarterdeck::sim::server::{ServerOptions, SimServer};
+use serde_json::Value;
 
-const KEYS: usize = 3_000;
-/// How long a batch of keys may take to be read.
-const PATIENCE: Duration = Duration::from_mins(1);
+const KEYS: usize = 5_000;
+/// From so many keys on, all that can be done is expected to have been tried.
+const MANY: usize = 50_000;
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// A small generator: the same seed presses the same keys.
-struct Dice(u64);
+fn keys() -> usize {
+    env("QUARTERDECK_FUZZ_KEYS").and_then(|k| k.parse().ok()).unwrap_or(KEYS)
+}
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(below).expect("small")).expect("small")
-    }
+fn bin() -> String {
+    env("QUARTERDECK_FUZZ_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quarterdeck").to_owned())
+}
 
-    /// A key as a terminal sends it. Often one that changes something, and what leads there.
-    /// Not the two that end or suspend the console: they end the test's fun, no more.
-    fn key(&mut self, enter: bool) -> String {
-        const MUTATING: &[&str] =
-            &["c", "u", "r", "s", "i", "T", "\x04", "e", "a", "f", "S", "U", "\x18a", "\x18s", "\x18r"];
-        const MOVES: &[&str] = &[
-            "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[5~", "\x1b[6~", "\t", "\x1b[Z", " ", "\x1b", "j", "k", "1",
-            "2", "3", "4", "7", "0", "G", "g",
-        ];
-        match self.roll(10) {
-            0..=2 => MUTATING[self.roll(MUTATING.len())].to_owned(),
-            3..=6 => MOVES[self.roll(MOVES.len())].to_owned(),
-            7 if enter => "\r".to_owned(),
-            _ => loop {
-                let code = u8::try_from(self.roll(127)).expect("ASCII");
-                // ctrl-c, enter, ctrl-x (the way to suspending), escape's own sequences, q.
-                if !matches!(code, 0x03 | 0x0a | 0x0d | 0x18 | 0x1b | b'q') {
-                    break char::from(code).to_string();
-                }
-            },
+/// Everything that the audit has, the oldest first.
+fn audit(state: &Path) -> Vec<Value> {
+    let Ok(entries) = std::fs::read_dir(state) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    files.retain(|p| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("audit") && name.ends_with(".jsonl")
+    });
+    // `audit-00000001.jsonl` goes before `audit.jsonl`.
+    files.sort();
+    let texts = files.iter().map(|f| std::fs::read_to_string(f).unwrap_or_default());
+    texts.flat_map(|t| t.lines().filter_map(|l| serde_json::from_str(l).ok()).collect::<Vec<_>>()).collect()
+}
+
+/// What an intent is about: the names of its targets, and of all that its plan said would change.
+fn names(intent: &Value) -> Vec<String> {
+    let what = &intent["what"];
+    let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    let targets =
+        list(&what["targets"]).into_iter().chain(list(&what["changes"]).into_iter().map(|c| c["target"].clone()));
+    // `deploy shop/web`
+    targets.filter_map(|t| t.as_str()?.rsplit([' ', '/']).next().map(str::to_owned)).collect()
+}
+
+/// Says of a request that would change something whether it was agreed to: whether the audit has, already,
+/// an intent about just this that somebody has confirmed, and that has not ended.
+fn agreed(state: &Path, what: &str, body: &str) -> Result<(), String> {
+    let mut open: BTreeMap<u64, Value> = BTreeMap::new();
+    for entry in audit(state) {
+        match (entry["kind"].as_str(), entry["of"].as_u64()) {
+            (Some("intent"), _) => drop(open.insert(entry["n"].as_u64().unwrap_or_default(), entry)),
+            (_, Some(of)) => drop(open.remove(&of)),
+            _ => {}
         }
     }
+    let confirmed = |e: &Value| matches!(e["confirmed"]["how"].as_str(), Some("chosen" | "typed"));
+    let of_this = |e: &Value| names(e).iter().any(|n| what.contains(n.as_str()) || body.contains(n.as_str()));
+    if open.values().any(|e| confirmed(e) && of_this(e)) {
+        return Ok(());
+    }
+    let open: Vec<String> =
+        open.values().map(|e| format!("{} {:?} by {}", e["what"]["verb"], names(e), e["confirmed"])).collect();
+    Err(format!("{what} {body}\n  while these were open: {open:?}"))
 }
 
 struct Run {
-    mutating: Vec<String>,
-    all: usize,
-    audit: String,
+    shown: Shown,
+    seen: Seen,
+    dir: tempfile::TempDir,
 }
 
-/// Presses so many keys; starts the console again where it has ended.
-async fn fuzz(flags: &[&str], enter: bool, keys: usize) -> Run {
-    let scenario = Scenario::embedded("calm", Parameters::default()).expect("a scenario");
+impl Run {
+    fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// It was not quiet because nothing happened.
+    fn reads_all(&self) {
+        for system in ["kubernetes", "aws", "prometheus", "alertmanager"] {
+            let asked = self.seen.systems.get(system).copied().unwrap_or_default();
+            assert!(asked > 3, "{system} is read through the proxy: {:?}", self.seen.systems);
+        }
+    }
+
+    /// Nothing was changed, and nothing was about to be.
+    fn changed_nothing(&self) {
+        assert_eq!(self.seen.mutating, Vec::<String>::new(), "of {} requests", self.seen.all);
+        assert_eq!(audit(&self.state()), Vec::<Value>::new());
+    }
+}
+
+/// Presses so many keys with the fleet behind the proxy.
+async fn fuzz(scenario: &str, arguments: &[&str], hands: Hands) -> Run {
+    let scenario = Scenario::embedded(scenario, Parameters::default()).expect("a scenario");
     let options = ServerOptions {
         name: "demo".to_owned(),
         ecs: scenario.ecs().to_vec(),
@@ -84,16 +126,24 @@ async fn fuzz(flags: &[&str], enter: bool, keys: usize) -> Run {
         ..ServerOptions::default()
     };
     let sim = SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await.expect("a server");
-    let proxy = Proxy::before(sim.addr()).await;
     let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let watch: Watch = Arc::new(move |what, body| agreed(&state, what, body));
+    let proxy = Proxy::before(sim.addr(), watch).await;
     let here = |url: String| url.replace(&sim.addr().to_string(), &proxy.addr.to_string());
-    let kubeconfig = dir.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, here(sim.kubeconfig())).expect("it is written");
+    let put = |name: &str, text: String| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("it is written");
+        file.display().to_string()
+    };
+    let kubeconfig = put("kubeconfig", here(sim.kubeconfig()));
     let aws = sim.aws();
     let (cluster, region, account) = &aws.clusters[0];
-    let bin = env("QUARTERDECK_FUZZ_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_quarterdeck").to_owned());
-    let mut arguments: Vec<String> = flags.iter().map(|f| (*f).to_owned()).collect();
-    arguments.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
+    // A console receives from its queue, which a wallboard must not: it takes messages from whoever else reads.
+    let queue = format!("[[notices]]\nname = \"queue\"\nregion = \"{region}\"\nqueue = \"quarterdeck-events\"\n");
+    let config = put("config.toml", if hands == Hands::Wallboard { queue } else { String::new() });
+    let mut arguments: Vec<String> = arguments.iter().map(|f| (*f).to_owned()).collect();
+    arguments.extend(["--config".to_owned(), config, "--kubeconfig".to_owned(), kubeconfig]);
     arguments.extend(["--context".to_owned(), "demo".to_owned()]);
     arguments.extend(["--ecs-cluster".to_owned(), format!("{region}/{cluster}")]);
     arguments.extend(["--prometheus".to_owned(), here(sim.prometheus())]);
@@ -104,91 +154,78 @@ async fn fuzz(flags: &[&str], enter: bool, keys: usize) -> Run {
         ("AWS_SECRET_ACCESS_KEY", aws.secret.clone()),
         ("TERM", "xterm-256color".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
+        ("PATH", "/usr/bin:/bin".to_owned()),
         ("HOME", dir.path().display().to_string()),
         ("QUARTERDECK_STATE_DIR", dir.path().join("state").display().to_string()),
     ];
-    let home = dir.path().to_owned();
     let seed = env("QUARTERDECK_FUZZ_SEED").and_then(|s| s.parse().ok()).unwrap_or(0x5eed_1234_abcd_0001);
-    let pressed = tokio::task::spawn_blocking(move || {
-        let mut dice = Dice(seed);
-        let mut pressed = 0;
-        while pressed < keys {
-            let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
-            let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
-            let mut command = CommandBuilder::new(&bin);
-            command.args(&arguments);
-            command.env_clear();
-            command.cwd(&home);
-            for (name, value) in &environment {
-                command.env(name, value);
-            }
-            let mut child = pair.slave.spawn_command(command).expect("it starts");
-            drop(pair.slave);
-            let mut reader = pair.master.try_clone_reader().expect("a reader");
-            let mut writer = pair.master.take_writer().expect("a writer");
-            let drawn = Arc::new(AtomicUsize::new(0));
-            let counter = Arc::clone(&drawn);
-            std::thread::spawn(move || {
-                let mut buffer = vec![0; 64 * 1024];
-                while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                    counter.fetch_add(n, Ordering::Relaxed);
-                }
-            });
-            // Rows first: keys on an empty list do nothing.
-            let begun = instant();
-            while drawn.load(Ordering::Relaxed) < 4_000 && begun.elapsed() < PATIENCE {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            std::thread::sleep(Duration::from_secs(2));
-            while pressed < keys && child.try_wait().expect("it can be asked").is_none() {
-                let batch: Vec<String> = (0..20).map(|_| dice.key(enter)).collect();
-                // A terminal takes no more than its program reads: this waits for it.
-                if writer.write_all(batch.concat().as_bytes()).is_err() {
-                    break;
-                }
-                pressed += batch.len();
-                // Lone escapes are told from sequences by the pause after them.
-                std::thread::sleep(Duration::from_millis(3));
-            }
-            // What was pressed last is still acted on.
-            std::thread::sleep(Duration::from_secs(2));
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        pressed
+    let (home, bin, begun) = (dir.path().to_owned(), bin(), instant());
+    let pressing = tokio::task::spawn_blocking(move || {
+        let ready = if hands == Hands::Wallboard { "fresh" } else { "clusters  ● live" };
+        let program = Program { bin: &bin, arguments: &arguments, environment: &environment, home: &home, ready };
+        fuzz::press(&program, hands, keys(), &mut Dice(seed))
     });
-    assert!(pressed.await.expect("it pressed") >= keys);
-    let audit = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap_or_default();
-    let seen = proxy.seen();
-    Run { mutating: seen.mutating.clone(), all: seen.all, audit }
-}
-
-fn keys() -> usize {
-    env("QUARTERDECK_FUZZ_KEYS").and_then(|k| k.parse().ok()).unwrap_or(KEYS)
+    let shown = pressing.await.expect("keys were pressed");
+    let seen = std::mem::take(&mut *proxy.seen());
+    eprintln!("{hands:?}: {:?}\n  {shown:?}\n  {:?}, {} mutating", begun.elapsed(), seen.systems, seen.mutating.len());
+    Run { shown, seen, dir }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_only_nothing_is_changed_whatever_is_pressed() {
-    let run = fuzz(&["--read-only"], true, keys()).await;
-    assert!(run.all > 50, "the console did read through the proxy: {} requests", run.all);
-    assert_eq!(run.mutating, Vec::<String>::new(), "of {} requests", run.all);
-    assert_eq!(run.audit, "");
+    let run = fuzz("bad-deploy", &["--read-only"], Hands::Console).await;
+    run.reads_all();
+    run.changed_nothing();
+    let Shown { keys, views, dialogs, refusals, popups, .. } = &run.shown;
+    assert!(*refusals > keys / 1_500, "keys asked for changes: {:?}", run.shown);
+    assert!(views.len() > 8 && *popups > 3, "it was used: {:?}", run.shown);
+    assert_eq!(*dialogs, 0, "no plan is ever made: {:?}", run.shown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_wallboard_nothing_is_changed_whatever_is_pressed() {
+    let run = fuzz("spot-storm", &["wallboard"], Hands::Wallboard).await;
+    run.reads_all();
+    run.changed_nothing();
+    let Shown { views, popups, starts, .. } = &run.shown;
+    assert!(views.len() >= 6 && *popups > 3 && *starts > 1, "it was used: {:?}", run.shown);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_yes_nothing_is_changed() {
-    // Enter is how a button is pressed: without it plans are shown, and none is agreed to.
-    let run = fuzz(&[], false, keys()).await;
-    assert!(run.all > 50, "the console did read through the proxy: {} requests", run.all);
-    assert_eq!(run.mutating, Vec::<String>::new(), "of {} requests", run.all);
-    assert_eq!(run.audit, "");
+    let run = fuzz("calm", &[], Hands::WithoutEnter).await;
+    run.reads_all();
+    run.changed_nothing();
+    let Shown { keys, plans, dialogs, .. } = &run.shown;
+    let (made, verbs) = (plans.values().sum::<usize>(), if *keys < MANY { 2 } else { 8 });
+    assert!(
+        *dialogs > keys / 1_500 && made > keys / 2_000 && plans.len() >= verbs,
+        "plans were shown: {:?}",
+        run.shown
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_changed_was_written_down_first() {
-    let run = fuzz(&[], true, keys()).await;
-    let intents = run.audit.lines().filter(|l| l.contains("\"kind\":\"intent\"")).count();
-    assert!(run.mutating.is_empty() || intents > 0, "{:?} without a word in the audit", run.mutating);
-    eprintln!("{} mutating requests of {}, {intents} intents", run.mutating.len(), run.all);
+async fn what_is_changed_was_agreed_to_and_written_down_first() {
+    let run = fuzz("bad-deploy", &[], Hands::Console).await;
+    run.reads_all();
+    assert!(run.seen.unexpected.is_empty(), "{}", run.seen.unexpected.join("\n"));
+    let entries = audit(&run.state());
+    let intents: Vec<&Value> = entries.iter().filter(|e| e["kind"] == "intent").collect();
+    let mut verbs: BTreeMap<&str, usize> = BTreeMap::new();
+    for verb in intents.iter().filter_map(|i| i["what"]["verb"].as_str()) {
+        *verbs.entry(verb).or_default() += 1;
+    }
+    eprintln!("  agreed to: {verbs:?}");
+    assert!(intents.iter().all(|i| i["confirmed"]["how"] != "flag" && !i["confirmed"].is_null()), "{intents:?}");
+    let (enough, kinds) = (run.shown.keys / 2_500, if run.shown.keys < MANY { 2 } else { 6 });
+    assert!(intents.len() >= enough && run.seen.mutating.len() >= enough, "things were done: {:?}", run.shown);
+    assert!(run.shown.plans.len() >= kinds && verbs.len() >= kinds, "{:?}, {verbs:?}", run.shown);
+    let verified = std::process::Command::new(bin())
+        .args(["audit", "verify"])
+        .env("QUARTERDECK_STATE_DIR", run.state())
+        .env("HOME", run.dir.path())
+        .output()
+        .expect("it runs");
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }

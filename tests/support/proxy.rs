@@ -1,6 +1,7 @@
 //! A recording proxy: passes every request on to one server, and remembers those that would
 //! change something there, as the wire says and not as anybody promises.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -17,9 +18,17 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Seen {
     /// How many requests there were.
     pub all: usize,
+    /// How many went to which system.
+    pub systems: BTreeMap<&'static str, usize>,
     /// Those that would change something.
     pub mutating: Vec<String>,
+    /// What the watch said of those that it did not expect.
+    pub unexpected: Vec<String>,
 }
+
+/// Looks at a request that would change something before it is passed on: what it is, and its body.
+/// An error is kept among [`Seen::unexpected`].
+pub type Watch = Arc<dyn Fn(&str, &str) -> Result<(), String> + Send + Sync>;
 
 /// A proxy that runs until it is dropped.
 pub struct Proxy {
@@ -37,19 +46,21 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// In front of the server at `to`.
-    pub async fn before(to: SocketAddr) -> Self {
+    pub async fn before(to: SocketAddr, watch: Watch) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let seen = Arc::clone(&shared);
+                // Small answers do not wait for each other.
+                let _ = stream.set_nodelay(true);
+                let (seen, watch) = (Arc::clone(&shared), Arc::clone(&watch));
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| pass(request, to, Arc::clone(&seen)));
+                    let service = service_fn(move |request| pass(request, to, Arc::clone(&seen), Arc::clone(&watch)));
                     let served = hyper::server::conn::http1::Builder::new();
                     // A client that hangs up is no failure of the proxy's.
-                    let _ = served.serve_connection(TokioIo::new(stream), service).await;
+                    let _ = served.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
                 });
             }
         });
@@ -64,27 +75,55 @@ impl Proxy {
 
 type Answer = Response<BoxBody<Bytes, hyper::Error>>;
 
-async fn pass(request: Request<Incoming>, to: SocketAddr, seen: Arc<Mutex<Seen>>) -> Result<Answer, hyper::Error> {
+async fn pass(
+    mut request: Request<Incoming>,
+    to: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    watch: Watch,
+) -> Result<Answer, hyper::Error> {
+    let ours = request.headers().contains_key(http::header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
+    let change = mutates(&head, &body);
+    let unexpected = change.as_ref().and_then(|what| watch(what, &String::from_utf8_lossy(&body)).err());
     {
         let mut seen = seen.lock().expect("nobody panics with it");
         seen.all += 1;
-        if let Some(what) = mutates(&head, &body) {
-            seen.mutating.push(what);
-        }
+        *seen.systems.entry(system(&head)).or_default() += 1;
+        seen.mutating.extend(change);
+        seen.unexpected.extend(unexpected);
     }
     let gone = |what: &str| {
         let body = Full::new(Bytes::from(what.to_owned())).map_err(|never| match never {}).boxed();
         Response::builder().status(502).body(body).expect("an answer")
     };
     let Ok(stream) = TcpStream::connect(to).await else { return Ok(gone("the server is gone")) };
+    let _ = stream.set_nodelay(true);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
     });
-    let answer = sender.send_request(Request::from_parts(head, Full::new(body))).await?;
+    let mut answer = sender.send_request(Request::from_parts(head, Full::new(body))).await?;
+    if let Some(ours) = ours.filter(|_| answer.status() == http::StatusCode::SWITCHING_PROTOCOLS) {
+        let theirs = hyper::upgrade::on(&mut answer);
+        tokio::spawn(async move {
+            if let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) {
+                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(ours), &mut TokioIo::new(theirs)).await;
+            }
+        });
+    }
     Ok(answer.map(BodyExt::boxed))
+}
+
+/// Which of the systems behind the one address a request is for.
+fn system(head: &http::request::Parts) -> &'static str {
+    let signed = head.headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    match head.uri.path() {
+        path if path.starts_with("/prometheus/") => "prometheus",
+        path if path.starts_with("/alertmanager/") => "alertmanager",
+        _ if signed.is_some_and(|v| v.starts_with("AWS4-")) => "aws",
+        _ => "kubernetes",
+    }
 }
 
 /// What a request would change; `None` for one that only asks.
