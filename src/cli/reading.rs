@@ -95,20 +95,35 @@ impl Wanted {
 pub async fn clusters(cli: &Cli, config: &Config) -> Result<(Vec<ClusterSpec>, Option<SimServer>), CliError> {
     let Some(scenario) = &cli.common.demo else { return Ok((specs(cli, config)?, None)) };
     let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-    let sim = start_sim(scenario, Parameters::default(), options).await?;
+    let sim = start_sim(scenario, Parameters::default(), options, Clock::system()).await?;
     Ok((of_demo(cli, config, &sim).kubernetes, Some(sim)))
 }
 
 /// Starts reading: the demo's fleet, or the user's clusters.
 pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
-    let (wanted, sim) = if let Some(scenario) = &cli.common.demo {
+    if let Some(scenario) = &cli.common.demo {
         let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-        let sim = start_sim(scenario, Parameters::default(), options).await?;
-        (of_demo(cli, config, &sim), Some(sim))
-    } else {
-        let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
-        (Box::pin(wanted(cli, config, stays)).await?, None)
-    };
+        let sim = start_sim(scenario, Parameters::default(), options, clock.clone()).await?;
+        return read_demo(cli, config, clock, sim);
+    }
+    let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
+    let wanted = Box::pin(wanted(cli, config, stays)).await?;
+    start(cli, config, clock, wanted, None)
+}
+
+/// Starts reading the demo's fleet, which is there already.
+pub fn read_demo(cli: &Cli, config: &Config, clock: &Clock, sim: SimServer) -> Result<Reading, CliError> {
+    let wanted = of_demo(cli, config, &sim);
+    start(cli, config, clock, wanted, Some(sim))
+}
+
+fn start(
+    cli: &Cli,
+    config: &Config,
+    clock: &Clock,
+    wanted: Wanted,
+    sim: Option<SimServer>,
+) -> Result<Reading, CliError> {
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let clusters = wanted.ids();
     let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
@@ -205,7 +220,7 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
             context: None,
             kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
             namespace: cli.common.namespace.clone(),
-            production: false,
+            production: config.cluster("demo").is_some_and(|s| s.production),
             read_only: config.read_only,
             // A demo is looked at for minutes: sparklines should move.
             metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),

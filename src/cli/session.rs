@@ -218,13 +218,23 @@ pub fn demo_objectives(name: &str) -> Result<Option<crate::slo::Outcome>, CliErr
     Ok((!outcome.definitions.is_empty()).then_some(outcome))
 }
 
-/// Starts the embedded fleet.
-pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOptions) -> Result<SimServer, CliError> {
+/// Starts the embedded fleet, with time from `clock`.
+pub async fn start_sim(
+    name: &str,
+    parameters: Parameters,
+    options: ServerOptions,
+    clock: Clock,
+) -> Result<SimServer, CliError> {
     let scenario = scenario(name, parameters)?;
     let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: scenario.seed(), ..options };
-    Ok(SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await?)
+    Ok(SimServer::start(Box::new(Model::new(scenario)), clock, options).await?)
 }
 
+/// Starts reading the demo's fleet: this build cannot.
+#[cfg(not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")))]
+pub fn read_demo(_cli: &Cli, _config: &Config, _clock: &Clock, _sim: SimServer) -> Result<Reading, CliError> {
+    Err(color_eyre::eyre::eyre!("this build reads no clusters, and no embedded fleet"))
+}
 /// Starts reading: this build cannot.
 #[cfg(not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")))]
 #[expect(clippy::unused_async, reason = "the same call with and without the adapters")]
@@ -234,4 +244,4 @@ pub async fn read(_cli: &Cli, _config: &Config, _clock: &Clock) -> Result<Readin
     ))
 }
 #[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
-pub use super::reading::read;
+pub use super::reading::{read, read_demo};
