@@ -16,10 +16,10 @@ use super::session::env;
 use super::session::{Reading, start_sim};
 use crate::action::guard::ClusterPolicy;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{ClusterSettings, Config};
 #[cfg(feature = "aws")]
 use crate::config::{self, EcsName};
-use crate::domain::{ClusterId, Severity, Text};
+use crate::domain::{Accent, ClusterId, Severity, Text};
 use crate::run::backend::Backend;
 use crate::sim::model::Parameters;
 use crate::sim::server::{ServerOptions, SimServer};
@@ -126,7 +126,8 @@ fn start(
 ) -> Result<Reading, CliError> {
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let clusters = wanted.ids();
-    let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
+    let store =
+        Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config)).and_accents(accents(config));
     let policy = actors::policy(config, wanted.policies());
     #[cfg_attr(
         not(any(feature = "kubernetes", feature = "aws")),
@@ -196,6 +197,12 @@ fn over_cloudwatch(
         objectives.definitions = rest;
     }
     crate::source::aws::budgets::Objectives { definitions, interval: config.slo_interval }
+}
+
+/// The colours that clusters were given, by the names on screen.
+fn accents(config: &Config) -> Vec<(ClusterId, Accent)> {
+    let given = |s: &ClusterSettings| Some((ClusterId::new(&s.name), Accent::from_name(s.accent?)?));
+    config.clusters.iter().filter_map(given).collect()
 }
 
 /// What the configuration says of alarms in general.

@@ -78,8 +78,9 @@ fn without_runbook(buf: &mut Buffer, area: Rect, count: usize, painter: &Painter
 
 fn split(area: Rect) -> (Rect, Option<Rect>) {
     let width = (area.width * 2 / 5).clamp(32, 64);
-    let left = Rect { width: area.width - width, ..area };
-    (left, Some(Rect { x: left.right(), width, ..area }))
+    // The last column does not touch the line between the two.
+    let left = Rect { width: area.width - width - 1, ..area };
+    (left, Some(Rect { x: left.right() + 1, width, ..area }))
 }
 
 fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
