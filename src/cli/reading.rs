@@ -16,9 +16,9 @@ use super::session::env;
 use super::session::{Reading, start_sim};
 use crate::action::guard::ClusterPolicy;
 use crate::clock::Clock;
-use crate::config::{ClusterSettings, Config};
 #[cfg(feature = "aws")]
 use crate::config::{self, EcsName};
+use crate::config::{ClusterSettings, Config};
 use crate::domain::{Accent, ClusterId, Severity, Text};
 use crate::run::backend::Backend;
 use crate::sim::model::Parameters;

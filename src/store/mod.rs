@@ -23,8 +23,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::{
-    Accent, Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node,
-    ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    Accent, Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit,
+    Node, ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage,
+    Workload,
 };
 use alarm_log::{AlarmLog, AlarmRules};
 use history::History;

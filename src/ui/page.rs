@@ -157,7 +157,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         if row.selected {
             buf.set_style(at, painter.role(Role::RowSelected));
             let sign = if painter.ascii { ">" } else { "▶" };
-            buf.set_string(at.x, y, sign, painter.role(Role::RowCursor));
+            buf.set_string(at.x, y, sign, painter.on_selected(painter.role(Role::RowCursor)));
         }
         if row.marked {
             buf.set_string(at.x + 1, y, "*", painter.role(Role::RowMarked));
@@ -169,6 +169,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
             let start = if head.align == Align::Right { x + u16::try_from(pad).unwrap_or(0) } else { x };
             if start < at.right() {
                 let style = painter.tone(if row.marked && cell.tone == Tone::Plain { Tone::Strong } else { cell.tone });
+                let style = if row.selected { painter.on_selected(style) } else { style };
                 buf.set_stringn(start, y, &text, usize::from(at.right() - start), style);
             }
             x += head.width + 2;

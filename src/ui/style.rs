@@ -25,6 +25,17 @@ impl<'a> Painter<'a> {
         self.theme.style(role)
     }
 
+    /// A style as it is on the selected row. Where that is the reverse of everything else, colours of
+    /// text would become patches of background: the row is of one piece there.
+    #[must_use]
+    pub fn on_selected(&self, style: Style) -> Style {
+        let row = self.role(Role::RowSelected);
+        if row.add_modifier.contains(Modifier::REVERSED) && row.fg.is_none() && row.bg.is_none() {
+            return Style { fg: None, bg: None, ..style }.remove_modifier(Modifier::DIM);
+        }
+        style
+    }
+
     /// A tone's style.
     #[must_use]
     pub fn tone(&self, tone: Tone) -> Style {

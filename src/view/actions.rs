@@ -409,7 +409,10 @@ pub fn runs(app: &App, c: Context<'_>) -> Vec<Line> {
         line.push(format!("{ago:>6} ago  "), Tone::Dim);
         line.push(format!("{} {} ", run.plan.intent.verb, run.plan.intent.what()), Tone::Strong);
         if let Some(first) = run.plan.intent.targets.first() {
-            line.push(format!("in {}  ", columns::cluster_name(c, &first.cluster)), columns::cluster_tone(c, &first.cluster));
+            line.push(
+                format!("in {}  ", columns::cluster_name(c, &first.cluster)),
+                columns::cluster_tone(c, &first.cluster),
+            );
         }
         if let RunState::Ended(end) = &run.state {
             line.push(end.text.as_str(), Tone::Dim);

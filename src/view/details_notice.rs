@@ -335,7 +335,10 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
             .with(format!("{} of {} ", l.there, l.tasks), Tone::Warning)
             .with(format!("{} ", l.workload.kind.short()), Tone::Dim)
             .with(l.workload.name.as_str(), Tone::Plain)
-            .with(format!("  {}", columns::cluster_name(d.c, &l.workload.cluster)), columns::cluster_tone(d.c, &l.workload.cluster));
+            .with(
+                format!("  {}", columns::cluster_name(d.c, &l.workload.cluster)),
+                columns::cluster_tone(d.c, &l.workload.cluster),
+            );
         d.out.push(line);
     }
 }

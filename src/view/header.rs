@@ -2,8 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{Context, cluster_tone};
 use super::columns::overview_mark as mark;
+use super::columns::{Context, cluster_tone};
 use super::summary::{ClusterSummary, clusters};
 use super::words::{cause_in, cut};
 use crate::app::App;

@@ -114,7 +114,9 @@ fn cell_of_place(e: Elsewhere<'_>, c: Context<'_>, width: usize, detail: Detail)
     let mut lines = vec![Line::new().with(e.place, Tone::Strong)];
     let rows = match detail {
         Detail::Full(rows) => {
-            lines.push(Line::new().with(shorten(&cluster_name(c, e.cluster), width, c.ascii), cluster_tone(c, e.cluster)));
+            lines.push(
+                Line::new().with(shorten(&cluster_name(c, e.cluster), width, c.ascii), cluster_tone(c, e.cluster)),
+            );
             lines.push(Line::new().with(count, Tone::Dim));
             let asked = format!("asks {} {}", asked.cpu, asked.memory);
             lines.push(Line::new().with(shorten(&asked, width, c.ascii), Tone::Dim));
