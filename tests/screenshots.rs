@@ -56,8 +56,15 @@ fn the_pictures_are_what_the_program_draws() {
 fn every_picture_that_a_document_shows_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut shown = 0;
-    for (page, at) in [("README.md", ""), ("screenshots/README.md", "screenshots/"), ("docs/wallboard.md", "docs/")] {
-        let text = std::fs::read_to_string(root.join(page)).expect(page);
+    let mut pages = vec![("README.md".to_owned(), ""), ("screenshots/README.md".to_owned(), "screenshots/")];
+    for entry in std::fs::read_dir(root.join("docs")).expect("documents") {
+        let name = entry.expect("a document").file_name().into_string().expect("a name");
+        if Path::new(&name).extension().is_some_and(|e| e == "md") {
+            pages.push((format!("docs/{name}"), "docs/"));
+        }
+    }
+    for (page, at) in pages {
+        let text = std::fs::read_to_string(root.join(&page)).expect(&page);
         for picture in
             text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|p| p.ends_with(".svg"))
         {

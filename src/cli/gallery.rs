@@ -84,6 +84,11 @@ static ALBUMS: &[Album] = &[
             scene("events", "5", "Events, newest first, repeated ones folded."),
             large("describe", "3 S d", "One task, with its events."),
             large("logs", "4 S l", "The logs of a whole workload."),
+            large(
+                "ecs-tasks",
+                "3 S / c l u s t e r = s h o p - e c s enter",
+                "ECS tasks that failed, with ECS's reason.",
+            ),
             large("palette", "3 : n o", "Every command, by a few letters of its name."),
             large("help", "3 ?", "Every key that does something here."),
             Scene {
