@@ -140,6 +140,8 @@ fn themes() -> String {
          ```toml\ninherits = \"quarterdeck-dark\"\ndoc = \"Mine.\"\nlight = false\n\n\
          [palette]\nbrass = \"#ffcc66\"\n\n[roles]\naccent = \"brass\"\ntitle = { fg = \"brass\", bold = true }\nlink = { like = \"accent\", underline = true }\n```\n\n\
          A colour is a name from `[palette]`, `#rrggbb`, `0` to `255`, `default`, or one of the terminal's\nsixteen (`red`, `light-red`, ...). A style has `fg`, `bg`, `bold`, `dim`, `italic`, `underline`, `reverse`, and `like`,\nwhich begins with another role's look. Changing a colour of the palette changes it in what is inherited too.\n\n\
+         ## Light or dark\n\n`auto` goes by `COLORFGBG` where the terminal sets it. Where it does not, the console opens dark and asks the\nterminal for its background (OSC 11); when the answer comes, and whenever it comes, a light one switches to\n`quarterdeck-light`. Nothing waits for it, and a terminal that never answers stays dark.\n\n\
+         ## Clusters\n\nA `[[cluster]]` with `production = true` has a look of its own, `production`: its name so in every list, with `!`\nbehind it, since no colour alone says that; the word `PRODUCTION`, reversed, behind its name in the header, on pages about\nwhat runs there, and in plans. With several clusters the header counts those that are production. `accent = \"violet\"` (or red,\norange, yellow, green, blue) gives any cluster a colour of its own in the same places; production stays `!` and `PRODUCTION`\nin that colour. The roles `cluster-red` to `cluster-violet` say what a theme makes of it.\n\n\
          ## Roles\n\n| role | looks like, unless said | contrast | what it is for |\n|---|---|---|---|\n",
     );
     for r in ROLES {

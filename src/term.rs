@@ -4,6 +4,7 @@
 //! as it was: raw mode off, the main screen, the cursor shown.
 
 mod frame;
+pub mod ground;
 mod ink;
 pub mod line;
 pub mod modes;
@@ -175,6 +176,15 @@ impl Screen {
             write!(out, "{}", through_tmux(&osc))?;
         }
         out.write_all(osc.as_bytes())?;
+        self.out.borrow_mut().send()
+    }
+
+    /// Asks what the background is; the answer comes among the keys, if it comes.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn ask_ground(&mut self) -> io::Result<()> {
+        self.terminal.backend_mut().write_all(ground::ASK)?;
         self.out.borrow_mut().send()
     }
 

@@ -34,7 +34,7 @@ fn what_is_not_placed_is_seen_and_the_r_is_explained() {
     desk.press("6");
     let frame = desk.frame(80, 24);
     // node-b is not measured: its load is what is asked of it.
-    assert!(frame.contains("cpur") && frame.contains("r requested"), "{frame}");
+    assert!(frame.contains("cpu~") && frame.contains("~ requested"), "{frame}");
     assert!(!frame.contains("pending"), "{frame}");
     desk.put_task(task("waits", "web", "", "Pending", Health::Progressing));
     let frame = desk.frame(80, 24);

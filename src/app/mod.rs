@@ -237,6 +237,16 @@ impl App {
         self.stack.last()
     }
 
+    /// The cluster of what the page on top is about, if that is one object.
+    #[must_use]
+    pub fn page_cluster(&self) -> Option<&ClusterId> {
+        match self.page()? {
+            Page::Text(text) => Some(&text.id.cluster),
+            Page::Logs(logs) => Some(&logs.id.cluster),
+            Page::Table(_) => None,
+        }
+    }
+
     /// The list on top, if the page is one.
     #[must_use]
     pub fn table(&self) -> Option<&TableState> {

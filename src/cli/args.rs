@@ -241,8 +241,11 @@ pub enum Picture {
 pub struct Snapshot {
     /// The view: overview, nodes, tasks, workloads, events, map, alarms, budgets, services, spot or pools;
     /// or wallboard, or one of its pages as wallboard:PAGE.
-    #[arg(value_name = "VIEW")]
+    #[arg(value_name = "VIEW", required_unless_present = "all", default_value = "overview", hide_default_value = true)]
     pub what: String,
+    /// Write every picture of the documents into a directory instead, made from the embedded fleet.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["what", "demo"])]
+    pub all: Option<PathBuf>,
     /// Columns and rows.
     #[arg(long, value_name = "WxH", default_value = "160x48")]
     pub size: String,

@@ -92,6 +92,7 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         store,
         app,
         theme,
+        by_ground: session::by_ground(&config, &place.paths)?,
         ascii: session::ascii(&config),
         clock,
         screens: screens(cli, &place.paths),

@@ -134,7 +134,8 @@ fn css(color: Color) -> Option<String> {
 /// that columns align whatever the font.
 #[must_use]
 pub fn svg(buf: &Buffer, theme: &Theme) -> String {
-    const CELL: (f64, f64) = (8.4, 18.0);
+    // Hardly taller than the font, so that the lines of boxes meet.
+    const CELL: (f64, f64) = (8.4, 17.0);
     let base = theme.style(Role::Background);
     let light = theme.is_light();
     let background = base.bg.and_then(css).unwrap_or_else(|| if light { "#ffffff" } else { "#101418" }.to_owned());
@@ -183,7 +184,7 @@ pub fn svg(buf: &Buffer, theme: &Theme) -> String {
             let _ = writeln!(
                 out,
                 "<text x=\"{left:.1}\" y=\"{:.1}\" textLength=\"{wide:.1}\" lengthAdjust=\"spacingAndGlyphs\" {attributes}>{escaped}</text>",
-                top + 13.5
+                top + 13.0
             );
         }
     }

@@ -11,6 +11,7 @@ mod console;
 mod doctor;
 mod exec;
 pub mod export;
+pub mod gallery;
 pub mod iam;
 mod log;
 #[cfg(feature = "aws")]

@@ -16,10 +16,10 @@ use super::session::env;
 use super::session::{Reading, start_sim};
 use crate::action::guard::ClusterPolicy;
 use crate::clock::Clock;
-use crate::config::Config;
 #[cfg(feature = "aws")]
 use crate::config::{self, EcsName};
-use crate::domain::{ClusterId, Severity, Text};
+use crate::config::{ClusterSettings, Config};
+use crate::domain::{Accent, ClusterId, Severity, Text};
 use crate::run::backend::Backend;
 use crate::sim::model::Parameters;
 use crate::sim::server::{ServerOptions, SimServer};
@@ -95,23 +95,39 @@ impl Wanted {
 pub async fn clusters(cli: &Cli, config: &Config) -> Result<(Vec<ClusterSpec>, Option<SimServer>), CliError> {
     let Some(scenario) = &cli.common.demo else { return Ok((specs(cli, config)?, None)) };
     let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-    let sim = start_sim(scenario, Parameters::default(), options).await?;
+    let sim = start_sim(scenario, Parameters::default(), options, Clock::system()).await?;
     Ok((of_demo(cli, config, &sim).kubernetes, Some(sim)))
 }
 
 /// Starts reading: the demo's fleet, or the user's clusters.
 pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, CliError> {
-    let (wanted, sim) = if let Some(scenario) = &cli.common.demo {
+    if let Some(scenario) = &cli.common.demo {
         let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-        let sim = start_sim(scenario, Parameters::default(), options).await?;
-        (of_demo(cli, config, &sim), Some(sim))
-    } else {
-        let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
-        (Box::pin(wanted(cli, config, stays)).await?, None)
-    };
+        let sim = start_sim(scenario, Parameters::default(), options, clock.clone()).await?;
+        return read_demo(cli, config, clock, sim);
+    }
+    let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
+    let wanted = Box::pin(wanted(cli, config, stays)).await?;
+    start(cli, config, clock, wanted, None)
+}
+
+/// Starts reading the demo's fleet, which is there already.
+pub fn read_demo(cli: &Cli, config: &Config, clock: &Clock, sim: SimServer) -> Result<Reading, CliError> {
+    let wanted = of_demo(cli, config, &sim);
+    start(cli, config, clock, wanted, Some(sim))
+}
+
+fn start(
+    cli: &Cli,
+    config: &Config,
+    clock: &Clock,
+    wanted: Wanted,
+    sim: Option<SimServer>,
+) -> Result<Reading, CliError> {
     let (tx, observations) = mpsc::channel(crate::run::OBSERVATIONS);
     let clusters = wanted.ids();
-    let store = Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config));
+    let store =
+        Store::expecting(wanted.kubernetes_ids()).and_alarm_rules(alarm_rules(config)).and_accents(accents(config));
     let policy = actors::policy(config, wanted.policies());
     #[cfg_attr(
         not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")),
@@ -187,6 +203,12 @@ fn over_cloudwatch(
     crate::source::aws::budgets::Objectives { definitions, interval: config.slo_interval }
 }
 
+/// The colours that clusters were given, by the names on screen.
+fn accents(config: &Config) -> Vec<(ClusterId, Accent)> {
+    let given = |s: &ClusterSettings| Some((ClusterId::new(&s.name), Accent::from_name(s.accent?)?));
+    config.clusters.iter().filter_map(given).collect()
+}
+
 /// What the configuration says of alarms in general.
 fn alarm_rules(config: &Config) -> AlarmRules {
     let words = [
@@ -209,7 +231,7 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
             context: None,
             kubeconfig: Kubeconfig::Inline(sim.kubeconfig()),
             namespace: cli.common.namespace.clone(),
-            production: false,
+            production: config.cluster("demo").is_some_and(|s| s.production),
             read_only: config.read_only,
             // A demo is looked at for minutes: sparklines should move.
             metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),

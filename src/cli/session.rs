@@ -103,15 +103,20 @@ pub fn theme(config: &Config, paths: &Paths) -> Result<Theme, CliError> {
     theme_at(config, paths, ColorDepth::from_env(&env))
 }
 
-/// The theme in force, at `depth` where the user asks for none.
-pub fn theme_at(config: &Config, paths: &Paths, depth: ColorDepth) -> Result<Theme, CliError> {
-    let depth = match config.color {
-        ColorChoice::Auto => depth,
+/// How many colours there are: `auto` where the user says nothing.
+fn depth_of(config: &Config, auto: ColorDepth) -> ColorDepth {
+    match config.color {
+        ColorChoice::Auto => auto,
         ColorChoice::Never => ColorDepth::None,
         ColorChoice::Ansi16 => ColorDepth::Ansi16,
         ColorChoice::Ansi256 => ColorDepth::Ansi256,
         ColorChoice::TrueColor => ColorDepth::TrueColor,
-    };
+    }
+}
+
+/// The theme in force, at `depth` where the user asks for none.
+pub fn theme_at(config: &Config, paths: &Paths, depth: ColorDepth) -> Result<Theme, CliError> {
+    let depth = depth_of(config, depth);
     let name = match config.theme.as_str() {
         "auto" => Theme::auto_name(&env, depth),
         "dark" => "quarterdeck-dark",
@@ -120,6 +125,19 @@ pub fn theme_at(config: &Config, paths: &Paths, depth: ColorDepth) -> Result<The
     };
     let theme = Theme::load(name, Some(&paths.themes_dir))?;
     Ok(theme.with_depth(depth))
+}
+
+/// What `auto` takes by the terminal's background, dark and light, where the terminal is to be asked for it:
+/// it has said nothing in `COLORFGBG`, has colours, and takes a question for what it is.
+pub fn by_ground(config: &Config, paths: &Paths) -> Result<Option<[Theme; 2]>, CliError> {
+    let plain = env("TERM").is_some_and(|t| t == "linux" || t.starts_with("vt"));
+    let depth = depth_of(config, ColorDepth::from_env(&env));
+    let colours = matches!(depth, ColorDepth::TrueColor | ColorDepth::Ansi256);
+    if config.theme != "auto" || plain || !colours || env("COLORFGBG").is_some() {
+        return Ok(None);
+    }
+    let load = |name| Theme::load(name, Some(&paths.themes_dir)).map(|t| t.with_depth(depth));
+    Ok(Some([load("quarterdeck-dark")?, load("quarterdeck-light")?]))
 }
 
 /// True when the terminal cannot show Unicode, or the user wants none.
@@ -218,13 +236,23 @@ pub fn demo_objectives(name: &str) -> Result<Option<crate::slo::Outcome>, CliErr
     Ok((!outcome.definitions.is_empty()).then_some(outcome))
 }
 
-/// Starts the embedded fleet.
-pub async fn start_sim(name: &str, parameters: Parameters, options: ServerOptions) -> Result<SimServer, CliError> {
+/// Starts the embedded fleet, with time from `clock`.
+pub async fn start_sim(
+    name: &str,
+    parameters: Parameters,
+    options: ServerOptions,
+    clock: Clock,
+) -> Result<SimServer, CliError> {
     let scenario = scenario(name, parameters)?;
     let options = ServerOptions { ecs: scenario.ecs().to_vec(), seed: scenario.seed(), ..options };
-    Ok(SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await?)
+    Ok(SimServer::start(Box::new(Model::new(scenario)), clock, options).await?)
 }
 
+/// Starts reading the demo's fleet: this build cannot.
+#[cfg(not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")))]
+pub fn read_demo(_cli: &Cli, _config: &Config, _clock: &Clock, _sim: SimServer) -> Result<Reading, CliError> {
+    Err(color_eyre::eyre::eyre!("this build reads no clusters, and no embedded fleet"))
+}
 /// Starts reading: this build cannot.
 #[cfg(not(any(feature = "kubernetes", feature = "aws", feature = "prometheus")))]
 #[expect(clippy::unused_async, reason = "the same call with and without the adapters")]
@@ -234,4 +262,4 @@ pub async fn read(_cli: &Cli, _config: &Config, _clock: &Clock) -> Result<Readin
     ))
 }
 #[cfg(any(feature = "kubernetes", feature = "aws", feature = "prometheus"))]
-pub use super::reading::read;
+pub use super::reading::{read, read_demo};

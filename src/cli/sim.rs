@@ -30,7 +30,7 @@ pub async fn run(demo: Option<&str>, options: &Sim) -> Result<ExitCode, CliError
     let parameters = Parameters { nodes: options.nodes, pods: options.pods, changes_per_second: options.changes };
     let server =
         ServerOptions { listen: options.listen, name: "quarterdeck-sim".to_owned(), ..ServerOptions::default() };
-    let sim = session::start_sim(scenario, parameters, server).await?;
+    let sim = session::start_sim(scenario, parameters, server, crate::clock::Clock::system()).await?;
     match options.print {
         Access::Kubeconfig => say(&sim.kubeconfig()),
         Access::Aws => say(&exports(&sim)),

@@ -27,19 +27,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a page opened by keys may take to fill.
 const ANSWERS: Duration = Duration::from_secs(3);
 
-struct Taking {
-    store: Store,
-    app: App,
-    theme: Theme,
-    ascii: bool,
-    clock: Clock,
-    area: Rect,
+/// A picture in the making.
+pub struct Taking {
+    /// What is known.
+    pub store: Store,
+    /// What is on screen.
+    pub app: App,
+    /// How it looks.
+    pub theme: Theme,
+    /// No Unicode.
+    pub ascii: bool,
+    /// The time shown.
+    pub clock: Clock,
+    /// Columns and rows.
+    pub area: Rect,
     /// A wallboard instead of a view: its state, how often sources speak, and the page, if one was named.
-    wall: Option<(Wall, Pace, Option<WallPage>)>,
+    pub wall: Option<(Wall, Pace, Option<WallPage>)>,
 }
 
 /// Prints the picture; exits with 2 when a source did not answer in time.
 pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
+    if let Some(dir) = &options.all {
+        return super::gallery::write(dir).await;
+    }
     let what = what(&options.what)?;
     let kind = if let What::View(kind) = what { kind } else { ViewKind::Overview };
     let (width, height) = size(&options.size)?;
@@ -105,7 +115,8 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
 }
 
 impl Taking {
-    fn draw(&mut self) -> Buffer {
+    /// The frame as it is now.
+    pub fn draw(&mut self) -> Buffer {
         let mut buf = Buffer::empty(self.area);
         let now = self.clock.now();
         let c = Context {
@@ -128,7 +139,7 @@ impl Taking {
     }
 
     /// Takes in what comes for a while.
-    async fn pass(&mut self, time: Duration, observations: &mut mpsc::Receiver<Observation>) {
+    pub async fn pass(&mut self, time: Duration, observations: &mut mpsc::Receiver<Observation>) {
         let start = instant();
         while let Some(left) = time.checked_sub(start.elapsed()) {
             match tokio::time::timeout(left, observations.recv()).await {
@@ -139,7 +150,7 @@ impl Taking {
     }
 
     /// Presses keys as the console would, and waits for the pages they open.
-    async fn press(
+    pub async fn press(
         &mut self,
         keys: &[crate::key::Key],
         backend: &mut Backend,

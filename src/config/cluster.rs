@@ -22,7 +22,12 @@ pub struct ClusterSettings {
     pub production: bool,
     /// Never change anything there.
     pub read_only: bool,
+    /// The colour of its name on screen, one of [`ACCENTS`].
+    pub accent: Option<&'static str>,
 }
+
+/// The colours that a cluster's name can have.
+pub static ACCENTS: [&str; 6] = ["red", "orange", "yellow", "green", "blue", "violet"];
 
 /// A key of an entry: name, what may be written, doc.
 pub static CLUSTER_KEYS: &[(&str, &str, &str)] = &[
@@ -32,6 +37,11 @@ pub static CLUSTER_KEYS: &[(&str, &str, &str)] = &[
     ("namespace", "the name of a namespace", "Read only this namespace, when you may not read the others."),
     ("production", "true or false", "Mark it as production: its name is shown so, and changes want it typed."),
     ("read_only", "true or false", "Never change anything there."),
+    (
+        "accent",
+        "red, orange, yellow, green, blue or violet",
+        "The colour of its name in the header, in lists and in plans. Default: the theme's, and its own for production.",
+    ),
 ];
 
 /// Reads the entries, reporting what is wrong.
@@ -123,7 +133,17 @@ fn one(reader: &Reader<'_>, entry: &Value<'_>) -> Option<(ClusterSettings, Place
     if own.is_empty() {
         return None;
     }
+    let accent = texts.remove("accent").and_then(|text| {
+        let found = ACCENTS.into_iter().find(|a| *a == text);
+        if found.is_none() {
+            let place = places.get("accent").cloned().unwrap_or_else(|| entry.span());
+            let d = reader.source().at(&place, "`accent` is no colour that a cluster can have").value(&text);
+            reader.report(d.allowed("red, orange, yellow, green, blue or violet"));
+        }
+        found
+    });
     let cluster = ClusterSettings {
+        accent,
         name: texts.remove("name").unwrap_or(own),
         context,
         ecs,

@@ -148,7 +148,7 @@ macro_rules! settings {
 }
 
 settings! {
-    theme, Name, "theme", "auto", "The theme: the name of a built-in one or of a file in the themes directory, or a path. `dark` and `light` are quarterdeck-dark and -light; `auto` takes one of them, light where the terminal says that its background is, or ansi16 where there are only sixteen colours.";
+    theme, Name, "theme", "auto", "The theme: the name of a built-in one or of a file in the themes directory, or a path. `dark` and `light` are quarterdeck-dark and -light; `auto` takes one of them, light where the terminal says that its background is (in `COLORFGBG`, or when it is asked by OSC 11), or ansi16 where there are only sixteen colours.";
     keymap, Name, "keymap", "default", "The keymap: the name of a built-in one or of a file in the keymaps directory, or a path.";
     view, View, "view", "overview", "The view that the console opens with.";
     read_only, Flag, "read_only", "false", "Never change anything: the clients that could write are not even built.";

@@ -25,7 +25,7 @@ use diagnostic::{Diagnostic, Diagnostics, Reader, Source, in_order};
 use keys::{Layer, Refused};
 
 pub use backend::{BACKEND_KEYS, BackendSettings, Place, Secret, ServiceName, url_mistake};
-pub use cluster::{CLUSTER_KEYS, ClusterSettings};
+pub use cluster::{ACCENTS, CLUSTER_KEYS, ClusterSettings};
 pub use ecs::EcsName;
 pub use guardrail::{ACTION_KINDS, ACTIONS, GUARDRAIL_KEYS, GuardrailEffect, GuardrailSettings};
 pub use keys::{Config, KEYS, KeyInfo};

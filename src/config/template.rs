@@ -43,7 +43,14 @@ pub fn template() -> String {
         }
         let example = match *allowed {
             "true or false" => "false".to_owned(),
-            _ => format!("\"{}\"", if *name == "namespace" { "shop" } else { "staging" }),
+            _ => {
+                let word = match *name {
+                    "namespace" => "shop",
+                    "accent" => "violet",
+                    _ => "staging",
+                };
+                format!("\"{word}\"")
+            }
         };
         let _ = writeln!(out, "# {doc}\n#{name} = {example}");
     }

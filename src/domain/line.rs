@@ -1,7 +1,7 @@
 //! Lines of text with meaning but without colour: what a view hands to
 //! whatever draws it.
 
-use super::{Health, Text};
+use super::{Accent, Health, Text};
 
 /// What a piece of text means. Whoever draws decides how that looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -27,6 +27,10 @@ pub enum Tone {
     Cluster,
     /// A production cluster.
     Production,
+    /// A cluster that was given a colour; true if it is production.
+    Accent(Accent, bool),
+    /// The word that says that a cluster is production, in the colour that it was given.
+    Badge(Option<Accent>),
     /// Spot capacity.
     Spot,
     /// A time stamp.

@@ -30,7 +30,7 @@ pub mod workload;
 pub use alarm::{Alarm, AlarmMore, AlarmSilence, AlarmSource, AlarmState, Severity};
 pub use backend::{Backend, BackendKind};
 pub use budget::Budget;
-pub use cluster::{CapacityProvider, Cluster, ClusterId, Orchestrator};
+pub use cluster::{Accent, CapacityProvider, Cluster, ClusterId, Orchestrator};
 pub use ecs::{Deployment, EcsInstance, EcsService, EcsTask, Stop, TargetHealth};
 pub use event::{Event, EventLevel};
 pub use freshness::Freshness;

@@ -21,8 +21,9 @@ use crate::app::App;
 use crate::clock::{Clock, instant};
 use crate::domain::Timestamp;
 use crate::store::{Observation, Store};
+use crate::term::ground::{Ground, Heard};
 use crate::term::line::{LOOK_AGAIN, Line};
-use crate::term::{Screen, input};
+use crate::term::{Input, Screen, input};
 use crate::theme::Theme;
 use crate::view::columns::Context;
 use backend::{Backend, Reply};
@@ -40,6 +41,9 @@ pub struct Console {
     pub app: App,
     /// How it looks.
     pub theme: Theme,
+    /// How it looks once the terminal has said what its background is, dark and light; `None` where it
+    /// is not asked.
+    pub by_ground: Option<[Theme; 2]>,
     /// No Unicode.
     pub ascii: bool,
     /// The time.
@@ -137,6 +141,11 @@ pub async fn run(
     let (reply_tx, mut replies) = mpsc::channel(256);
     backend.answer_to(reply_tx);
     let mut screen = Screen::enter().map_err(RunError::Terminal)?;
+    let mut ground = Ground::default();
+    if console.by_ground.is_some() {
+        screen.ask_ground().map_err(RunError::Terminal)?;
+        ground = Ground::asked();
+    }
     let mut dirty = Dirty::Now;
     let mut drawn = instant();
     let (mut second, mut kept_up) = (0, 0);
@@ -172,9 +181,11 @@ pub async fn run(
                 let Some(what) = input(event) else { continue };
                 dirty = Dirty::Now;
                 console.store.patience.hurry(true);
-                let ended = effects::on_input(console, &mut backend, &mut screen, what);
-                if ended.map_err(RunError::Terminal)? {
-                    return Ok(End::Quit);
+                for what in console.heard(&mut ground, what) {
+                    let ended = effects::on_input(console, &mut backend, &mut screen, what);
+                    if ended.map_err(RunError::Terminal)? {
+                        return Ok(End::Quit);
+                    }
                 }
             }
             Woken::Reply(reply) => {
@@ -265,6 +276,22 @@ fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, budget: Duration, mut take: 
 }
 
 impl Console {
+    /// What the user did; what the terminal says of itself is none of it, and changes the theme.
+    fn heard(&mut self, ground: &mut Ground, what: Input) -> Vec<Input> {
+        let Input::Key(key) = what else { return vec![what] };
+        match ground.hear(key) {
+            Heard::Nothing => Vec::new(),
+            Heard::Keys(keys) => keys.into_iter().map(Input::Key).collect(),
+            Heard::Light(light) => {
+                if let Some([dark, bright]) = self.by_ground.take() {
+                    tracing::info!(light, "the terminal says what its background is");
+                    self.theme = if light { bright } else { dark };
+                }
+                Vec::new()
+            }
+        }
+    }
+
     /// Applies what has arrived, for as long as the budget lasts; true if that changed anything.
     fn apply(&mut self, first: Observation, more: &mut mpsc::Receiver<Observation>) -> bool {
         let before = self.store.revision() + self.store.usage.revision();

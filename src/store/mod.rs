@@ -23,8 +23,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::{
-    Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit, Node,
-    ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage, Workload,
+    Accent, Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit,
+    Node, ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage,
+    Workload,
 };
 use alarm_log::{AlarmLog, AlarmRules};
 use history::History;
@@ -85,6 +86,7 @@ pub type Trend = Arc<[(Timestamp, f64)]>;
 #[derive(Debug, Default)]
 pub struct Store {
     clusters: BTreeMap<ClusterId, Option<Cluster>>,
+    accents: BTreeMap<ClusterId, Accent>,
     /// Those that were expected to be ECS clusters.
     ecs: BTreeSet<ClusterId>,
     backends: BTreeMap<ClusterId, Option<Backend>>,
@@ -178,6 +180,25 @@ impl Store {
             self.clusters.insert(id, None);
         }
         self
+    }
+
+    /// Clusters that were given a colour.
+    #[must_use]
+    pub fn and_accents(mut self, accents: impl IntoIterator<Item = (ClusterId, Accent)>) -> Self {
+        self.accents.extend(accents);
+        self
+    }
+
+    /// The colour that a cluster was given.
+    #[must_use]
+    pub fn accent(&self, id: &ClusterId) -> Option<Accent> {
+        self.accents.get(id).copied()
+    }
+
+    /// Marked as production.
+    #[must_use]
+    pub fn is_production(&self, id: &ClusterId) -> bool {
+        self.cluster(id).is_some_and(|c| c.production)
     }
 
     /// With what the user says of alarms in general.

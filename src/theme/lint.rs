@@ -16,7 +16,14 @@ pub(super) fn lint(theme: &Theme) -> Vec<Diagnostic> {
     }
     // What stands in rows stands on their backgrounds too.
     for row in [Role::RowSelected, Role::RowMarked] {
-        for role in [Role::HealthOk, Role::HealthWarning, Role::HealthCritical, Role::HealthProgressing] {
+        for role in [
+            Role::HealthOk,
+            Role::HealthWarning,
+            Role::HealthCritical,
+            Role::HealthProgressing,
+            Role::Cluster,
+            Role::Production,
+        ] {
             if theme.style(row).bg.is_some() {
                 check(theme, role, row, 3.0, &mut found);
             }

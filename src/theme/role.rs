@@ -103,7 +103,13 @@ roles! {
     YamlNumber, "yaml-number", Some(Role::Text), Text, "A number, boolean or null in YAML.";
     YamlComment, "yaml-comment", Some(Role::Dim), Dim, "A comment in YAML.";
     Cluster, "cluster", Some(Role::Accent), Text, "A cluster's name.";
-    Production, "production", Some(Role::HealthCritical), Text, "The name of a cluster marked as production.";
+    Production, "production", Some(Role::HealthCritical), Text, "The name of a cluster marked as production; the word itself is the reverse of it.";
+    ClusterRed, "cluster-red", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"red\"`.";
+    ClusterOrange, "cluster-orange", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"orange\"`.";
+    ClusterYellow, "cluster-yellow", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"yellow\"`.";
+    ClusterGreen, "cluster-green", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"green\"`.";
+    ClusterBlue, "cluster-blue", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"blue\"`.";
+    ClusterViolet, "cluster-violet", Some(Role::Cluster), Text, "The name of a cluster with `accent = \"violet\"`.";
     Spot, "spot", Some(Role::Accent), Text, "Spot capacity.";
     Link, "link", Some(Role::Accent), Text, "What can be opened.";
 }

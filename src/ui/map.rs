@@ -65,7 +65,7 @@ fn legend(buf: &mut Buffer, area: Rect, table: &TableState, c: Context<'_>, pain
         text.push(format!("{}  ", health.word()), Tone::Dim);
     }
     if is_unmeasured(table, c) {
-        text.push("r requested", Tone::Dim);
+        text.push("~ requested", Tone::Dim);
     }
     line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &text, painter);
 }

@@ -78,8 +78,9 @@ fn without_runbook(buf: &mut Buffer, area: Rect, count: usize, painter: &Painter
 
 fn split(area: Rect) -> (Rect, Option<Rect>) {
     let width = (area.width * 2 / 5).clamp(32, 64);
-    let left = Rect { width: area.width - width, ..area };
-    (left, Some(Rect { x: left.right(), width, ..area }))
+    // The last column does not touch the line between the two.
+    let left = Rect { width: area.width - width - 1, ..area };
+    (left, Some(Rect { x: left.right() + 1, width, ..area }))
 }
 
 fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
@@ -156,7 +157,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         if row.selected {
             buf.set_style(at, painter.role(Role::RowSelected));
             let sign = if painter.ascii { ">" } else { "▶" };
-            buf.set_string(at.x, y, sign, painter.role(Role::RowCursor));
+            buf.set_string(at.x, y, sign, painter.on_selected(painter.role(Role::RowCursor)));
         }
         if row.marked {
             buf.set_string(at.x + 1, y, "*", painter.role(Role::RowMarked));
@@ -168,6 +169,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
             let start = if head.align == Align::Right { x + u16::try_from(pad).unwrap_or(0) } else { x };
             if start < at.right() {
                 let style = painter.tone(if row.marked && cell.tone == Tone::Plain { Tone::Strong } else { cell.tone });
+                let style = if row.selected { painter.on_selected(style) } else { style };
                 buf.set_stringn(start, y, &text, usize::from(at.right() - start), style);
             }
             x += head.width + 2;

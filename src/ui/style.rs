@@ -2,7 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::domain::{Health, Tone};
+use crate::domain::{Accent, Health, Tone};
 use crate::theme::{Role, Theme};
 
 /// A theme at work.
@@ -23,6 +23,17 @@ impl<'a> Painter<'a> {
     #[must_use]
     pub fn role(&self, role: Role) -> Style {
         self.theme.style(role)
+    }
+
+    /// A style as it is on the selected row. Where that is the reverse of everything else, colours of
+    /// text would become patches of background: the row is of one piece there.
+    #[must_use]
+    pub fn on_selected(&self, style: Style) -> Style {
+        let row = self.role(Role::RowSelected);
+        if row.add_modifier.contains(Modifier::REVERSED) && row.fg.is_none() && row.bg.is_none() {
+            return Style { fg: None, bg: None, ..style }.remove_modifier(Modifier::DIM);
+        }
+        style
     }
 
     /// A tone's style.
@@ -46,6 +57,8 @@ impl<'a> Painter<'a> {
             },
             Tone::Cluster => Role::Cluster,
             Tone::Production => Role::Production,
+            Tone::Accent(accent, production) => return self.cluster(Some(accent), production),
+            Tone::Badge(accent) => return self.cluster(accent, true).add_modifier(Modifier::REVERSED),
             Tone::Spot => Role::Spot,
             Tone::Time => Role::LogTime,
             Tone::Source(n) => match n % 6 {
@@ -66,6 +79,21 @@ impl<'a> Painter<'a> {
             Tone::Ansi(n) => return self.ansi(n),
         };
         self.role(role)
+    }
+
+    /// A cluster's name: the colour that it was given, and the weight of production.
+    fn cluster(&self, accent: Option<Accent>, production: bool) -> Style {
+        let base = self.role(if production { Role::Production } else { Role::Cluster });
+        let Some(accent) = accent else { return base };
+        let own = self.role(match accent {
+            Accent::Red => Role::ClusterRed,
+            Accent::Orange => Role::ClusterOrange,
+            Accent::Yellow => Role::ClusterYellow,
+            Accent::Green => Role::ClusterGreen,
+            Accent::Blue => Role::ClusterBlue,
+            Accent::Violet => Role::ClusterViolet,
+        });
+        if production { base.patch(own) } else { own }
     }
 
     /// A colour the text itself asked for, where the theme has colours at all.

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::Context;
+use super::columns::{self, Context};
 use super::words::cut;
 use crate::action::{Change, Confirm, Fate, Judged, Outcome, Step, StepState};
 use crate::app::App;
@@ -79,7 +79,7 @@ pub fn dialog(d: &Dialog, c: Context<'_>, width: usize) -> DialogModel {
         buttons.push(Button { label, focused: d.focus == Focus::Go });
     }
     DialogModel {
-        title: title(d.intent.verb.name(), &d.intent.targets, &d.intent.what(), production),
+        title: title(c, d.intent.verb.name(), &d.intent.targets, &d.intent.what(), production),
         fields: fields(d, c.ascii),
         body: body(d, c, width),
         foot,
@@ -88,13 +88,20 @@ pub fn dialog(d: &Dialog, c: Context<'_>, width: usize) -> DialogModel {
     }
 }
 
-fn title(verb: &str, targets: &[ObjectId], what: &str, production: bool) -> Line {
+fn title(c: Context<'_>, verb: &str, targets: &[ObjectId], what: &str, production: bool) -> Line {
     let mut line = Line::new().with(format!(" {verb} {what} "), Tone::Title);
     if let Some(first) = targets.first() {
-        line.push(format!("in {} ", first.cluster), if production { Tone::Production } else { Tone::Cluster });
-    }
-    if production {
-        line.push("production ", Tone::Production);
+        // What was judged counts, and what is known of the cluster since.
+        let production = production || c.store.is_production(&first.cluster);
+        let own = match c.store.accent(&first.cluster) {
+            Some(accent) => Tone::Accent(accent, production),
+            None if production => Tone::Production,
+            None => Tone::Cluster,
+        };
+        line.push(format!("in {} ", first.cluster), own);
+        if production {
+            super::header::production(&mut line, c, &first.cluster);
+        }
     }
     line
 }
@@ -282,7 +289,7 @@ fn name(id: &ObjectId) -> String {
 #[must_use]
 pub fn run(run: &Run, c: Context<'_>, width: usize) -> (Line, Vec<Line>) {
     let intent = &run.plan.intent;
-    let mut head = title(intent.verb.name(), &intent.targets, &intent.what(), false);
+    let mut head = title(c, intent.verb.name(), &intent.targets, &intent.what(), false);
     head.push(standing(run, c), Tone::Strong);
     let mut out = Vec::new();
     if let RunState::Ended(end) = &run.state {
@@ -406,7 +413,10 @@ pub fn runs(app: &App, c: Context<'_>) -> Vec<Line> {
         line.push(format!("{ago:>6} ago  "), Tone::Dim);
         line.push(format!("{} {} ", run.plan.intent.verb, run.plan.intent.what()), Tone::Strong);
         if let Some(first) = run.plan.intent.targets.first() {
-            line.push(format!("in {}  ", first.cluster), Tone::Cluster);
+            line.push(
+                format!("in {}  ", columns::cluster_name(c, &first.cluster)),
+                columns::cluster_tone(c, &first.cluster),
+            );
         }
         if let RunState::Ended(end) = &run.state {
             line.push(end.text.as_str(), Tone::Dim);

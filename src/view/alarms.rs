@@ -1,7 +1,7 @@
 //! Alarms in words and figures: amounts with their units, the details, the page.
 
 use super::bars::Chart;
-use super::columns::{Context, alarm_about, alarm_mark, alarm_state, alarm_tone, clock_time};
+use super::columns::{self, Context, alarm_about, alarm_mark, alarm_state, alarm_tone, clock_time};
 use super::details::Lines;
 use crate::domain::{Alarm, AlarmSource, AlarmState, Bytes, Health, Line, ObjectId, Tone, age::human_duration};
 use crate::store::alarm_groups::{Group, groups, subject, trouble};
@@ -63,7 +63,7 @@ pub fn limit(a: &Alarm) -> String {
 pub fn page(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with("alarm ", Tone::Dim).with(id.name.as_str(), Tone::Title)];
     let mut d = Lines { out: &mut out, c };
-    d.row("cluster", id.cluster.as_str(), Tone::Cluster);
+    d.row("cluster", &columns::cluster_name(d.c, &id.cluster), columns::cluster_tone(d.c, &id.cluster));
     alarm(&mut d, id, width);
     out
 }

@@ -66,12 +66,13 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with(head, Tone::Key)];
     for s in all.iter() {
         let badge = if s.read_only { " RO" } else { "" };
-        let name = super::words::cut(s.id.as_str(), name_width - badge.len(), true, c.ascii);
+        let name = super::columns::cluster_name(c, &s.id);
+        let name = super::words::cut(&name, name_width - badge.len(), true, c.ascii);
         let rest = name_width.saturating_sub(name.width());
         let shape = if s.health.is_problem() { mark(s.health, c.ascii).split(' ').next().unwrap_or(" ") } else { " " };
         let mut line = Line::new()
             .with(format!("{shape} "), Tone::Health(s.health))
-            .with(name, if s.production { Tone::Production } else { Tone::Cluster })
+            .with(name, super::columns::cluster_tone(c, &s.id))
             .with(format!("{badge:<rest$} "), Tone::Warning);
         for column in &columns {
             let (text, tone) = (column.cell)(s, c);

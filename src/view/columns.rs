@@ -13,7 +13,7 @@ mod workloads;
 
 use crate::app::ColumnInfo;
 use crate::app::table::ViewKind;
-use crate::domain::{Threshold, Thresholds, Timestamp, Tone, quantity};
+use crate::domain::{ClusterId, Threshold, Thresholds, Timestamp, Tone, quantity};
 use crate::store::Store;
 use std::sync::OnceLock;
 
@@ -64,6 +64,29 @@ impl Cell {
     /// A dim cell; `-` where there is nothing to say.
     pub fn dim(text: &str) -> Self {
         Self::new(if text.is_empty() { "-" } else { text }, Tone::Dim)
+    }
+}
+
+/// A cluster's name as every list shows it: in its colour, and with `!` behind it where it is production,
+/// since no colour alone says that.
+#[must_use]
+pub fn cluster_cell(c: Context<'_>, id: &ClusterId) -> Cell {
+    Cell::new(cluster_name(c, id), cluster_tone(c, id))
+}
+
+/// The name in it.
+#[must_use]
+pub fn cluster_name(c: Context<'_>, id: &ClusterId) -> String {
+    format!("{id}{}", if c.store.is_production(id) { "!" } else { "" })
+}
+
+/// The tone of it.
+#[must_use]
+pub fn cluster_tone(c: Context<'_>, id: &ClusterId) -> Tone {
+    match (c.store.accent(id), c.store.is_production(id)) {
+        (Some(accent), production) => Tone::Accent(accent, production),
+        (None, true) => Tone::Production,
+        (None, false) => Tone::Cluster,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The details pane: what is known of the selected row, without a request.
 
 use super::alarms;
-use super::columns::{Context, clock_time};
+use super::columns::{self, Context, clock_time};
 use super::{details_ecs as ecs, details_notice};
 use crate::domain::{
     ContainerRole, ContainerState, Health, Kind, Line, Node, ObjectId, Task, Timestamp, Tone, age::age,
@@ -15,7 +15,11 @@ pub fn details(c: Context<'_>, id: &ObjectId, width: usize) -> Vec<Line> {
     let mut out = vec![Line::new().with(title, Tone::Title)];
     let mut d = Lines { out: &mut out, c };
     let is_cluster = c.store.clusters().any(|(known, _)| *known == id.cluster);
-    d.row(if is_cluster { "cluster" } else { "source" }, id.cluster.as_str(), Tone::Cluster);
+    d.row(
+        if is_cluster { "cluster" } else { "source" },
+        &columns::cluster_name(c, &id.cluster),
+        columns::cluster_tone(c, &id.cluster),
+    );
     // Of a budget, the namespace is its service.
     if !id.namespace.is_empty() && !matches!(id.kind, Kind::Budget | Kind::Notice | Kind::Pool) {
         d.row("namespace", &id.namespace, Tone::Plain);

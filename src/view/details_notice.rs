@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::{Context, clock_time};
+use super::columns::{self, Context, clock_time};
 use super::details::Lines;
 use super::notices::{lateness, left_tone, verdict};
 use crate::domain::age::human_duration;
@@ -335,7 +335,10 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
             .with(format!("{} of {} ", l.there, l.tasks), Tone::Warning)
             .with(format!("{} ", l.workload.kind.short()), Tone::Dim)
             .with(l.workload.name.as_str(), Tone::Plain)
-            .with(format!("  {}", l.workload.cluster), Tone::Cluster);
+            .with(
+                format!("  {}", columns::cluster_name(d.c, &l.workload.cluster)),
+                columns::cluster_tone(d.c, &l.workload.cluster),
+            );
         d.out.push(line);
     }
 }

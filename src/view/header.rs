@@ -2,8 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::Context;
 use super::columns::overview_mark as mark;
+use super::columns::{Context, cluster_tone};
 use super::summary::{ClusterSummary, clusters};
 use super::words::{cause_in, cut};
 use crate::app::App;
@@ -47,6 +47,7 @@ pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     }
     let mut numbers = numbers(&all, c);
     backends(&mut numbers, c);
+    fit(&mut numbers, width);
     let mut out = vec![first, numbers];
     let room = 2 - usize::from(banner.is_some());
     out.extend(banner);
@@ -58,13 +59,16 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
     let separator = if c.ascii { " > " } else { " › " };
     let mut line = Line::new().with(" quarterdeck ", Tone::Title);
     if let [one] = all {
-        line.push(format!("{} ", one.id), if one.production { Tone::Production } else { Tone::Cluster });
-        if one.production {
-            line.push("production ", Tone::Production);
-        }
+        whose(&mut line, c, &one.id);
         if one.read_only && !app.settings.read_only {
             line.push("RO ", Tone::Warning);
         }
+    }
+    // Of several it is said which one a page is about.
+    if let (Some(id), [_, _, ..]) = (app.page_cluster(), all)
+        && all.iter().any(|s| s.id == *id)
+    {
+        whose(&mut line, c, id);
     }
     let crumbs = app.breadcrumb();
     let from = line.spans.len();
@@ -129,6 +133,20 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
     line
 }
 
+/// A cluster's name, and that it is production.
+pub(super) fn whose(line: &mut Line, c: Context<'_>, id: &crate::domain::ClusterId) {
+    line.push(format!("{id} "), cluster_tone(c, id));
+    if c.store.is_production(id) {
+        production(line, c, id);
+    }
+}
+
+/// The word, as loud as anything in a header.
+pub(super) fn production(line: &mut Line, c: Context<'_>, id: &crate::domain::ClusterId) {
+    line.push(" PRODUCTION ", Tone::Badge(c.store.accent(id)));
+    line.push(" ", Tone::Plain);
+}
+
 fn live(ascii: bool) -> (String, Tone) {
     (if ascii { "* live" } else { "● live" }.to_owned(), Tone::Health(Health::Ok))
 }
@@ -150,6 +168,15 @@ pub fn fresh(f: &Freshness, c: Context<'_>) -> (String, Tone) {
     }
 }
 
+/// Leaves out the last of the numbers, whole with their names, until the rest has room.
+fn fit(line: &mut Line, width: usize) {
+    while line.spans.iter().map(|s| s.text.width()).sum::<usize>() > width
+        && let Some(last) = line.spans.iter().rposition(|s| s.text.starts_with("  ")).filter(|at| *at > 1)
+    {
+        line.spans.truncate(last);
+    }
+}
+
 fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     let mut line = Line::new().with(" ", Tone::Plain);
     let sum = |f: fn(&ClusterSummary) -> u64| all.iter().map(f).sum::<u64>();
@@ -165,6 +192,11 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
         }
         several => {
             line.push(format!("{} clusters", several.len()), Tone::Strong);
+            let marked: Vec<_> = several.iter().filter(|s| s.production).collect();
+            if let Some(first) = marked.first() {
+                line.push(", ", Tone::Dim);
+                line.push(format!("{} production", marked.len()), cluster_tone(c, &first.id));
+            }
             let not_live = several.iter().filter(|s| !matches!(state(s, c).0.as_str(), "● live" | "* live")).count();
             if not_live > 0 {
                 line.push(format!(", {not_live} not live"), Tone::Warning);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::Context;
+use super::columns::{Context, cluster_name, cluster_tone};
 use super::spark::bar;
 use crate::app::table::{Scope, TableState};
 use crate::domain::{CapacityType, ClusterId, Health, Line, Node, Resources, Task, Tone, quantity::percent};
@@ -114,7 +114,9 @@ fn cell_of_place(e: Elsewhere<'_>, c: Context<'_>, width: usize, detail: Detail)
     let mut lines = vec![Line::new().with(e.place, Tone::Strong)];
     let rows = match detail {
         Detail::Full(rows) => {
-            lines.push(Line::new().with(shorten(e.cluster.as_str(), width, c.ascii), Tone::Cluster));
+            lines.push(
+                Line::new().with(shorten(&cluster_name(c, e.cluster), width, c.ascii), cluster_tone(c, e.cluster)),
+            );
             lines.push(Line::new().with(count, Tone::Dim));
             let asked = format!("asks {} {}", asked.cpu, asked.memory);
             lines.push(Line::new().with(shorten(&asked, width, c.ascii), Tone::Dim));
@@ -122,7 +124,7 @@ fn cell_of_place(e: Elsewhere<'_>, c: Context<'_>, width: usize, detail: Detail)
         }
         Detail::Compact => {
             let whose = if several {
-                Line::new().with(shorten(e.cluster.as_str(), width, c.ascii), Tone::Cluster)
+                Line::new().with(shorten(&cluster_name(c, e.cluster), width, c.ascii), cluster_tone(c, e.cluster))
             } else {
                 Line::new().with(count, Tone::Dim)
             };
@@ -228,15 +230,15 @@ fn figures(node: &Node, c: Context<'_>) -> Line {
 }
 
 /// What is in use of what there is. Without measurements what is asked for is the
-/// next best thing, and said so by an `r`.
+/// next best thing, and said so by a `~`.
 fn load(node: &Node, c: Context<'_>, cpu: bool) -> (u64, u64, char) {
     let usage = c.store.usage.get(&node.id).map(crate::store::history::Samples::latest);
     let requests = c.store.totals.node(&node.id.cluster, &node.id.name).requests;
     match (usage, cpu) {
         (Some(u), true) => (u.cpu.0, node.allocatable.cpu.0, ' '),
         (Some(u), false) => (u.memory.0, node.allocatable.memory.0, ' '),
-        (None, true) => (requests.cpu.0, node.allocatable.cpu.0, 'r'),
-        (None, false) => (requests.memory.0, node.allocatable.memory.0, 'r'),
+        (None, true) => (requests.cpu.0, node.allocatable.cpu.0, '~'),
+        (None, false) => (requests.memory.0, node.allocatable.memory.0, '~'),
     }
 }
 

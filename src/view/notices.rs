@@ -123,7 +123,13 @@ pub fn node_status(c: Context<'_>, node: &ObjectId, status: &str, tone: Tone) ->
 /// The status of a task, marked if it, or its machine, is going to go.
 #[must_use]
 pub fn task_status(c: Context<'_>, task: &Task, tone: Tone) -> Cell {
-    marked(c, c.store.board(c.now).of_task(task), &task.status, tone)
+    let board = c.store.board(c.now);
+    let row = board.of_task(task);
+    // Nobody has heard of it since its machine fell silent: that is no state of its own, and no colour alone.
+    if c.store.is_lost(task) && tone == Tone::Health(Health::Unknown) {
+        return marked(c, row, &format!("{}?", task.status), tone);
+    }
+    marked(c, row, &task.status, tone)
 }
 
 /// A workload's status, marked while some of its tasks are on what goes: `▲ 2 go, Available`.

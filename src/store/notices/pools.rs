@@ -203,7 +203,8 @@ impl Store {
                 if workload.kind == crate::domain::Kind::DaemonSet {
                     return None;
                 }
-                let tasks = self.workloads.get(&workload)?.replicas.desired;
+                // Those that are being replaced run beside their successors.
+                let tasks = self.workloads.get(&workload)?.replicas.desired.max(there);
                 let share = f64::from(there) / f64::from(tasks.max(1));
                 (tasks >= FEW && share > MOST).then_some(Concentration { workload, pool, there, tasks })
             })

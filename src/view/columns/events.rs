@@ -43,7 +43,7 @@ pub static EVENTS: &[Column<Event>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, r| Cell::new(r.id.cluster.as_str(), Tone::Cluster),
+        cell: |c, r| super::cluster_cell(c, &r.id.cluster),
         value: |_, r| Value::Text(r.id.cluster.0.clone()),
         percent: None,
     },

@@ -136,7 +136,7 @@ pub static SERVICES: &[Column<Service>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, s| Cell::new(s.id.cluster.as_str(), Tone::Cluster),
+        cell: |c, s| super::cluster_cell(c, &s.id.cluster),
         value: |_, s| Value::Text(s.id.cluster.0.clone()),
         percent: None,
     },

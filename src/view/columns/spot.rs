@@ -84,9 +84,9 @@ pub static SPOT: &[Column<NoticeRow>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, r| match r.id.cluster.as_str() {
+        cell: |c, r| match r.id.cluster.as_str() {
             "" => Cell::new("none here", Tone::Dim),
-            name => Cell::new(name, Tone::Cluster),
+            _ => super::cluster_cell(c, &r.id.cluster),
         },
         value: |_, r| Value::Text(r.id.cluster.0.clone()),
         percent: None,

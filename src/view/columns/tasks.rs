@@ -44,7 +44,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, t| Cell::new(t.id.cluster.as_str(), Tone::Cluster),
+        cell: |c, t| super::cluster_cell(c, &t.id.cluster),
         value: |_, t| Value::Text(t.id.cluster.0.clone()),
         percent: None,
     },

@@ -14,7 +14,9 @@ use crate::store::Feed;
 use crate::store::alarm_groups::trouble;
 use crate::store::notices::{NoticeRow, countdown};
 use crate::store::problems::{Problem, wrong};
-use crate::view::columns::{Context, alarm_about, alarm_mark, alarm_tone, budget_mark, budgets, overview_mark};
+use crate::view::columns::{
+    Context, alarm_about, alarm_mark, alarm_tone, budget_mark, budgets, cluster_name, cluster_tone, overview_mark,
+};
 use crate::view::header::grouped;
 use crate::view::map::{Detail, MapCell, elsewhere, map};
 use crate::view::notices::{left, left_tone, shape, short, verdict};
@@ -127,11 +129,11 @@ fn cluster_lines(c: Context<'_>, all: &[Watched<'_>], sums: &[ClusterSummary], w
             let of = |feeds: &[Feed]| worst(all, feeds, Some(&s.id)).unwrap_or(Trust::Fresh);
             let trust = of(&[Feed::Tasks, Feed::Nodes]);
             let health = if trust.is_blind() { Health::Unknown } else { s.health };
-            let name = cut(s.id.as_str(), name_width, true, c.ascii);
+            let name = cut(&cluster_name(c, &s.id), name_width, true, c.ascii);
             let pad = name_width.saturating_sub(name.width());
             let mut line = Line::new()
                 .with(format!("{} ", shape(health, c.ascii)), Tone::Health(health))
-                .with(name, if s.production { Tone::Production } else { Tone::Cluster })
+                .with(name, cluster_tone(c, &s.id))
                 .with(" ".repeat(pad), Tone::Plain);
             let mut say = |label: &str, text: String, tone: Tone, feeds: &[Feed]| {
                 let trust = of(feeds);

@@ -1,0 +1,233 @@
+//! Whatever a colour says is said in letters or shapes as well: with the colours taken away, and in ASCII, no two
+//! states of one kind look alike.
+
+#![expect(clippy::panic, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use quarterdeck::domain::slo::State;
+use quarterdeck::domain::{Alarm, AlarmState, Freshness, Health, Kind, NodeCondition, Severity, Text};
+use quarterdeck::store::notices::Verdict;
+use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
+use quarterdeck::theme::Theme;
+use quarterdeck::view::columns::{alarm_mark, alarm_state, overview_mark};
+use quarterdeck::view::map::task_mark;
+use quarterdeck::view::wall::{Headline, Trust};
+use support::budgets::{alarm_about, fleet_with_budgets};
+use support::fleet::{Desk, cluster, node, now, observe, small_fleet, task, workload};
+use support::mixed::mixed_fleet;
+
+/// No two of these are the same.
+fn differ<K: std::fmt::Debug + Clone>(what: &str, all: impl IntoIterator<Item = (K, String)>) {
+    let mut seen: BTreeMap<String, K> = BTreeMap::new();
+    for (state, text) in all {
+        assert!(!text.trim().is_empty(), "{what}: nothing is said of {state:?}");
+        if let Some(other) = seen.insert(text.clone(), state.clone()) {
+            panic!("{what}: {state:?} and {other:?} both look like `{text}`");
+        }
+    }
+    assert!(seen.len() > 1, "{what}: nothing was compared");
+}
+
+/// The rows of a list without colours, by name; the name itself is taken out.
+fn rows(store: Store, keys: &str, names: &[&str], ascii: bool) -> Vec<(String, String)> {
+    let mut desk = Desk::new(store);
+    desk.theme = Theme::load("mono", None).unwrap_or_else(|e| panic!("{e}"));
+    desk.ascii = ascii;
+    desk.press(keys);
+    let frame = desk.frame(200, 50);
+    assert!(!ascii || frame.is_ascii(), "{frame}");
+    let of = |name: &&str| {
+        let line = frame.lines().skip(2).find(|l| l.split_whitespace().any(|w| w == *name));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in\n{frame}"));
+        let words: Vec<&str> = line.split_whitespace().filter(|w| w != name && !matches!(*w, "▶" | ">")).collect();
+        ((*name).to_owned(), words.join(" "))
+    };
+    names.iter().map(of).collect()
+}
+
+const HEALTHS: [Health; 6] =
+    [Health::Ok, Health::Done, Health::Progressing, Health::Unknown, Health::Warning, Health::Critical];
+
+#[test]
+fn marks_of_health() {
+    for ascii in [false, true] {
+        differ("tasks on the map", HEALTHS.map(|h| (h, task_mark(h, ascii).to_string())));
+        let wrong = [Health::Unknown, Health::Warning, Health::Critical, Health::Ok];
+        differ("what is wrong", wrong.map(|h| (h, overview_mark(h, ascii).to_owned())));
+    }
+}
+
+#[test]
+fn tasks() {
+    let mut store = small_fleet();
+    let all = [
+        task("t-ok", "web", "node-a", "Running", Health::Ok),
+        task("t-lost", "web", "node-b", "Running", Health::Ok),
+        task("t-starting", "web", "node-a", "ContainerCreating", Health::Progressing),
+        task("t-done", "web", "node-a", "Completed", Health::Done),
+        task("t-crashing", "web", "node-a", "CrashLoopBackOff", Health::Critical),
+        task("t-unknown", "web", "node-a", "Unknown", Health::Unknown),
+        {
+            let mut unready = task("t-unready", "web", "node-a", "Running", Health::Warning);
+            unready.ready = 0;
+            unready
+        },
+    ];
+    let names = ["t-ok", "t-lost", "t-starting", "t-done", "t-crashing", "t-unknown", "t-unready"];
+    observe(&mut store, Feed::Tasks, Rows::Tasks(all.to_vec()));
+    for ascii in [false, true] {
+        let mut again = small_fleet();
+        observe(&mut again, Feed::Tasks, Rows::Tasks(all.to_vec()));
+        differ("tasks", rows(again, "3", &names, ascii));
+    }
+    // On a machine that is not heard of, a task that runs is not known to.
+    let lost = rows(store, "3", &["t-lost"], true).remove(0).1;
+    assert!(lost.contains("Running?"), "{lost}");
+}
+
+#[test]
+fn nodes_and_workloads() {
+    let states =
+        [(NodeCondition::Ready, "Ready"), (NodeCondition::NotReady, "NotReady"), (NodeCondition::Missing, "Unknown")];
+    for ascii in [false, true] {
+        let mut store = small_fleet();
+        let mut all: Vec<_> = states
+            .iter()
+            .map(|(condition, status)| {
+                let mut n = node(&format!("n-{status}"), *condition);
+                n.status = Text::new(status);
+                n
+            })
+            .collect();
+        let mut cordoned = node("n-cordoned", NodeCondition::Ready);
+        cordoned.unschedulable = true;
+        cordoned.status = Text::new("Ready,SchedulingDisabled");
+        all.push(cordoned);
+        observe(&mut store, Feed::Nodes, Rows::Nodes(all));
+        differ("nodes", rows(store, "2", &["n-Ready", "n-NotReady", "n-Unknown", "n-cordoned"], ascii));
+        let mut store = small_fleet();
+        observe(
+            &mut store,
+            Feed::Deployments,
+            Rows::Workloads(vec![workload("w-ok", 2, 2), workload("w-short", 2, 1), workload("w-none", 2, 0)]),
+        );
+        differ("workloads", rows(store, "4", &["w-ok", "w-short", "w-none"], ascii));
+    }
+}
+
+#[test]
+fn alarms() {
+    let of = |state, severity, silenced: bool| -> Alarm {
+        let mut alarm = alarm_about("a", None);
+        (alarm.state, alarm.severity) = (state, severity);
+        alarm.suppressed_by = Text::new(if silenced { "silence 1" } else { "" });
+        alarm
+    };
+    for ascii in [false, true] {
+        let states = [AlarmState::Ok, AlarmState::InsufficientData, AlarmState::Pending, AlarmState::Firing];
+        let said = |a: &Alarm| format!("{} {}", alarm_mark(a, ascii), alarm_state(a));
+        differ("alarms", states.map(|s| (s, said(&of(s, Severity::Critical, false)))));
+        let severities = [Severity::Info, Severity::Unknown, Severity::Warning, Severity::Critical];
+        differ("severities", severities.map(|s| (s, said(&of(AlarmState::Firing, s, false)))));
+        let silenced = [false, true].map(|s| (s, said(&of(AlarmState::Firing, Severity::Critical, s))));
+        differ("silenced", silenced);
+    }
+}
+
+#[test]
+fn budgets() {
+    let states = [
+        State::NoTraffic,
+        State::Fine,
+        State::FewEvents,
+        State::Ticket,
+        State::Exhausted,
+        State::Page,
+        State::ExhaustedAndBurning,
+        State::NoData,
+    ];
+    differ("budgets", states.map(|s| (s, s.word().to_owned())));
+    // And that word is in the list, without colours.
+    let mut words: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for ascii in [false, true] {
+        let mut desk = Desk::new(fleet_with_budgets());
+        desk.theme = Theme::load("mono", None).unwrap_or_else(|e| panic!("{e}"));
+        desk.ascii = ascii;
+        desk.press("8");
+        let frame = desk.frame(200, 50);
+        for b in desk.store.budgets.rows() {
+            let word = b.state().map_or("no data", State::word);
+            assert!(frame.contains(word), "{}: {word}: {frame}", b.id.name);
+            *words.entry(word).or_default() += 1;
+        }
+    }
+    assert!(words.len() >= 6, "the vectors have most states: {words:?}");
+}
+
+#[test]
+fn notices() {
+    differ("verdicts", [Verdict::Safe, Verdict::Tight, Verdict::Cut].map(|v| (v, v.word().to_owned())));
+    for ascii in [false, true] {
+        let mut desk = Desk::new(support::taken::taken_fleet());
+        desk.theme = Theme::load("mono", None).unwrap_or_else(|e| panic!("{e}"));
+        desk.ascii = ascii;
+        desk.press("0");
+        let frame = desk.frame(200, 50);
+        // The shape beside the word is another one, too.
+        let of = |word: &str| frame.lines().skip(4).find(|l| l.contains(word)).map(str::to_owned);
+        let shape = |line: &str, word: &str| line.split(word).next().and_then(|l| l.trim_end().chars().last());
+        let all =
+            ["tight", "of no cluster here"].map(|word| (word, of(word).unwrap_or_else(|| panic!("{word}: {frame}"))));
+        differ("shapes", all.map(|(word, line)| (word, format!("{:?}", shape(&line, word)))));
+    }
+}
+
+#[test]
+fn sources() {
+    let at = now() - TimeDelta::seconds(40);
+    let because = || Text::new("connection refused");
+    let states = [
+        Freshness::Loading { since: at },
+        Freshness::Live { at },
+        Freshness::Stale { since: at, because: because() },
+        Freshness::Down { since: at, because: because() },
+        Freshness::Absent { because: because(), denied: true },
+        Freshness::Absent { because: because(), denied: false },
+    ];
+    for ascii in [false, true] {
+        let said = states.clone().map(|freshness| {
+            let mut store = mixed_fleet();
+            let source = SourceId { cluster: cluster(), feed: Feed::TaskMetrics };
+            store.apply(Observation { source, at: now(), body: Body::Freshness(freshness.clone()) });
+            let mut desk = Desk::new(store);
+            desk.theme = Theme::load("mono", None).unwrap_or_else(|e| panic!("{e}"));
+            desk.ascii = ascii;
+            desk.press("!");
+            let frame = desk.frame(160, 60);
+            (format!("{freshness:?}"), frame)
+        });
+        differ("sources", said);
+    }
+}
+
+#[test]
+fn the_wallboard() {
+    let words = [Headline::Ok, Headline::Degraded, Headline::Blind, Headline::Page];
+    differ("headlines", words.map(|h| (h.word(), h.word().to_owned())));
+    for ascii in [false, true] {
+        differ("signs", words.map(|h| (h.word(), h.shape(ascii).to_owned())));
+        let trusts = [Trust::Stale(100), Trust::Denied, Trust::Never, Trust::Old(100)];
+        differ("trust", trusts.map(|t| (format!("{t:?}"), t.mark(ascii))));
+        assert!(Trust::Fresh.mark(ascii).is_empty(), "what is fresh needs no sign");
+    }
+}
+
+#[test]
+fn every_kind_has_a_short_name_of_its_own() {
+    let kinds = [Kind::Node, Kind::Task, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job, Kind::Alarm];
+    differ("kinds", kinds.map(|k| (k, k.short().to_owned())));
+}
