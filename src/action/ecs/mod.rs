@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! service   scale, restart, roll-back     instance   cordon, uncordon, drain     delete stops a task
+//! task      exec                          (attach and port-forward say why not)
 //! ```
 //!
 //! Every plan is made of a fresh read, and every run reads again before it acts: what was shown must still be so.
 
+mod enter;
 mod instance;
 mod service;
 
@@ -24,6 +26,8 @@ use crate::domain::{ObjectId, Text};
 use crate::source::SourceError;
 use crate::source::ecs::Writer;
 
+pub use self::enter::Hands;
+
 /// Between two looks at what goes on.
 const POLL: Duration = Duration::from_secs(3);
 
@@ -33,13 +37,15 @@ pub struct Ecs {
     writer: Writer,
     clock: Clock,
     poll: Duration,
+    /// For going into tasks, where there is a terminal to lend.
+    hands: Option<Hands>,
 }
 
 impl Ecs {
     /// Changes what `writer` reaches.
     #[must_use]
     pub fn new(writer: Writer, clock: Clock) -> Self {
-        Self { writer, clock, poll: POLL }
+        Self { writer, clock, poll: POLL, hands: None }
     }
 
     /// With another time between two looks, for tests.
@@ -133,6 +139,7 @@ impl Actor for Ecs {
                 Verb::Scale | Verb::Restart | Verb::RollBack => self.plan_service(&mut plan).await?,
                 Verb::Cordon | Verb::Uncordon | Verb::Drain => self.plan_instance(&mut plan).await,
                 Verb::Delete => self.plan_stop(&mut plan).await,
+                Verb::Exec | Verb::Attach | Verb::PortForward => return self.plan_session(intent).await,
                 verb => return Err(Text::new(&format!("{verb} of an ECS cluster is not done from here yet"))),
             }
             // One target that cannot be looked at has its reason in the way of a button.
@@ -153,6 +160,7 @@ impl Actor for Ecs {
                 Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress).await,
                 Verb::Drain => self.run_drain(plan, progress, cancel).await,
                 Verb::Delete => self.run_stop(plan, progress, cancel).await,
+                Verb::Exec => self.run_session(plan, progress, cancel).await,
                 verb => End::failed(&format!("{verb} of an ECS cluster is not done from here yet"), None),
             }
         })

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fault::AwsFaults;
 use super::model::{Cluster, Definition, Deployment, Instance, Ms, Phase, Service, Task, stop};
-use super::schema::{Breaker, Outcome};
+use super::schema::{Breaker, Exec, Outcome};
 use super::wire::{Refusal, seconds};
 use super::{Caller, World, strings, tail};
 
@@ -39,11 +39,7 @@ impl World {
             "UpdateContainerInstancesState" => self.update_instances(caller, input)?,
             "RegisterTaskDefinition" => self.register_definition(caller, input)?,
             "GetTaskProtection" | "UpdateTaskProtection" => self.protection(caller, operation, input, now)?,
-            "ExecuteCommand" => {
-                return Err(Refusal::invalid(
-                    "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.",
-                ));
-            }
+            "ExecuteCommand" => self.execute_command(caller, input)?,
             _ => return Ok(None),
         };
         Ok(Some(answer))
@@ -536,7 +532,7 @@ impl Cluster {
             "healthCheckGracePeriodSeconds": 0, "schedulingStrategy": "REPLICA",
             "deploymentController": {"type": "ECS"},
             "createdBy": format!("arn:aws:iam::{}:role/deployer", self.account),
-            "enableECSManagedTags": true, "propagateTags": "SERVICE", "enableExecuteCommand": false,
+            "enableECSManagedTags": true, "propagateTags": "SERVICE", "enableExecuteCommand": s.exec != Exec::Off,
             "availabilityZoneRebalancing": "ENABLED",
             "tags": [{"key": "team", "value": s.family.split('-').next().unwrap_or_default()}],
         });
@@ -587,6 +583,7 @@ impl Cluster {
     pub fn task_json(&self, t: &Task) -> Value {
         let d = self.definitions.get(&t.definition);
         let stopped = t.phase == Phase::Stopped;
+        let exec = self.exec(t);
         let mut container = json!({
             "containerArn": self.arn("container", &format!("{}/{:016x}", t.id, t.seed)),
             "taskArn": self.arn("task", &t.id), "name": "app", "image": d.map_or("", |d| d.image.as_str()),
@@ -604,11 +601,20 @@ impl Cluster {
             container["imageDigest"] =
                 format!("sha256:{:064x}", crate::sim::model::hash(d.map_or("", |d| d.image.as_str()))).into();
         }
+        if exec != Exec::Off {
+            let status = match (exec, t.phase) {
+                (Exec::On, Phase::Running) => "RUNNING",
+                (_, phase) if phase < Phase::Running => "PENDING",
+                _ => "STOPPED",
+            };
+            container["managedAgents"] = json!([{"name": "ExecuteCommandAgent", "lastStatus": status}]);
+        }
         let mut out = json!({
             "attachments": [], "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
             "availabilityZone": self.zone_name(t.zone), "clusterArn": self.arn("cluster", ""),
             "connectivity": "CONNECTED", "cpu": t.cpu.to_string(), "createdAt": at(t.created),
-            "desiredStatus": if t.wanted() { "RUNNING" } else { "STOPPED" }, "enableExecuteCommand": false,
+            "desiredStatus": if t.wanted() { "RUNNING" } else { "STOPPED" },
+            "enableExecuteCommand": exec != Exec::Off,
             "group": t.service.as_ref().map(|s| format!("service:{s}")), "healthStatus": "UNKNOWN",
             "lastStatus": t.phase.word(), "launchType": t.launch, "memory": t.memory.to_string(),
             "overrides": {"containerOverrides": [{"name": "app"}], "inferenceAcceleratorOverrides": []},
