@@ -157,6 +157,8 @@ fn refused(service: &str, env: &[(&str, &str)], why: &[&str]) {
     }
     assert!(!pty.screen().contains("[ Exec ]"), "{}", pty.screen());
     pty.send(ESC);
+    // Escape and another key at once are one key.
+    pty.hides("Cancel ]");
     quit(pty);
 }
 

@@ -31,6 +31,8 @@ pub(super) const PATH: &str = "/v1/data-channel/";
 /// So many are kept that nobody opened.
 const UNOPENED: usize = 100;
 const HEADER: usize = 120;
+/// How long the client may take to say goodbye.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 const NOT_ENABLED: &str = "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.";
 
 /// Payload types.
@@ -331,7 +333,11 @@ impl<N: Fn() -> u64> Channel<N> {
             "DestinationId": "", "Output": why});
         let sequence = self.sent;
         self.send("channel_closed", (sequence, 2), (0, closed.to_string().as_bytes())).await?;
-        self.socket.close(None).await
+        self.socket.close(None).await?;
+        // What still comes is read: else the connection is reset, and the client may miss the word.
+        let goodbye = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        Ok(())
     }
 }
 
