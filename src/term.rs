@@ -112,7 +112,9 @@ impl Screen {
     /// # Errors
     /// When the terminal cannot be taken again.
     pub fn suspend(&mut self) -> io::Result<()> {
-        self.events = None;
+        // Else its thread takes the first key that is meant for the shell. What was typed behind the key that
+        // stopped us was for the shell, too, and cannot be given to it; here it must not do anything.
+        drop(self.events.take().map(typed::retire));
         restore();
         // SIGSTOP rather than SIGTSTP: the latter is handled by us.
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;

@@ -252,3 +252,44 @@ async fn changes() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
+
+/// Runs with something on standard input, to its end.
+fn with_input(k: &Kubectl, line: &[&str], input: &str) -> (Said, Option<i32>) {
+    use std::io::Write as _;
+    let mut command = k.command("");
+    command.args(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("kubectl runs");
+    // It may have ended by itself before it read anything.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("kubectl ends");
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    let said = Said { out: text(&output.stdout), err: text(&output.stderr), fine: output.status.success() };
+    (said, output.status.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enters_and_attaches() {
+    let server = start().await;
+    let Some(k) = kubectl(&server) else { return };
+    let (ns, _, pod) = a_deployment(&k);
+    let container = k.ok(&format!("get pod {pod} -n {ns} -o jsonpath={{.spec.containers[0].name}}"));
+    let exec = |rest: &[&str], input: &str| {
+        let mut line = vec!["exec", "-n", &ns, &pod, "-c", &container];
+        line.extend(rest);
+        with_input(&k, &line, input)
+    };
+    let (said, code) = exec(&["--", "hostname"], "");
+    assert_eq!((said.out.trim(), code), (pod.as_str(), Some(0)), "{said:?}");
+    let (said, code) = exec(&["--", "sh", "-c", "echo out; fail 3"], "");
+    assert_eq!((said.out.as_str(), code), ("out\n", Some(3)), "{said:?}");
+    let (said, code) = exec(&["-i", "--", "cat"], "one\ntwo\n");
+    assert_eq!((said.out.as_str(), code), ("one\ntwo\n", Some(0)), "v5 ends standard input: {said:?}");
+    let (said, code) = exec(&["--", "no-such-program"], "");
+    assert!(said.err.contains("executable file not found") && code == Some(1), "{said:?}");
+    let attached = k.follow(&format!("attach -n {ns} {pod} -c {container}"));
+    assert!(!attached.line_where(|l| !l.trim().is_empty()).is_empty());
+    // It asks by websocket, or by SPDY where that is refused: both create.
+    server.faults().forbid("create", "pods/exec");
+    let (said, _) = exec(&["--", "hostname"], "");
+    assert!(said.err.contains("Forbidden"), "{said:?}");
+}

@@ -94,8 +94,18 @@ impl Systems {
             });
         }
         #[cfg(feature = "aws")]
-        if let Some(writer) = self.ecs.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)) {
-            return Some(Arc::new(crate::action::ecs::Ecs::new(writer, clock.clone())));
+        if let Some(sources) = self.ecs.as_ref().and_then(Weak::upgrade)
+            && let Some(writer) = sources.writer(cluster)
+        {
+            let actor = crate::action::ecs::Ecs::new(writer, clock.clone());
+            let hands = self.stage.clone().and_then(|stage| {
+                let entry = sources.entry(cluster)?;
+                Some(crate::action::ecs::Hands { entry, stage, production })
+            });
+            return Some(match hands {
+                Some(hands) => Arc::new(actor.with_hands(hands)),
+                None => Arc::new(actor),
+            });
         }
         let _ = (self, cluster, production, clock);
         None

@@ -102,7 +102,7 @@ mod kubernetes {
         let place = Place { context: context.filter(|_| !is_inline), production };
         let clock = Clock::system();
         // Whether it is allowed, the server says when it is asked for.
-        let plan = exec::plan(&intent, &pods, &place, |_| None, clock.now());
+        let plan = exec::plan(&intent, &pods, &place, |_, _| None, clock.now());
         if !plan.is_possible() {
             let why: Vec<&str> = plan.refused.iter().map(Text::as_str).collect();
             let stays = plan.changes.iter().map(|c| c.note.as_str()).find(|n| !n.is_empty());

@@ -1,6 +1,7 @@
 //! The loop: input first, then answers, then observations in batches under a
 //! time budget; drawing only when something changed.
 
+mod ahead;
 pub mod backend;
 mod effects;
 pub mod gather;
@@ -149,6 +150,7 @@ pub async fn run(
     let mut dirty = Dirty::Now;
     let mut drawn = instant();
     let (mut second, mut kept_up) = (0, 0);
+    let mut ahead = ahead::Ahead::default();
     loop {
         let now = console.clock.now();
         if now.timestamp() != kept_up {
@@ -177,6 +179,7 @@ pub async fn run(
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
             Woken::Input(None | Some(Err(_))) => return Ok(End::Signal(rustix::process::Signal::HUP.as_raw())),
+            Woken::Input(Some(Ok(event))) if ahead.keeps(&console.app, &event) => {}
             Woken::Input(Some(Ok(event))) => {
                 let Some(what) = input(event) else { continue };
                 dirty = Dirty::Now;
@@ -204,7 +207,8 @@ pub async fn run(
                 }
             }
             Woken::Session(lent) => {
-                let back = session::hold(&mut screen, lent).await.map_err(RunError::Terminal)?;
+                let back =
+                    session::hold(&mut screen, lent, ahead.lent(&console.app)).await.map_err(RunError::Terminal)?;
                 if let session::Back::Signal(number) = back {
                     return Ok(End::Signal(number));
                 }

@@ -22,20 +22,22 @@ pub enum Back {
     Signal(i32),
 }
 
-/// Lends the console's terminal to a session until that has ended, and takes it back as it was.
+/// Lends the console's terminal to a session until that has ended, and takes it back as it was. `typed` was
+/// typed for it while it was not there yet; a program here cannot be given that.
 ///
 /// While it runs, SIGINT, SIGQUIT and SIGTSTP are not for us: listeners that were made before must be made
 /// anew afterwards, as they may hold one.
 ///
 /// # Errors
 /// When the terminal cannot be lent or taken back.
-pub async fn hold(screen: &mut Screen, session: Session) -> io::Result<Back> {
+pub async fn hold(screen: &mut Screen, session: Session, typed: Vec<u8>) -> io::Result<Back> {
     let (title, work, waiting) = session.open();
     tracing::info!(%title, "the terminal is lent");
     let back = match work {
         Work::Remote { remote, tty } => {
             let mut modes = Modes::default();
-            let ahead = screen.lend(Lend::Raw)?;
+            let mut ahead = typed;
+            ahead.extend(screen.lend(Lend::Raw)?);
             let back = carry(remote, ahead, How { tty, raw: true, stdin: true }, &mut modes).await;
             screen.reclaim(&modes)?;
             back

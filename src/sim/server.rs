@@ -122,7 +122,8 @@ impl SimServer {
         let faults = Arc::new(FaultControl::new(options.faults));
         let cloud = fleet.cloud().unwrap_or_default();
         cloud.name_cluster(&options.name);
-        let aws = Arc::new(AwsApi::new(&options.ecs, options.seed, clock.clone(), key_id(&token), cloud.clone()));
+        let aws =
+            Arc::new(AwsApi::new((&options.ecs, options.seed), addr, clock.clone(), key_id(&token), cloud.clone()));
         let api =
             Arc::new(Api::new(fleet, clock, Arc::clone(&faults), token.clone(), addr.to_string(), options.tuning));
         let (stop, stopped) = watch::channel(false);

@@ -90,7 +90,7 @@ pub fn retire(mut events: EventStream) -> Vec<u8> {
 }
 
 /// An event as the bytes it came as, or others that mean the same.
-fn encode(event: &Event, out: &mut Vec<u8>) {
+pub fn encode(event: &Event, out: &mut Vec<u8>) {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => encode_key(*key, out),
         Event::Paste(text) => out.extend_from_slice(text.as_bytes()),

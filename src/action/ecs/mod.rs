@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! service   scale, restart, roll-back, set-image     instance   cordon, uncordon, drain     delete stops a task
+//! task      exec                                     (attach and port-forward say why not)
 //! ```
 //!
 //! Every plan is made of a fresh read, and every run reads again before it acts: what was shown must still be so.
 
 mod back;
 mod diff;
+mod enter;
 mod image;
 mod instance;
 mod rollout;
@@ -28,6 +30,8 @@ use crate::domain::{ObjectId, Text};
 use crate::source::SourceError;
 use crate::source::ecs::Writer;
 
+pub use self::enter::Hands;
+
 /// Between two looks at what goes on.
 const POLL: Duration = Duration::from_secs(3);
 /// So often is asked what AWS throttles; each time the account waits longer for its turn.
@@ -39,13 +43,15 @@ pub struct Ecs {
     writer: Writer,
     clock: Clock,
     poll: Duration,
+    /// For going into tasks, where there is a terminal to lend.
+    hands: Option<Hands>,
 }
 
 impl Ecs {
     /// Changes what `writer` reaches.
     #[must_use]
     pub fn new(writer: Writer, clock: Clock) -> Self {
-        Self { writer, clock, poll: POLL }
+        Self { writer, clock, poll: POLL, hands: None }
     }
 
     /// With another time between two looks, for tests.
@@ -156,6 +162,7 @@ impl Actor for Ecs {
                 Verb::Scale | Verb::Restart | Verb::RollBack | Verb::SetImage => self.plan_service(&mut plan).await?,
                 Verb::Cordon | Verb::Uncordon | Verb::Drain => self.plan_instance(&mut plan).await,
                 Verb::Delete => self.plan_stop(&mut plan).await,
+                Verb::Exec | Verb::Attach | Verb::PortForward => return self.plan_session(intent).await,
                 verb => return Err(Text::new(&format!("{verb} of an ECS cluster is not done from here yet"))),
             }
             // One target that cannot be looked at has its reason in the way of a button.
@@ -178,6 +185,7 @@ impl Actor for Ecs {
                 Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress, cancel).await,
                 Verb::Drain => self.run_drain(plan, progress, cancel).await,
                 Verb::Delete => self.run_stop(plan, progress, cancel).await,
+                Verb::Exec => self.run_session(plan, progress, cancel).await,
                 verb => End::failed(&format!("{verb} of an ECS cluster is not done from here yet"), None),
             }
         })

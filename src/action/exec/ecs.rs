@@ -59,10 +59,12 @@ pub fn plan(
     match intent.verb {
         Verb::Attach => plan.refused.push(Text::new("ECS has no attach; use exec, or look at the log")),
         Verb::PortForward => plan.refused.push(Text::new(
-            "forwarding a port of an ECS task is not built yet; by hand: aws ssm start-session --target ecs:CLUSTER_TASK_RUNTIME --document-name AWS-StartPortForwardingSession",
+            "a port of an ECS task is not forwarded from here yet; the command to copy does it with the aws program",
         )),
         _ if tasks.len() > 1 => plan.refused.push(Text::new("ECS lets into one task at a time")),
-        _ if !intent.options.tty => plan.refused.push(Text::new("ECS exec always has a terminal: leave its output on the screen")),
+        _ if !intent.options.tty => {
+            plan.refused.push(Text::new("ECS exec always has a terminal: leave its output on the screen"))
+        }
         _ => {}
     }
     if let Err(why) = plugin {
@@ -88,7 +90,12 @@ pub fn plan(
             }
         }
     }
-    for what in ["ecs:ExecuteCommand", "ssm:TerminateSession"] {
+    let needs: &[&str] = if intent.verb == Verb::PortForward {
+        &["ssm:StartSession"]
+    } else {
+        &["ecs:ExecuteCommand", "ssm:TerminateSession"]
+    };
+    for what in needs {
         plan.needs.push(Permission { what: Text::new(what), allowed: None });
     }
     if place.production {
@@ -99,7 +106,10 @@ pub fn plan(
 }
 
 /// The container that is meant, and the others.
-fn chosen(task: &Value, asked: Option<&str>) -> Result<(String, Vec<String>), Text> {
+///
+/// # Errors
+/// In words: there is none of that name.
+pub fn chosen(task: &Value, asked: Option<&str>) -> Result<(String, Vec<String>), Text> {
     let containers = task["containers"].as_array().into_iter().flatten();
     let all: Vec<String> = containers.filter_map(|c| c["name"].as_str()).map(str::to_owned).collect();
     // What AWS puts in beside the task's own.
@@ -112,8 +122,9 @@ fn chosen(task: &Value, asked: Option<&str>) -> Result<(String, Vec<String>), Te
     Ok((name, others))
 }
 
-/// What has to be so before, each with what to do where it is not.
-fn preflight(task: &Value, container: &str) -> Vec<Text> {
+/// What has to be so before and is not, each with what to do.
+#[must_use]
+pub fn preflight(task: &Value, container: &str) -> Vec<Text> {
     let mut wrong = Vec::new();
     let mut say = |text: &str| wrong.push(Text::new(text));
     let status = task["lastStatus"].as_str().unwrap_or_default();
@@ -153,12 +164,27 @@ fn preflight(task: &Value, container: &str) -> Vec<Text> {
 }
 
 fn by_hand(intent: &Intent, task: &Value, container: &str, place: &Place) -> String {
-    let mut words: Vec<String> = ["aws", "ecs", "execute-command", "--interactive"].map(str::to_owned).to_vec();
+    let forwards = intent.verb == Verb::PortForward;
+    let command: &[&str] =
+        if forwards { &["aws", "ssm", "start-session"] } else { &["aws", "ecs", "execute-command", "--interactive"] };
+    let mut words: Vec<String> = command.iter().map(|w| (*w).to_owned()).collect();
     let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
-    option("--cluster", &place.cluster);
-    option("--task", task["taskArn"].as_str().unwrap_or_default());
-    option("--container", container);
-    option("--command", &command_line(intent));
+    let arn = task["taskArn"].as_str().unwrap_or_default();
+    if forwards {
+        let (local, remote) = intent.options.ports.unwrap_or_default();
+        let mut containers = task["containers"].as_array().into_iter().flatten();
+        let runtime = containers.find(|c| c["name"] == container).and_then(|c| c["runtimeId"].as_str());
+        let last = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let target = format!("ecs:{}_{}_{}", last(&place.cluster), last(arn), runtime.unwrap_or("RUNTIME"));
+        option("--target", &target);
+        option("--document-name", "AWS-StartPortForwardingSession");
+        option("--parameters", &format!("portNumber={remote},localPortNumber={local}"));
+    } else {
+        option("--cluster", &place.cluster);
+        option("--task", arn);
+        option("--container", container);
+        option("--command", &command_line(intent));
+    }
     option("--region", &place.region);
     if let Some(profile) = &place.profile {
         option("--profile", profile);
@@ -279,6 +305,19 @@ mod tests {
         bad["containers"][0]["lastStatus"] = "PENDING".into();
         bad["containers"][0]["managedAgents"] = json!([]);
         assert_eq!(planned(bad, &there()).refused.len(), 3);
+    }
+
+    #[test]
+    fn a_port_is_refused_with_what_would_forward_it() {
+        let mut intent = Intent::new(Verb::PortForward, vec![id()]);
+        intent.options.ports = Some((9090, 8080));
+        let place = Place { cluster: "shop".into(), region: "eu-west-1".into(), ..Place::default() };
+        let p = plan(&intent, &[(id(), Ok(task()))], &there(), &place, Timestamp::default());
+        assert!(!p.is_possible() && p.refused[0].as_str().contains("not forwarded from here"), "{p:?}");
+        assert_eq!(
+            p.equivalent[0],
+            "aws ssm start-session --target ecs:shop_abc_abc-123 --document-name AWS-StartPortForwardingSession --parameters portNumber=8080,localPortNumber=9090 --region eu-west-1"
+        );
     }
 
     #[test]

@@ -43,7 +43,12 @@ pub struct Hands {
     pub forwards: Forwards,
 }
 
-/// The resource that a verb creates.
+/// What has to be allowed of [`resource`]. A websocket is asked for with GET, which servers authorise as `get`;
+/// from 1.35 on they want `create` as well, which roles have always had to give for SPDY. What only an older
+/// server lets pass is not offered either.
+pub const VERBS: [&str; 2] = ["get", "create"];
+
+/// The resource that is entered.
 #[must_use]
 pub fn resource(verb: Verb) -> &'static str {
     match verb {
@@ -54,13 +59,13 @@ pub fn resource(verb: Verb) -> &'static str {
 }
 
 /// The plan for `pods`, each with its object as the server has it, or why that could not be read. `allowed`
-/// answers a permission in a namespace, as far as the server was asked.
+/// answers one of [`VERBS`] in a namespace, as far as the server was asked.
 #[must_use]
 pub fn plan(
     intent: &Intent,
     pods: &[(ObjectId, Result<Value, Text>)],
     place: &Place,
-    allowed: impl Fn(&str) -> Option<bool>,
+    allowed: impl Fn(&str, &str) -> Option<bool>,
     made: Timestamp,
 ) -> Plan {
     let mut plan = Plan::new(intent.clone(), made);
@@ -91,9 +96,9 @@ pub fn plan(
     let mut namespaces: Vec<&Text> = pods.iter().map(|(id, _)| &id.namespace).collect();
     namespaces.sort();
     namespaces.dedup();
-    for namespace in namespaces {
-        let what = Text::new(&format!("create {} in {namespace}", resource(intent.verb)));
-        plan.needs.push(Permission { what, allowed: allowed(namespace.as_str()) });
+    for (namespace, verb) in namespaces.into_iter().flat_map(|n| VERBS.map(|verb| (n, verb))) {
+        let what = Text::new(&format!("{verb} {} in {namespace}", resource(intent.verb)));
+        plan.needs.push(Permission { what, allowed: allowed(verb, namespace.as_str()) });
     }
     if place.production && intent.verb != Verb::PortForward {
         plan.warnings
@@ -351,7 +356,7 @@ mod tests {
 
     fn planned(intent: &Intent, pods: &[(ObjectId, Result<Value, Text>)]) -> Plan {
         let place = Place { context: Some("my prod".to_owned()), production: true };
-        plan(intent, pods, &place, |ns| Some(ns == "shop"), Timestamp::default())
+        plan(intent, pods, &place, |_, ns| Some(ns == "shop"), Timestamp::default())
     }
 
     #[test]
@@ -363,7 +368,8 @@ mod tests {
         assert_eq!(p.changes[0].to.as_str(), "a shell");
         assert_eq!(p.changes[0].note.as_str(), "also has proxy");
         assert_eq!(p.changes[0].precondition, Precondition::Uid(Text::new("u1")));
-        assert_eq!(p.needs[0].what.as_str(), "create pods/exec in shop");
+        let needs: Vec<&str> = p.needs.iter().map(|n| n.what.as_str()).collect();
+        assert_eq!(needs, ["get pods/exec in shop", "create pods/exec in shop"]);
         assert!(p.warnings[0].as_str().contains("production"));
         assert_eq!(
             p.equivalent[0],

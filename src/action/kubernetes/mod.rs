@@ -103,13 +103,14 @@ impl Kubernetes {
         namespaces.sort();
         namespaces.dedup();
         let resource = exec::resource(intent.verb);
-        let asked = join_all(
-            namespaces
-                .iter()
-                .map(|namespace| async move { self.writer.can_i("create", "", resource, namespace, "").await.ok() }),
-        )
-        .await;
-        let allowed = |namespace: &str| namespaces.iter().position(|n| n == namespace).and_then(|at| asked[at]);
+        let questions = namespaces.iter().flat_map(|n| exec::VERBS.map(|verb| (verb, n.as_str())));
+        let answers = join_all(questions.map(|(verb, namespace)| async move {
+            ((verb, namespace), self.writer.can_i(verb, "", resource, namespace, "").await.ok())
+        }));
+        let answers = answers.await;
+        let allowed = |verb: &str, namespace: &str| {
+            answers.iter().find(|(asked, _)| *asked == (verb, namespace)).and_then(|(_, allowed)| *allowed)
+        };
         let place = Place { context: self.writer.context().map(str::to_owned), production: self.production };
         Ok(exec::plan(intent, &pods, &place, allowed, self.clock.now()))
     }

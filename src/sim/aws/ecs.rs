@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::definitions::Definition;
 use super::fault::AwsFaults;
 use super::model::{Cluster, Deployment, Instance, Ms, Phase, Service, Task, stop};
-use super::schema::Breaker;
+use super::schema::{Breaker, Exec};
 use super::wire::{Refusal, seconds};
 use super::{Caller, World, strings, tail};
 
@@ -41,11 +41,7 @@ impl World {
             "UpdateContainerInstancesState" => self.update_instances(caller, input)?,
             "RegisterTaskDefinition" => self.register_definition(caller, input, now)?,
             "GetTaskProtection" | "UpdateTaskProtection" => self.protection(caller, operation, input, now)?,
-            "ExecuteCommand" => {
-                return Err(Refusal::invalid(
-                    "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.",
-                ));
-            }
+            "ExecuteCommand" => self.execute_command(caller, input)?,
             _ => return Ok(None),
         };
         Ok(Some(answer))
@@ -438,7 +434,7 @@ impl Cluster {
             "healthCheckGracePeriodSeconds": 0, "schedulingStrategy": "REPLICA",
             "deploymentController": {"type": "ECS"},
             "createdBy": format!("arn:aws:iam::{}:role/deployer", self.account),
-            "enableECSManagedTags": true, "propagateTags": "SERVICE", "enableExecuteCommand": false,
+            "enableECSManagedTags": true, "propagateTags": "SERVICE", "enableExecuteCommand": s.exec != Exec::Off,
             "availabilityZoneRebalancing": "ENABLED",
             "tags": [{"key": "team", "value": s.family.split('-').next().unwrap_or_default()}],
         });
@@ -476,6 +472,7 @@ impl Cluster {
         let d = self.definitions.get(&t.definition);
         let stopped = t.phase == Phase::Stopped;
         let all = d.map_or_else(|| vec![("app", "")], Definition::containers);
+        let exec = self.exec(t);
         let mut container = json!({
             "containerArn": self.arn("container", &format!("{}/{:016x}", t.id, t.seed)),
             "taskArn": self.arn("task", &t.id), "name": "app", "image": "",
@@ -491,11 +488,20 @@ impl Cluster {
         if t.started.is_some() {
             container["runtimeId"] = format!("{}-{:010}", t.id, t.seed % 10_000_000_000).into();
         }
+        if exec != Exec::Off {
+            let status = match (exec, t.phase) {
+                (Exec::On, Phase::Running) => "RUNNING",
+                (_, phase) if phase < Phase::Running => "PENDING",
+                _ => "STOPPED",
+            };
+            container["managedAgents"] = json!([{"name": "ExecuteCommandAgent", "lastStatus": status}]);
+        }
         let mut out = json!({
             "attachments": [], "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
             "availabilityZone": self.zone_name(t.zone), "clusterArn": self.arn("cluster", ""),
             "connectivity": "CONNECTED", "cpu": t.cpu.to_string(), "createdAt": at(t.created),
-            "desiredStatus": if t.wanted() { "RUNNING" } else { "STOPPED" }, "enableExecuteCommand": false,
+            "desiredStatus": if t.wanted() { "RUNNING" } else { "STOPPED" },
+            "enableExecuteCommand": exec != Exec::Off,
             "group": t.group, "healthStatus": "UNKNOWN",
             "lastStatus": t.phase.word(), "launchType": t.launch, "memory": t.memory.to_string(),
             "overrides": {"containerOverrides": all.iter().map(|(name, _)| json!({"name": name})).collect::<Vec<_>>(),

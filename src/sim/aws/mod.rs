@@ -21,6 +21,7 @@ mod definitions;
 mod deployments;
 mod ec2;
 mod ecs;
+mod enter;
 pub mod fault;
 mod limits;
 mod logs;
@@ -98,6 +99,8 @@ pub(crate) struct World {
     limits: Limits,
     /// Page tokens: what they stand for.
     tokens: std::collections::VecDeque<(String, usize)>,
+    /// Ways into tasks that were asked for and not taken yet.
+    sessions: enter::Sessions,
     made: u64,
     seed: u64,
 }
@@ -124,8 +127,14 @@ impl std::fmt::Debug for AwsApi {
 }
 
 impl AwsApi {
-    /// Serves the clusters of a scenario. `key` begins every access key's id.
-    pub(crate) fn new(clusters: &[ClusterDef], seed: u64, clock: Clock, key: String, cloud: Cloud) -> Self {
+    /// Serves the clusters of a scenario at `addr`. `key` begins every access key's id.
+    pub(crate) fn new(
+        (clusters, seed): (&[ClusterDef], u64),
+        addr: std::net::SocketAddr,
+        clock: Clock,
+        key: String,
+        cloud: Cloud,
+    ) -> Self {
         let now = clock.now().timestamp_millis();
         let made = |def: &ClusterDef| {
             let mut c = Cluster::new(def, seed, now);
@@ -136,8 +145,8 @@ impl AwsApi {
         let limits = Limits::default();
         let mut queues = sqs::Queues::default();
         let bus = bus::Bus::new(&cloud, &mut queues);
-        let world =
-            World { clusters, cloud, queues, bus, limits, tokens: std::collections::VecDeque::new(), made: 0, seed };
+        let (tokens, sessions) = (std::collections::VecDeque::new(), enter::Sessions::at(addr));
+        let world = World { clusters, cloud, queues, bus, limits, tokens, sessions, made: 0, seed };
         Self { world: Mutex::new(world), clock, faults: Arc::default(), key }
     }
 
@@ -175,6 +184,9 @@ impl AwsApi {
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         if request.uri().path().starts_with("/_sim/") {
             return wire::respond(200, "application/json", self.report().to_string(), None);
+        }
+        if request.uri().path().starts_with(enter::PATH) {
+            return self.data_channel(request);
         }
         let faults = self.faults.now();
         if faults.hang {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::alarms::Standing;
 use super::definitions::{Definition, version_before};
 use super::deployments::Rollout;
-use super::schema::{ActionDef, Breaker, ClusterDef, Insights, Outcome, StepDef};
+use super::schema::{ActionDef, Breaker, ClusterDef, Exec, Insights, Outcome, StepDef};
 use super::spot::Spot;
 use crate::sim::cloud::Cloud;
 use crate::sim::model::{Rng, hash2};
@@ -153,6 +153,8 @@ pub struct Service {
     pub stop_timeout: Option<Ms>,
     /// From SIGTERM to the container's end, if it is let.
     pub stops_after: Ms,
+    /// Whether its tasks can be entered.
+    pub exec: Exec,
 }
 
 #[derive(Debug, Clone)]
@@ -329,6 +331,7 @@ impl Cluster {
             steady: true,
             stop_timeout: s.stop_timeout.map(|t| t.0),
             stops_after: s.stops_after.0,
+            exec: s.exec,
         };
         self.services.insert(name.to_owned(), service);
         for _ in 0..s.desired {

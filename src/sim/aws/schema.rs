@@ -121,6 +121,22 @@ pub struct ServiceDef {
     /// How long its container takes to end after SIGTERM.
     #[serde(default = "stops_after")]
     pub stops_after: Span,
+    /// Whether its tasks can be entered.
+    #[serde(default)]
+    pub exec: Exec,
+}
+
+/// Whether tasks can be entered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exec {
+    /// It is not enabled.
+    #[default]
+    Off,
+    /// It is, and the agent runs.
+    On,
+    /// It is, and the agent does not run.
+    AgentStopped,
 }
 
 fn stops_after() -> Span {

@@ -65,6 +65,7 @@ pub fn is_aws(headers: &HeaderMap, method: &http::Method, path: &str) -> bool {
         || headers.contains_key("smithy-protocol")
         || (method == http::Method::POST && path == "/")
         || path.starts_with("/_sim/")
+        || path.starts_with(super::enter::PATH)
 }
 
 /// Understands a request.

@@ -202,7 +202,10 @@ impl Api {
     async fn object(self: Arc<Self>, target: Target, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         if target.sub.is_some_and(resource::Subresource::is_stream) {
-            // Whatever the method: what it does is to create a process, or a connection.
+            // As 1.35 does: a websocket's GET has to be allowed, and so has what it does, which is to create.
+            if request.method() == Method::GET {
+                self.permit("get", &target)?;
+            }
             self.permit("create", &target)?;
             return self.stream(&target, &query, request);
         }

@@ -2,7 +2,7 @@
 
 mod forward;
 mod process;
-mod shell;
+pub(crate) mod shell;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+pub(crate) use self::process::{Asked, pause};
 use super::Api;
 use super::logs;
 use super::reply::{self, Body};
@@ -25,7 +26,7 @@ use super::route::{Query, Target, parameters};
 use super::status::Failure;
 
 /// The connection once it is upgraded.
-pub(super) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// What goes on on a connection after its answer; in the answer's extensions.
 #[derive(Clone)]
@@ -118,15 +119,8 @@ impl Api {
                 })
             }
         };
-        let mut response = Response::new(reply::full(""));
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let accept = HeaderValue::from_str(&accept).map_err(|e| Failure::bad_request(e.to_string()))?;
-        let to = response.headers_mut();
-        to.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        to.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        to.insert(SEC_WEBSOCKET_ACCEPT, accept);
-        to.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol.name()));
-        response.extensions_mut().insert(Upgrade(Arc::new(Mutex::new(Some(then)))));
+        let mut response = switching(&accept, then).ok_or_else(|| Failure::bad_request("the key makes no sense"))?;
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol.name()));
         Ok(response)
     }
 
@@ -145,6 +139,37 @@ impl Api {
         }
         Ok(name)
     }
+}
+
+/// Says yes to a websocket.
+fn switching(accept: &str, then: BoxFuture<'static, ()>) -> Option<Response<Body>> {
+    let mut response = Response::new(reply::full(""));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let to = response.headers_mut();
+    to.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    to.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    to.insert(SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(accept).ok()?);
+    response.extensions_mut().insert(Upgrade(Arc::new(Mutex::new(Some(then)))));
+    Some(response)
+}
+
+/// A websocket without a subprotocol, for another façade: `then` has it once it stands. `None` if the request
+/// asks for none.
+pub(crate) fn websocket<F>(
+    mut request: Request<Incoming>,
+    then: impl FnOnce(Socket) -> F + Send + 'static,
+) -> Option<Response<Body>>
+where
+    F: Future<Output = ()> + Send,
+{
+    let accept = derive_accept_key(request.headers().get(SEC_WEBSOCKET_KEY)?.as_bytes());
+    let on = hyper::upgrade::on(&mut request);
+    let then = Box::pin(async move {
+        if let Some(socket) = socket(on).await {
+            then(socket).await;
+        }
+    });
+    switching(&accept, then)
 }
 
 async fn socket(on: OnUpgrade) -> Option<Socket> {

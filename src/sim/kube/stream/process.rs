@@ -29,14 +29,14 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What a client asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) pod: String,
-    pub(super) container: String,
-    pub(super) image: String,
-    pub(super) namespace: String,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) command: Vec<String>,
-    pub(super) tty: bool,
+pub(crate) struct Asked {
+    pub(crate) pod: String,
+    pub(crate) container: String,
+    pub(crate) image: String,
+    pub(crate) namespace: String,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) command: Vec<String>,
+    pub(crate) tty: bool,
     stdin: bool,
     stdout: bool,
     stderr: bool,
@@ -59,6 +59,22 @@ impl Asked {
             stdin: query.flag("stdin"),
             stdout: query.flag("stdout"),
             stderr: query.flag("stderr"),
+        }
+    }
+
+    /// In an ECS task: always with a terminal.
+    pub(crate) fn of_task(task: &str, container: &str, image: &str, command: Vec<String>) -> Self {
+        Self {
+            pod: task.to_owned(),
+            container: container.to_owned(),
+            image: image.to_owned(),
+            namespace: String::new(),
+            env: Vec::new(),
+            command,
+            tty: true,
+            stdin: true,
+            stdout: true,
+            stderr: true,
         }
     }
 
@@ -182,7 +198,7 @@ async fn play(socket: &mut Socket, protocol: Protocol, asked: Asked) -> Result<(
     }
 }
 
-async fn pause(wait: Option<Duration>) {
+pub(crate) async fn pause(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,

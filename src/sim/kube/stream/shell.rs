@@ -8,7 +8,7 @@ use super::process::Asked;
 
 /// What the process does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     Out(Vec<u8>),
     Err(Vec<u8>),
     Exit(i32),
@@ -30,7 +30,7 @@ enum Job {
 
 /// A shell, or one command.
 #[derive(Debug)]
-pub(super) struct Shell {
+pub(crate) struct Shell {
     asked: Asked,
     size: (u16, u16),
     job: Job,
@@ -54,7 +54,7 @@ const PROGRAMS: [&str; 20] = [
 
 impl Shell {
     /// `None` if there is no such program.
-    pub(super) fn start(asked: Asked) -> Option<Self> {
+    pub(crate) fn start(asked: Asked) -> Option<Self> {
         let command = asked.command.clone();
         let mut shell = Self {
             asked,
@@ -88,12 +88,12 @@ impl Shell {
     }
 
     /// What it has done since it was last asked.
-    pub(super) fn acts(&mut self) -> Vec<Act> {
+    pub(crate) fn acts(&mut self) -> Vec<Act> {
         std::mem::take(&mut self.acts)
     }
 
     /// When to wake it, if nothing happens before.
-    pub(super) fn wait(&self) -> Option<Duration> {
+    pub(crate) fn wait(&self) -> Option<Duration> {
         match &self.job {
             Job::Sleep(time) => Some(*time),
             Job::Top => Some(Duration::from_secs(1)),
@@ -101,7 +101,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         match self.job {
             Job::Sleep(_) => self.done(0),
             Job::Top => self.draw(),
@@ -109,7 +109,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn resize(&mut self, cols: u16, rows: u16) {
+    pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
         self.size = (cols, rows);
         match self.job {
             Job::Top => self.draw(),
@@ -119,7 +119,7 @@ impl Shell {
     }
 
     /// Its input has ended.
-    pub(super) fn no_more_input(&mut self) {
+    pub(crate) fn no_more_input(&mut self) {
         self.no_more = true;
         match self.job {
             Job::Cat => self.done(0),
@@ -134,7 +134,7 @@ impl Shell {
         }
     }
 
-    pub(super) fn input(&mut self, bytes: &[u8]) {
+    pub(crate) fn input(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if self.over {
                 return;

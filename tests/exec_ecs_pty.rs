@@ -1,0 +1,191 @@
+//! Into an ECS task from the console, through a plugin that speaks SSM's data channel with the embedded fleet, in a
+//! real terminal. What stands in the way is said before the screen is left.
+
+#![cfg(all(unix, feature = "aws", feature = "kubernetes"))]
+#![expect(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests fail as tests do")]
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/pty.rs"]
+mod pty;
+
+use std::path::{Path, PathBuf};
+
+use pty::Pty;
+
+const ENTER: &str = "\r";
+const ESC: &str = "\u{1b}";
+
+const FLEET: &str = "[[nodes]]\ngroup = 'g'\ncount = 1\ninstance = 'm7i.large'\nzones = ['eu-west-1a']\ncpu = 2\nmemory = 8\n\n\
+    [[ecs]]\nname = 'shop'\n\
+    services = [\n\
+    { name = 'open', desired = 1, image = 'open:1', exec = 'on' },\n\
+    { name = 'shut', desired = 1, image = 'shut:1' },\n\
+    { name = 'mute', desired = 1, image = 'mute:1', exec = 'agent-stopped' },\n\
+    ]\n";
+
+/// A fleet with three services, and a plugin.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    /// `None` where there is no Python for the plugin.
+    fn new() -> Option<Self> {
+        let python = std::process::Command::new("python3").arg("--version").output();
+        if !python.is_ok_and(|o| o.status.success()) {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs python3 for the plugin");
+            eprintln!("SKIP: no python3 for the plugin");
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("fleet.toml"), FLEET).expect("writes");
+        Some(Self { dir })
+    }
+
+    fn arguments(&self) -> PathBuf {
+        self.dir.path().join("arguments")
+    }
+
+    /// The console on the one task of a service.
+    fn console(&self, service: &str, more: &[&str], env: &[(&str, &str)]) -> Pty {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/plugin");
+        let path = format!("{}:{path}", plugin.display());
+        let arguments = self.arguments().display().to_string();
+        let mut all = vec![("PATH", path.as_str()), ("PLUGIN_ARGUMENTS", &arguments)];
+        all.extend(env);
+        let demo = format!("--demo={}", self.dir.path().join("fleet.toml").display());
+        let args: Vec<&str> = std::iter::once(demo.as_str()).chain(more.iter().copied()).collect();
+        let mut pty = Pty::start(&args, &all, 120, 36);
+        pty.shows("live");
+        pty.send("3");
+        pty.shows("READY");
+        pty.shows(service);
+        pty.send(&format!("/{service}{ENTER}"));
+        pty.shows("1-1 of 1 ");
+        pty
+    }
+}
+
+fn plan(pty: &mut Pty) {
+    pty.send("s");
+    pty.shows("command  ");
+    pty.shows("Cancel ]");
+}
+
+/// A shell with its prompt.
+fn shell(pty: &mut Pty) {
+    plan(pty);
+    pty.shows("[ Exec ]");
+    pty.send("\t");
+    pty.shows("▶[ Exec ]");
+    // The main screen may still show the prompt of a session before.
+    let mark = pty.received();
+    pty.send(ENTER);
+    pty.receives(mark, ":/# ");
+    assert!(!pty.emulator().alternate_screen());
+}
+
+#[track_caller]
+fn back(pty: &mut Pty, said: &str) {
+    pty.wait_for(&format!("the console, which says `{said}`"), |s| s.alternate_screen() && s.contents().contains(said));
+    assert!(pty.emulator().hide_cursor() && !pty.emulator().application_cursor());
+    pty.send(ESC);
+    pty.hides(said);
+}
+
+fn quit(mut pty: Pty) {
+    pty.send("\u{3}");
+    assert_eq!(pty.wait_exit(), 0, "{}", pty.screen());
+    pty.assert_restored();
+}
+
+#[test]
+fn a_task_is_entered_and_left() {
+    let Some(place) = Place::new() else { return };
+    let mut pty = place.console("open", &[], &[]);
+    for round in 0..3 {
+        shell(&mut pty);
+        pty.send(&format!("echo in-{round}{ENTER}"));
+        pty.wait_for("its output", |s| s.contents().lines().any(|l| l.trim() == format!("in-{round}")));
+        pty.send(&format!("stty size{ENTER}"));
+        pty.shows("\n36 120");
+        pty.send(&format!("sleep 600{ENTER}"));
+        pty.shows("sleep 600");
+        pty.send("\u{3}");
+        pty.shows("^C");
+        pty.send(&format!("modes{ENTER}"));
+        pty.wait_for("its modes", vt100::Screen::application_cursor);
+        pty.send(&format!("exit{ENTER}"));
+        back(&mut pty, "done: exec in");
+    }
+    shell(&mut pty);
+    pty.send(&format!("top{ENTER}"));
+    pty.shows("120x36");
+    pty.resize(90, 30);
+    pty.shows("90x30");
+    pty.send("q");
+    pty.send(&format!("exit{ENTER}"));
+    back(&mut pty, "done: exec in");
+    quit(pty);
+    // The token went through a variable: nobody else could read it.
+    let arguments = std::fs::read_to_string(place.arguments()).expect("its arguments");
+    assert!(arguments.contains("AWS_SSM_START_SESSION_RESPONSE_QUARTERDECK") && arguments.contains("ecs:shop_"));
+    assert!(!arguments.contains("token-") && !arguments.contains("ws://"), "{arguments}");
+}
+
+#[test]
+fn a_plugin_that_dies_gives_the_console_back() {
+    let Some(place) = Place::new() else { return };
+    let mut pty = place.console("open", &[], &[]);
+    shell(&mut pty);
+    pty.send(&format!("modes{ENTER}"));
+    pty.wait_for("its modes", vt100::Screen::application_cursor);
+    let children = std::process::Command::new("pgrep").args(["-P", &pty.pid()]).output().expect("pgrep is there");
+    let child = String::from_utf8_lossy(&children.stdout).trim().to_owned();
+    assert!(child.parse::<u32>().is_ok(), "one child, the plugin: {child:?}");
+    let killed = std::process::Command::new("kill").args(["-s", "KILL", &child]).status().expect("kill is there");
+    assert!(killed.success());
+    back(&mut pty, "was cut off");
+    quit(pty);
+}
+
+/// The plan says what stands in the way, and there is no button.
+fn refused(service: &str, env: &[(&str, &str)], why: &[&str]) {
+    let Some(place) = Place::new() else { return };
+    let mut pty = place.console(service, &[], env);
+    plan(&mut pty);
+    for why in why {
+        pty.shows(why);
+    }
+    assert!(!pty.screen().contains("[ Exec ]"), "{}", pty.screen());
+    pty.send(ESC);
+    // Escape and another key at once are one key.
+    pty.hides("Cancel ]");
+    quit(pty);
+}
+
+#[test]
+fn what_is_not_enabled_is_told_with_what_enables_it() {
+    refused("shut", &[], &["exec is not enabled for this task", "--enable-execute-command"]);
+}
+
+#[test]
+fn an_agent_that_does_not_run_is_told() {
+    refused("mute", &[], &["ExecuteCommandAgent in app is STOPPED, not RUNNING"]);
+}
+
+#[test]
+fn a_plugin_that_is_too_old_or_absent_is_told() {
+    refused("open", &[("PLUGIN_VERSION", "1.2.497.0")], &["1.2.497.0 is too old"]);
+    refused("open", &[("PATH", "/usr/bin:/bin")], &["session-manager-plugin is not in PATH"]);
+}
+
+#[test]
+fn a_read_only_console_lets_nobody_in() {
+    let Some(place) = Place::new() else { return };
+    let mut pty = place.console("open", &["--read-only"], &[]);
+    pty.send("s");
+    pty.shows("read-only: exec is not possible");
+    quit(pty);
+}
