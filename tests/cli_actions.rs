@@ -80,6 +80,33 @@ fn what_is_not_there_or_not_reached_is_two() {
     }
 }
 
+#[cfg(all(feature = "prometheus", feature = "aws"))]
+#[test]
+fn alarms_are_silenced_where_they_are_held() {
+    let home = tempfile::tempdir().expect("a directory");
+    // Of a cluster that Kubernetes runs; its Alertmanager is found in it.
+    let cart = ["silence", "ErrorBudgetBurn cart", "--demo", "budget-burn", "--duration", "2h", "--reason", "a deploy"];
+    let out = run(home.path(), &[&cart[..], &["--dry-run"]].concat());
+    assert!(out.status.success(), "{}", said(&out));
+    for text in ["at demo/alertmanager", "(2h)", "+ alertname=\"ErrorBudgetBurn\"", "amtool", "port-forward"] {
+        assert!(said(&out).contains(text), "{text} in {}", said(&out));
+    }
+    let out = run(home.path(), &[&cart[..], &["--yes"]].concat());
+    assert!(out.status.success() && said(&out).contains("done: 1 of 1 silenced"), "{}", said(&out));
+    assert!(
+        said(&out).contains("to undo: quarterdeck unsilence 'demo:alarm/shop/ErrorBudgetBurn cart'"),
+        "{}",
+        said(&out)
+    );
+    let out = run(home.path(), &["unsilence", "ErrorBudgetBurn cart", "--demo", "budget-burn", "--yes"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(said(&out).contains("nothing silences it"), "{}", said(&out));
+    // CloudWatch's, of an ECS cluster.
+    let out = run(home.path(), &["silence", "shop-ecs-web-cpu-high", "--demo", "calm", "--yes"]);
+    assert!(out.status.success() && said(&out).contains("done: 1 of 1 silenced"), "{}", said(&out));
+    assert!(said(&out).contains("until somebody enables them"), "{}", said(&out));
+}
+
 #[test]
 fn every_verb_has_help_that_fits() {
     let home = tempfile::tempdir().expect("a directory");
