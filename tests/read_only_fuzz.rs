@@ -20,7 +20,7 @@ mod proxy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use fuzz::{Dice, Hands, Program, Shown};
 use proxy::{Proxy, Seen, Watch};
@@ -69,17 +69,42 @@ fn names(intent: &Value) -> Vec<String> {
     targets.filter_map(|t| t.as_str()?.rsplit([' ', '/']).next().map(str::to_owned)).collect()
 }
 
-/// Says of a request that would change something whether it was agreed to: whether the audit has, already,
-/// an intent about just this that somebody has confirmed, and that has not ended.
-fn agreed(state: &Path, what: &str, body: &str) -> Result<(), String> {
-    let mut open: BTreeMap<u64, Value> = BTreeMap::new();
-    for entry in audit(state) {
+/// The audit as far as it was read: what has begun and not ended.
+#[derive(Default)]
+struct Open {
+    /// Bytes of `audit.jsonl`.
+    read: usize,
+    intents: BTreeMap<u64, Value>,
+}
+
+impl Open {
+    fn take(&mut self, entry: Value) {
         match (entry["kind"].as_str(), entry["of"].as_u64()) {
-            (Some("intent"), _) => drop(open.insert(entry["n"].as_u64().unwrap_or_default(), entry)),
-            (_, Some(of)) => drop(open.remove(&of)),
+            (Some("intent"), _) => drop(self.intents.insert(entry["n"].as_u64().unwrap_or_default(), entry)),
+            (_, Some(of)) => drop(self.intents.remove(&of)),
             _ => {}
         }
     }
+
+    /// Reads on; from the beginning where a new file was begun.
+    fn update(&mut self, state: &Path) {
+        let text = std::fs::read_to_string(state.join("audit.jsonl")).unwrap_or_default();
+        if text.len() < self.read {
+            *self = Self { read: text.len(), ..Self::default() };
+            audit(state).into_iter().for_each(|entry| self.take(entry));
+            return;
+        }
+        let whole = text.rfind('\n').map_or(0, |at| at + 1).max(self.read);
+        for entry in text[self.read..whole].lines().filter_map(|l| serde_json::from_str(l).ok()) {
+            self.take(entry);
+        }
+        self.read = whole;
+    }
+}
+
+/// Says of a request that would change something whether it was agreed to: whether the audit has, already,
+/// an intent about just this that somebody has confirmed, and that has not ended.
+fn agreed(open: &BTreeMap<u64, Value>, what: &str, body: &str) -> Result<(), String> {
     let confirmed = |e: &Value| matches!(e["confirmed"]["how"].as_str(), Some("chosen" | "typed"));
     let of_this = |e: &Value| names(e).iter().any(|n| what.contains(n.as_str()) || body.contains(n.as_str()));
     if open.values().any(|e| confirmed(e) && of_this(e)) {
@@ -128,7 +153,12 @@ async fn fuzz(scenario: &str, arguments: &[&str], hands: Hands) -> Run {
     let sim = SimServer::start(Box::new(Model::new(scenario)), Clock::system(), options).await.expect("a server");
     let dir = tempfile::tempdir().expect("a directory");
     let state = dir.path().join("state");
-    let watch: Watch = Arc::new(move |what, body| agreed(&state, what, body));
+    let open = Mutex::new(Open::default());
+    let watch: Watch = Arc::new(move |what, body| {
+        let mut open = open.lock().expect("nobody panics with it");
+        open.update(&state);
+        agreed(&open.intents, what, body)
+    });
     let proxy = Proxy::before(sim.addr(), watch).await;
     let here = |url: String| url.replace(&sim.addr().to_string(), &proxy.addr.to_string());
     let put = |name: &str, text: String| {

@@ -21,7 +21,9 @@ pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
         if room == 0 {
             break;
         }
-        let shown = cut(&span.text, room, false, painter.ascii);
+        // Our own words end in one; what stands for a character that is missing is made elsewhere.
+        let plain = (painter.ascii && span.text.contains('…')).then(|| span.text.replace('…', "..."));
+        let shown = cut(plain.as_deref().unwrap_or(&span.text), room, false, painter.ascii);
         (x, _) = buf.set_stringn(x, area.y, &shown, room, painter.tone(span.tone));
     }
 }

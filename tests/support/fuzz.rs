@@ -21,6 +21,8 @@ const QUIET: Duration = Duration::from_millis(15);
 const NUDGE: Duration = Duration::from_millis(250);
 /// A dialog says this while its plan is being made.
 const PLANNING: &str = "looking at what is there";
+/// How long a dialog may take to be there at all.
+const LATE: Duration = Duration::from_millis(300);
 /// How long somebody waits who waits for a plan.
 const PLAN: Duration = Duration::from_secs(2);
 const ESC: &str = "\x1b";
@@ -389,6 +391,10 @@ fn batch(glass: &mut Glass, hands: Hands, random: usize, dice: &mut Dice, shown:
 fn look(glass: &mut Glass, hands: Hands, plan: Duration, shown: &mut Shown) {
     glass.settle(Duration::from_millis(500));
     let begun = instant();
+    // On a busy machine a key is drawn later.
+    while !plan.is_zero() && !glass.text().contains("[ Cancel ]") && glass.lives() && begun.elapsed() < LATE {
+        std::thread::sleep(Duration::from_millis(3));
+    }
     while glass.text().contains(PLANNING) && glass.lives() && begun.elapsed() < plan {
         std::thread::sleep(Duration::from_millis(3));
     }
