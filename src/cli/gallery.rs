@@ -30,7 +30,7 @@ pub const COMMAND: &str = "cargo run -- snapshot --all screenshots";
 /// Somebody is called at 03:14 on a Sunday: seconds since the epoch.
 const NIGHT: i64 = 1_772_334_840;
 /// How long a fleet may take to be read, in real time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// A fleet is read when nothing on any picture has changed for so long: longer than any source sleeps in a demo.
 const STILL: Duration = Duration::from_secs(7);
 
@@ -192,7 +192,10 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
     std::fs::create_dir_all(&paths.config_dir)?;
     std::fs::write(paths.config_file(), album.settings)?;
     let cli = Cli::try_parse_from(["quarterdeck", "--demo", album.scenario])?;
-    let config = config::load(LoadOptions { file: None, env: &|_| None, cli: Overrides::default(), paths: &paths })?;
+    let mut config =
+        config::load(LoadOptions { file: None, env: &|_| None, cli: Overrides::default(), paths: &paths })?;
+    // One measurement: how many there were would be a matter of how long it all took.
+    config.metrics_interval = Duration::from_hours(1);
     let night = DateTime::from_timestamp(NIGHT, 0).unwrap_or_default();
     let clock = Clock::manual(night - TimeDelta::seconds(i64::from(album.age)));
     let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };

@@ -104,7 +104,10 @@ pub async fn read(cli: &Cli, config: &Config, clock: &Clock) -> Result<Reading, 
     if let Some(scenario) = &cli.common.demo {
         let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
         let sim = start_sim(scenario, Parameters::default(), options, clock.clone()).await?;
-        return read_demo(cli, config, clock, sim);
+        let mut config = config.clone();
+        // A demo is looked at for minutes: sparklines should move.
+        config.metrics_interval = config.metrics_interval.min(std::time::Duration::from_secs(5));
+        return read_demo(cli, &config, clock, sim);
     }
     let stays = matches!(cli.verb, None | Some(super::args::Verb::Wallboard(_)));
     let wanted = Box::pin(wanted(cli, config, stays)).await?;
@@ -233,8 +236,7 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
             namespace: cli.common.namespace.clone(),
             production: config.cluster("demo").is_some_and(|s| s.production),
             read_only: config.read_only,
-            // A demo is looked at for minutes: sparklines should move.
-            metrics_interval: config.metrics_interval.min(Duration::from_secs(5)),
+            metrics_interval: config.metrics_interval,
             silence: crate::source::kubernetes::SILENCE,
         }],
         #[cfg(feature = "aws")]

@@ -41,16 +41,11 @@ pub fn template() -> String {
             let _ = writeln!(out, "# {doc} Instead of `context`:\n# ecs = \"prod@eu-west-1/shop\"");
             continue;
         }
-        let example = match *allowed {
-            "true or false" => "false".to_owned(),
-            _ => {
-                let word = match *name {
-                    "namespace" => "shop",
-                    "accent" => "violet",
-                    _ => "staging",
-                };
-                format!("\"{word}\"")
-            }
+        let example = match (*name, *allowed) {
+            (_, "true or false") => "false",
+            ("namespace", _) => "\"shop\"",
+            ("accent", _) => "\"violet\"",
+            _ => "\"staging\"",
         };
         let _ = writeln!(out, "# {doc}\n#{name} = {example}");
     }
