@@ -169,17 +169,16 @@ impl Alarms {
             };
             tally.went(progress, change, went).await;
         }
-        let undo = match plan.intent.verb {
-            Verb::Silence => Intent::new(Verb::Unsilence, Vec::new()),
-            _ => {
-                #[cfg_attr(not(feature = "prometheus"), expect(unused_mut, reason = "the same in every build"))]
-                let mut undo = Intent::new(Verb::Silence, Vec::new());
-                #[cfg(feature = "prometheus")]
-                if let Some(left) = hand.left(self.clock.now()) {
-                    undo.options.duration = left;
-                }
-                undo
+        let undo = if plan.intent.verb == Verb::Silence {
+            Intent::new(Verb::Unsilence, Vec::new())
+        } else {
+            #[cfg_attr(not(feature = "prometheus"), expect(unused_mut, reason = "the same in every build"))]
+            let mut undo = Intent::new(Verb::Silence, Vec::new());
+            #[cfg(feature = "prometheus")]
+            if let Some(left) = hand.left(self.clock.now()) {
+                undo.options.duration = left;
             }
+            undo
         };
         tally.end(plan.intent.verb.info().done, undo)
     }

@@ -66,7 +66,7 @@ impl Ecs {
             let started = hands.entry.start(&task, &container, &runtime, &command).await;
             started.map_err(|e| Text::new(&said(&e)))
         };
-        exec::run(&plan.intent, change, start, (&plugin, &place, &hands.stage), progress, cancel).await
+        Box::pin(exec::run(&plan.intent, change, start, (&plugin, &place, &hands.stage), progress, cancel)).await
     }
 
     /// The task's ARN, the container and what its runtime calls it, if it can still be entered.

@@ -63,7 +63,7 @@ pub fn plan(
         )),
         _ if tasks.len() > 1 => plan.refused.push(Text::new("ECS lets into one task at a time")),
         _ if !intent.options.tty => {
-            plan.refused.push(Text::new("ECS exec always has a terminal: leave its output on the screen"))
+            plan.refused.push(Text::new("ECS exec always has a terminal: leave its output on the screen"));
         }
         _ => {}
     }

@@ -206,7 +206,7 @@ fn encode(kind: &str, (at, sequence, flags): (u64, i64, u64), id: [u8; 16], (wha
 
 /// A message's id as text.
 fn uuid(id: [u8; 16]) -> String {
-    let hex: String = id.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = format!("{:032x}", u128::from_be_bytes(id));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
@@ -356,7 +356,7 @@ mod tests {
         let mut changed = bytes.clone();
         changed[HEADER] = b'x';
         assert_eq!(decode(&changed), None, "its digest is of something else");
-        assert_eq!(decode(&bytes[..HEADER + 1]), None);
+        assert_eq!(decode(&bytes[..=HEADER]), None);
     }
 
     #[test]

@@ -117,7 +117,7 @@ mod tests {
     use crate::store::{Observation, SourceId, Store};
 
     fn id(name: u16) -> ObjectId {
-        let (cluster, namespace) = (ClusterId::new("demo"), Text::new(if name % 2 == 0 { "a" } else { "b" }));
+        let (cluster, namespace) = (ClusterId::new("demo"), Text::new(if name.is_multiple_of(2) { "a" } else { "b" }));
         ObjectId { cluster, kind: Kind::Other, namespace, name: Text::new(&format!("e{:03}", name / 2)) }
     }
 
