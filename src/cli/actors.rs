@@ -61,7 +61,9 @@ impl Systems {
         {
             let actor = crate::action::alarms::Alarms::new(Who::here(&env).user, clock.clone());
             #[cfg(feature = "prometheus")]
-            let actor = actor.with_alertmanagers(self.alertmanagers.as_ref().map(|w| w.all()).unwrap_or_default());
+            let writers = self.alertmanagers.as_ref().map(crate::source::alertmanager::Writers::all);
+            #[cfg(feature = "prometheus")]
+            let actor = actor.with_alertmanagers(writers.unwrap_or_default());
             #[cfg(feature = "aws")]
             let actor =
                 actor.with_cloudwatch(self.ecs.as_ref().and_then(Weak::upgrade).and_then(|s| s.writer(cluster)));

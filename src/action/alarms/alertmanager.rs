@@ -115,9 +115,10 @@ impl World {
         if now.keys().map(|id| Text::new(id)).eq(silences.iter().cloned()) {
             return Ok(());
         }
-        Err(match now.is_empty() {
-            true => "nothing silences it any more".to_owned(),
-            false => format!("meanwhile it is {}", found.silenced()),
+        Err(if now.is_empty() {
+            "nothing silences it any more".to_owned()
+        } else {
+            format!("meanwhile it is {}", found.silenced())
         })
     }
 }

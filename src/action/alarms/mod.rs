@@ -169,18 +169,14 @@ impl Alarms {
             };
             tally.went(progress, change, went).await;
         }
-        let undo = match plan.intent.verb {
-            Verb::Silence => Intent::new(Verb::Unsilence, Vec::new()),
-            _ => {
-                #[cfg_attr(not(feature = "prometheus"), expect(unused_mut, reason = "the same in every build"))]
-                let mut undo = Intent::new(Verb::Silence, Vec::new());
-                #[cfg(feature = "prometheus")]
-                if let Some(left) = hand.left(self.clock.now()) {
-                    undo.options.duration = left;
-                }
-                undo
-            }
-        };
+        let back = if plan.intent.verb == Verb::Silence { Verb::Unsilence } else { Verb::Silence };
+        #[cfg_attr(not(feature = "prometheus"), expect(unused_mut, reason = "the same in every build"))]
+        let mut undo = Intent::new(back, Vec::new());
+        // Nothing was ended by silencing.
+        #[cfg(feature = "prometheus")]
+        if let Some(left) = hand.left(self.clock.now()) {
+            undo.options.duration = left;
+        }
         tally.end(plan.intent.verb.info().done, undo)
     }
 }
