@@ -211,9 +211,9 @@ async fn a_silence_of_somebody_else_and_what_it_covers() {
     let actor = peer.actor();
     let back = plan(&actor, Verb::Unsilence, &["Full a"], 0).await;
     assert_eq!(back.changes[0].from, "silenced by bob until 2099-01-01 12:00 UTC: upgrade");
-    let warnings: Vec<&str> = back.warnings.iter().map(|w| w.as_str()).collect();
+    let warnings: Vec<&str> = back.warnings.iter().map(Text::as_str).collect();
     assert!(warnings[0].contains("covers 1 other alert,") && warnings[0].contains("Full b"), "{warnings:?}");
-    let lines: Vec<&str> = back.diff.iter().map(|l| l.as_str()).collect();
+    let lines: Vec<&str> = back.diff.iter().map(Text::as_str).collect();
     assert_eq!(lines, ["- pod=~\"a|b\"", "- severity!=\"ticket\""]);
     // What another alert inhibits has no silence to end.
     let hushed = plan(&actor, Verb::Unsilence, &["Full c"], 0).await;
