@@ -91,7 +91,9 @@ impl Open {
         let text = std::fs::read_to_string(state.join("audit.jsonl")).unwrap_or_default();
         if text.len() < self.read {
             *self = Self { read: text.len(), ..Self::default() };
-            audit(state).into_iter().for_each(|entry| self.take(entry));
+            for entry in audit(state) {
+                self.take(entry);
+            }
             return;
         }
         let whole = text.rfind('\n').map_or(0, |at| at + 1).max(self.read);

@@ -2,7 +2,7 @@
 //! what is wrong, ticked, their steps carried out; and in a read-only console shown and never run.
 
 #![cfg(all(unix, feature = "kubernetes"))]
-#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "support/pty.rs"]
 #[expect(dead_code, reason = "each test file uses its own part")]

@@ -2,11 +2,7 @@
 //! without Unicode; and the clipboard, also through a real tmux.
 
 #![cfg(all(unix, feature = "kubernetes"))]
-#![expect(
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "helpers of tests fail as tests do, and say what they leave out"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 #[path = "support/pty.rs"]
 #[expect(dead_code, reason = "each test file uses its own part")]

@@ -142,7 +142,12 @@ impl Glass {
             }
         });
         let mut glass = Self { child, writer, line, screen, began, last, nudges: 0 };
-        glass.until("something to press keys at", PATIENCE, |text| text.contains(program.ready));
+        glass.until("a screen", PATIENCE, |text| text.contains("UTC"));
+        // What was done before may have left a fleet that takes longer to read.
+        let begun = instant();
+        while glass.lives() && !glass.text().contains(program.ready) && begun.elapsed() < PATIENCE / 3 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         glass
     }
 
