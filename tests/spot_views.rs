@@ -1,0 +1,120 @@
+//! What the views of notices and pools say, by itself and in little room.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use chrono::{DateTime, Utc};
+use quarterdeck::domain::notice::{Departure, NoticeFeed, Outcome, Told, Victim};
+use quarterdeck::domain::{Health, ObjectId, Text};
+use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
+use support::fleet::{cluster, observe, task, workload};
+use support::taken::{ago, interruption, spot_node, tell};
+
+/// One node called `one` with two tasks of `web`.
+fn one_machine() -> Store {
+    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
+    observe(&mut store, Feed::Nodes, Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a")]));
+    let tasks = (0..2).map(|n| task(&format!("web-{n}"), "web", "one", "Running", Health::Ok));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.collect()));
+    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", 2, 2)]));
+    store
+}
+
+fn apply(store: &mut Store, feed: Feed, at: DateTime<Utc>, body: Body) {
+    store.apply(Observation { source: SourceId { cluster: cluster(), feed }, at, body });
+}
+
+fn tasks_go(store: &mut Store, at: DateTime<Utc>) {
+    let ids: Vec<ObjectId> = store.tasks.rows().map(|t| t.id.clone()).collect();
+    apply(store, Feed::Tasks, at, Body::Remove(ids));
+}
+
+fn went(at: DateTime<Utc>) -> Vec<Told> {
+    let victim = Victim::Instance(Text::new("i-1"));
+    vec![Told::Gone(Departure { victim, feed: NoticeFeed::EventLog, at, taken: true })]
+}
+
+fn outcome(store: &Store) -> Option<Outcome> {
+    store.notices.case(&Victim::Instance(Text::new("i-1"))).expect("a case").outcome.map(|(o, _)| o)
+}
+
+fn seconds(store: &mut Store, from: i64, to: i64) {
+    for secs in (to..=from).rev() {
+        store.keep_up(ago(secs));
+    }
+}
+
+#[test]
+fn what_happened_while_the_console_was_stopped_is_not_judged_by_when_it_was_seen() {
+    // Given 600 s ago, gone two minutes later; the console looks all the time, or was stopped between.
+    for (stops, want) in [(false, Outcome::Cut { tasks: 2 }), (true, Outcome::Unseen)] {
+        let mut store = one_machine();
+        seconds(&mut store, 601, 600);
+        tell(&mut store, vec![interruption("i-1", 600)], ago(599));
+        seconds(&mut store, 599, if stops { 580 } else { 401 });
+        if stops {
+            store.keep_up(ago(400));
+            assert_eq!(outcome(&store), None, "nothing of what happened is told yet");
+        }
+        tell(&mut store, went(ago(480)), ago(399));
+        seconds(&mut store, 399, 397);
+        tasks_go(&mut store, ago(396));
+        seconds(&mut store, 396, 300);
+        assert_eq!(outcome(&store), Some(want), "stopped: {stops}");
+        assert_eq!(store.notices.take_unwritten().len(), 1, "it is kept once");
+    }
+}
+
+#[test]
+fn a_replacement_that_came_while_the_console_was_stopped_is_none_that_was_missing() {
+    for (stops, want) in [(false, Outcome::NotReplaced), (true, Outcome::Unseen)] {
+        let mut store = one_machine();
+        seconds(&mut store, 601, 600);
+        tell(&mut store, vec![interruption("i-1", 600)], ago(599));
+        seconds(&mut store, 599, 580);
+        tasks_go(&mut store, ago(579));
+        apply(&mut store, Feed::Deployments, ago(579), Body::Upsert(Rows::Workloads(vec![workload("web", 2, 0)])));
+        seconds(&mut store, 579, if stops { 570 } else { 401 });
+        store.keep_up(ago(400));
+        let node = store.nodes.rows().next().expect("a node").id.clone();
+        apply(&mut store, Feed::Nodes, ago(399), Body::Remove(vec![node]));
+        apply(&mut store, Feed::Deployments, ago(398), Body::Upsert(Rows::Workloads(vec![workload("web", 2, 2)])));
+        seconds(&mut store, 398, 300);
+        assert_eq!(outcome(&store), Some(want), "stopped: {stops}");
+    }
+    // What is seen all along is judged as ever, however long the console slept before.
+    let mut store = one_machine();
+    store.keep_up(ago(9_000));
+    seconds(&mut store, 300, 201);
+    tell(&mut store, vec![interruption("i-1", 200)], ago(199));
+    seconds(&mut store, 199, 180);
+    tasks_go(&mut store, ago(180));
+    seconds(&mut store, 179, 82);
+    tell(&mut store, went(ago(80)), ago(79));
+    seconds(&mut store, 79, 60);
+    assert!(matches!(outcome(&store), Some(Outcome::Evacuated { left: Some(98..=100) })), "{:?}", outcome(&store));
+}
+
+/// Three tasks of `web` move from one zone to another: the old ones end while the new ones run.
+#[test]
+fn no_more_tasks_of_a_workload_lean_on_pools_than_it_has() {
+    let mut store = Store::expecting([cluster()]);
+    let nodes = vec![spot_node("old", "i-1", "eu-west-1a"), spot_node("new", "i-2", "eu-west-1b")];
+    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes));
+    let on = |node: &'static str, status: &'static str| {
+        move |n| task(&format!("web-{node}-{n}"), "web", node, status, Health::Ok)
+    };
+    let mut tasks: Vec<_> = (0..3).map(on("old", "Terminating")).chain((0..3).map(on("new", "Running"))).collect();
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.clone()));
+    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", 3, 3)]));
+    let lean = |store: &Store| -> Vec<(String, u32, u32)> {
+        store.concentrated().into_iter().map(|l| (l.pool.1.to_string(), l.there, l.tasks)).collect()
+    };
+    assert_eq!(lean(&store), [("eu-west-1b".to_owned(), 3, 3)]);
+    // More are there than are wanted, in both zones: neither has most of them.
+    for t in &mut tasks {
+        t.status = Text::new("Running");
+    }
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks));
+    assert_eq!(lean(&store), []);
+}
