@@ -142,3 +142,38 @@ fn a_node_in_trouble_keeps_its_countdown_on_the_map() {
     let frame = desk.frame(120, 24);
     assert!(frame.contains("NotReady rebalance"), "{frame}");
 }
+
+/// Who told, and how late, is on the screen however long the outcomes are.
+#[test]
+fn who_told_how_late_is_shown_at_120_columns() {
+    let mut desk = Desk::new(taken_fleet());
+    desk.press("0");
+    for (width, heads) in [
+        (80, &["LEFT", "KIND", "VICTIM", "GONE", "VERDICT"][..]),
+        (120, &["LEFT", "KIND", "VICTIM", "GONE", "VERDICT", "ZONE", "TOLD BY"][..]),
+        (200, &["LEFT", "KIND", "VICTIM", "GONE", "VERDICT", "TYPE", "ZONE", "TOLD BY", "GIVEN"][..]),
+    ] {
+        let frame = desk.frame(width, 40);
+        for head in heads {
+            assert!(frame.contains(head), "{width}: {head}:\n{frame}");
+        }
+        assert_eq!(frame.contains("log +1.2s"), width > 80, "{width}:\n{frame}");
+        assert!(frame.contains("✓ out, ") && !frame.contains("evacuated"), "{width}:\n{frame}");
+    }
+    // The full words are in the details, and what is filtered by.
+    desk.type_filter("status~evacuated");
+    desk.press("v");
+    let frame = desk.frame(120, 40);
+    assert!(frame.contains("✓ evacuated with ") && frame.contains("EventBridge log"), "{frame}");
+}
+
+/// What the list shows while a machine is overdue and another was evacuated, as in the storm.
+#[test]
+fn the_longest_words_leave_room_for_who_told() {
+    let mut store = one_machine();
+    tell(&mut store, vec![interruption("i-1", 254), interruption("i-0ffffffffffffffff", 254)], ago(253));
+    let mut desk = Desk::new(store);
+    desk.press("0");
+    let frame = desk.frame(120, 24);
+    assert!(frame.contains("overdue 2:14") && frame.contains("log +1.2s"), "{frame}");
+}

@@ -8,7 +8,7 @@ use super::columns::{Cell, Context, overview_mark};
 use super::header::fresh;
 use super::words::cut;
 use crate::app::table::ViewKind;
-use crate::domain::notice::{NoticeKind, Outcome, Precision};
+use crate::domain::notice::{NoticeFeed, NoticeKind, Outcome, Precision};
 use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
 use crate::store::notices::{NoticeRow, Rush, countdown};
 use crate::store::{Feed, SourceState};
@@ -47,16 +47,27 @@ pub fn left_tone(c: Context<'_>, row: &NoticeRow) -> Tone {
     }
 }
 
-/// `▲ tight`, `✖ will be cut`; `✓ evacuated with 40 s left` once it is over.
+/// [`Outcome::words`] in little room: `out, 40s left`, `2 cut`.
+#[must_use]
+pub fn briefly(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Evacuated { left: Some(left) } => format!("out, {left}s left"),
+        Outcome::Evacuated { left: None } => "out".to_owned(),
+        Outcome::NotReplaced => "not replaced".to_owned(),
+        Outcome::Cut { tasks } => format!("{tasks} cut"),
+        Outcome::Unseen => "unseen".to_owned(),
+        Outcome::CalledOff | Outcome::Stayed => outcome.words(),
+    }
+}
+
+/// `▲ tight`, `✖ will be cut`; `✓ out, 40s left` once it is over.
 #[must_use]
 pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
     if row.is_open() && !row.is_known() {
-        return Cell::new(format!("{} of no cluster here", shape(Health::Done, c.ascii)), Tone::Dim);
+        return Cell::new(format!("{} no cluster", shape(Health::Done, c.ascii)), Tone::Dim);
     }
     let word = match (row.outcome, row.verdict) {
-        // The same as its words, in less room.
-        (Some(Outcome::Evacuated { left: Some(left) }), _) => format!("evacuated, {left}s left"),
-        (Some(outcome), _) => outcome.words(),
+        (Some(outcome), _) => briefly(outcome),
         (None, Some(verdict)) => verdict.word().to_owned(),
         (None, None) if row.urgent || row.kind == NoticeKind::Leaving => "no deadline".to_owned(),
         (None, None) => "advised".to_owned(),
@@ -91,6 +102,29 @@ pub fn told_by(row: &NoticeRow) -> String {
     row.told_by.map_or_else(String::new, |(feed, late)| match late {
         Some(late) => format!("{} {}", feed.word(), lateness(late)),
         None => feed.word().to_owned(),
+    })
+}
+
+/// Who told in one word, as there is no room for more in a list.
+fn feed_word(feed: NoticeFeed) -> &'static str {
+    match feed {
+        NoticeFeed::EventLog => "log",
+        NoticeFeed::EventQueue => "queue",
+        NoticeFeed::Ec2 => "ec2",
+        NoticeFeed::EcsTask => "task",
+        NoticeFeed::EcsInstance => "ecs",
+        NoticeFeed::NodeEvent => "event",
+        NoticeFeed::NodeTaint => "taint",
+        NoticeFeed::Node => "node",
+    }
+}
+
+/// [`told_by`] in little room: `log +1.2s`.
+#[must_use]
+pub fn told_briefly(row: &NoticeRow) -> String {
+    row.told_by.map_or_else(String::new, |(feed, late)| match late {
+        Some(late) => format!("{} {}", feed_word(feed), lateness(late)),
+        None => feed_word(feed).to_owned(),
     })
 }
 
