@@ -177,3 +177,48 @@ fn the_longest_words_leave_room_for_who_told() {
     let frame = desk.frame(120, 24);
     assert!(frame.contains("overdue 2:14") && frame.contains("log +1.2s"), "{frame}");
 }
+
+const ARN: &str = "arn:aws:ecs:eu-west-1:123456789012:task/shop-ecs/1b22f2c3d4e5f60718293a4b5c6d7e8f";
+
+#[test]
+fn the_breadcrumb_of_a_notice_is_what_the_list_calls_it() {
+    let mut desk = Desk::new(taken_fleet());
+    desk.press("0 d");
+    let first = desk.frame(80, 24).lines().next().unwrap_or_default().to_owned();
+    assert!(first.contains("› notice ip-10-0-1-7 ") && first.trim_end().ends_with(":07 UTC"), "{first}");
+    let mut store = taken_fleet();
+    let mut alone = sighting("i-1", NoticeKind::Interruption, 17, None);
+    alone.victim = Victim::Task(Text::new(ARN));
+    tell(&mut store, vec![Told::Notice(alone)], ago(15));
+    let mut desk = Desk::new(store);
+    desk.press("0");
+    desk.type_filter("1b22f2c3");
+    desk.press("d");
+    let first = desk.frame(80, 24).lines().next().unwrap_or_default().to_owned();
+    assert!(first.contains("notice 1b22f2c3") && !first.contains("arn:"), "{first}");
+}
+
+/// The clock is whole at the right of the first line in every view, whatever stands before it.
+#[test]
+fn no_name_pushes_the_clock_out() {
+    let long = "payments-reconciliation-worker-with-a-very-long-name-7f9c4d8b6-abcde".repeat(3);
+    for keys in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "0 p", "0 d", "0 p d", "2 enter", "2 d", "3 d", "3 y", "3 l", "4 enter", "4 enter enter", "4 enter d"] {
+        let mut store = taken_fleet();
+        let nodes = vec![spot_node(&format!("{long}.compute.internal"), "i-9", "eu-west-1a")];
+        apply(&mut store, Feed::Nodes, now(), Body::Upsert(Rows::Nodes(nodes)));
+        let mine = task(&long, &long, &format!("{long}.compute.internal"), "Running", Health::Critical);
+        apply(&mut store, Feed::Tasks, now(), Body::Upsert(Rows::Tasks(vec![mine])));
+        apply(&mut store, Feed::Deployments, now(), Body::Upsert(Rows::Workloads(vec![workload(&long, 1, 0)])));
+        tell(&mut store, vec![interruption("i-9", 100)], ago(98));
+        let mut desk = Desk::new(store);
+        desk.press(keys);
+        desk.app.settings.read_only = true;
+        for (width, clock) in [(200, ":07 UTC"), (120, ":07 UTC"), (80, ":07 UTC"), (40, " 03:14"), (30, "03:14")] {
+            for height in [12, 24] {
+                let first = desk.frame(width, height).lines().next().unwrap_or_default().to_owned();
+                assert!(first.contains(clock), "{keys} at {width}x{height}: {first}");
+                assert!(first.trim_end().chars().count() <= usize::from(width), "{first}");
+            }
+        }
+    }
+}

@@ -17,7 +17,11 @@ const NAMED: usize = 60;
 pub(super) fn title(c: Context<'_>, id: &ObjectId) -> String {
     let board = c.store.board(c.now);
     let found = board.rows.iter().find(|r| r.id == *id).map(|r| r.name.to_string());
-    found.unwrap_or_else(|| Victim::of_key(&id.name).name().to_owned())
+    let earlier = || {
+        let told = |r: &&Record| *r.victim.key() == id.name && !r.name.is_empty();
+        Some(c.store.notices.past().iter().rev().find(told)?.name.to_string())
+    };
+    found.or_else(earlier).unwrap_or_else(|| Victim::of_key(&id.name).name().to_owned())
 }
 
 /// Everything that is known of a notice.
