@@ -222,3 +222,39 @@ fn no_name_pushes_the_clock_out() {
         }
     }
 }
+
+fn banner(store: &Store) -> String {
+    let c = Context { store, now: now(), absolute: false, ascii: false, thresholds: Thresholds::default() };
+    notices::banner(c, None, 160).map(|l| l.text()).unwrap_or_default()
+}
+
+fn machines(spot: u32, scheduled: u32) -> Store {
+    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
+    let all = spot + scheduled;
+    let nodes = (0..all).map(|n| spot_node(&format!("node-{n:02}"), &format!("i-{n}"), "eu-west-1a"));
+    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes.collect()));
+    let soon = Deadline::exact(now() + TimeDelta::seconds(200));
+    let told = (0..all).map(|n| match n {
+        n if n < spot => interruption(&format!("i-{n}"), 17),
+        n => Told::Notice(sighting(&format!("i-{n}"), NoticeKind::Scheduled, 17, Some(soon))),
+    });
+    tell(&mut store, told.collect(), ago(15));
+    store
+}
+
+#[test]
+fn only_what_is_taken_back_is_called_spot() {
+    for (spot, scheduled, want) in [
+        (12, 0, "▲ spot 12 machines go, first in 1:43"),
+        (12, 1, "▲ 12 spot machines and 1 other go, first in 1:43"),
+        (1, 2, "▲ 1 spot machine and 2 others go, first in 1:43"),
+        (0, 2, "▲ 2 machines go, first in 3:20"),
+        (1, 0, "▲ spot 1 machine goes in 1:43"),
+    ] {
+        let said = banner(&machines(spot, scheduled));
+        assert!(said.contains(want), "{want}: {said}");
+    }
+    // A pool has as many open as are taken back from it.
+    let store = machines(2, 3);
+    assert_eq!(store.pools(now()).iter().map(|p| p.open).collect::<Vec<_>>(), [2]);
+}

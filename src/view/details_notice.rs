@@ -317,7 +317,7 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
     d.row("spot", &p.spot.to_string(), Tone::Spot);
     d.row("other", &p.other.to_string(), Tone::Plain);
     d.row("tasks", &format!("{} on its spot machines", p.tasks), Tone::Plain);
-    d.row("notices", &format!("{} open", p.open), if p.open > 0 { Tone::Warning } else { Tone::Plain });
+    d.row("going", &format!("{} being taken back", p.open), if p.open > 0 { Tone::Warning } else { Tone::Plain });
     d.heading("taken back");
     for (window, name) in ["last hour", "last day", "last week"].into_iter().enumerate() {
         let (Some(taken), Some(days)) = (p.taken.get(window), p.days.get(window)) else { continue };

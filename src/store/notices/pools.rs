@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::domain::notice::Record;
+use crate::domain::notice::{NoticeKind, Record};
 use crate::domain::{CapacityType, ClusterId, ObjectId, Task, Text, Timestamp};
 use crate::store::Store;
+use crate::store::notices::Case;
 
 /// The windows that interruptions are counted over.
 pub const WINDOWS: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::days(1), TimeDelta::days(7)];
@@ -31,7 +32,7 @@ pub struct Pool {
     pub other: u32,
     /// Tasks on the spot machines.
     pub tasks: u32,
-    /// Notices that are open.
+    /// Machines that are being taken back.
     pub open: u32,
     /// Spot machines that were taken back in the last hour, day and week.
     pub taken: [u32; 3],
@@ -159,7 +160,8 @@ impl Store {
                 p.tasks += here.all;
             }
         }
-        for case in self.notices.cases().filter(|c| c.is_open() && !c.place.instance_type.is_empty()) {
+        let taken = |c: &&Case| c.is_open() && c.kind() >= NoticeKind::Interruption;
+        for case in self.notices.cases().filter(taken).filter(|c| !c.place.instance_type.is_empty()) {
             let key = (case.place.instance_type.clone(), case.place.zone.clone());
             pools.entry(key.clone()).or_insert_with(|| fresh(&key)).open += 1;
         }
