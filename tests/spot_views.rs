@@ -258,3 +258,42 @@ fn only_what_is_taken_back_is_called_spot() {
     let store = machines(2, 3);
     assert_eq!(store.pools(now()).iter().map(|p| p.open).collect::<Vec<_>>(), [2]);
 }
+
+#[test]
+fn a_rate_is_as_exact_as_what_it_is_of() {
+    let (hours, days) = (TimeDelta::hours(7), TimeDelta::days(5));
+    for (lived, taken, row) in [
+        (days, false, "0 / 5 d"),
+        (hours, false, "0 / 7 h"),
+        (days, true, "1 / 5 d     0.20"),
+    ] {
+        let mut store = Store::expecting([cluster()]);
+        let mut here = spot_node("one", "i-1", "eu-west-1a");
+        here.created = Some(now() - lived);
+        observe(&mut store, Feed::Nodes, Rows::Nodes(vec![here]));
+        if taken {
+            let mut gone = record();
+            gone.born = gone.gone;
+            store.notices.remember(vec![gone]);
+        }
+        let pools = store.pools(now());
+        assert_eq!(pools[0].rate(2).is_some(), taken, "{pools:?}");
+        let mut desk = Desk::new(store);
+        desk.press("0 p");
+        let frame = desk.frame(120, 20);
+        assert!(frame.contains(row), "{row}:\n{frame}");
+        assert!(!frame.contains("0.000"), "{frame}");
+        let narrow = desk.frame(80, 24);
+        for head in ["SPOT%", "TASKS", "LEAN", "OPEN", "PER DAY"] {
+            assert!(narrow.contains(head), "{head}:\n{narrow}");
+        }
+    }
+}
+
+fn record() -> Record {
+    let mut store = one_machine();
+    tell(&mut store, vec![interruption("i-1", 7_200)], ago(7_199));
+    tell(&mut store, went(ago(7_080)), ago(7_079));
+    store.settle(ago(6_900));
+    store.notices.past().first().expect("a record").clone()
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::columns::pools::{lived, rate_text};
 use super::columns::{Context, clock_time};
 use super::details::Lines;
 use super::notices::{lateness, left_tone, verdict};
@@ -321,11 +322,14 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
     d.heading("taken back");
     for (window, name) in ["last hour", "last day", "last week"].into_iter().enumerate() {
         let (Some(taken), Some(days)) = (p.taken.get(window), p.days.get(window)) else { continue };
-        let rate =
-            p.rate(window).map_or_else(|| "no machine lived there".to_owned(), |r| format!("{r:.3} a machine and day"));
+        let rate = match (p.rate(window), taken) {
+            (Some(rate), _) => format!("{} a machine and day", rate_text(rate)),
+            (None, 0) => "none".to_owned(),
+            (None, _) => "too little was lived for a rate".to_owned(),
+        };
         let line = Line::new()
             .with(format!("{name:<11} "), Tone::Key)
-            .with(format!("{taken:>4} / {days:.1} d  "), if *taken > 0 { Tone::Warning } else { Tone::Plain })
+            .with(format!("{taken:>4} / {:<6}  ", lived(*days)), if *taken > 0 { Tone::Warning } else { Tone::Plain })
             .with(rate, Tone::Dim);
         d.out.push(line);
     }

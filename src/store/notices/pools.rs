@@ -43,11 +43,11 @@ pub struct Pool {
 
 impl Pool {
     /// Interruptions for each day of a machine's life, in one of the three windows; `None`
-    /// where there was no life.
+    /// where none was seen, or too little life for a rate.
     #[must_use]
     pub fn rate(&self, window: usize) -> Option<f64> {
         let (taken, days) = (self.taken.get(window)?, self.days.get(window)?);
-        (*days > 0.0).then(|| f64::from(*taken) / days)
+        (*taken > 0 && *days >= 1.0).then(|| f64::from(*taken) / days)
     }
 }
 
