@@ -297,3 +297,49 @@ fn record() -> Record {
     store.settle(ago(6_900));
     store.notices.past().first().expect("a record").clone()
 }
+
+/// What has nothing left to lose is marked in its row, and is nothing that is wrong.
+#[test]
+fn emptied_machines_stand_above_no_shortage() {
+    let mut store = one_machine();
+    tell(&mut store, vec![interruption("i-1", 57)], ago(56));
+    assert_eq!(problems(&store, now()).len(), 1);
+    tasks_go(&mut store, ago(20));
+    store.settle(ago(19));
+    apply(&mut store, Feed::Deployments, ago(5), Body::Upsert(Rows::Workloads(vec![workload("web", 2, 1)])));
+    let found = problems(&store, now());
+    assert!(found.iter().all(|p| p.id.kind == Kind::Deployment) && found.len() == 1, "{found:?}");
+    let mut desk = Desk::new(store);
+    desk.press("2");
+    assert!(desk.frame(120, 24).contains("goes 1:03"), "its row is marked");
+    // Late, with its workload short, it is worth a line again.
+    let late = now() + TimeDelta::seconds(45);
+    assert!(notices_of(&desk.store, late).is_some_and(|v| v != Verdict::Safe) || !problems(&desk.store, late).is_empty());
+}
+
+fn notices_of(store: &Store, at: DateTime<Utc>) -> Option<Verdict> {
+    store.board(at).rows.first().and_then(|r| r.verdict)
+}
+
+/// Two clusters at once: each is one line, however few of them are of the second.
+#[test]
+fn each_cluster_is_gathered_once_many_go() {
+    let other = ClusterId::new("shop-ecs");
+    let mut store = Store::expecting([cluster(), other.clone()]).and_backends([support::taken::events()]);
+    let (mut nodes, mut tasks) = (Vec::new(), Vec::new());
+    for n in 0..7 {
+        let mut node = spot_node(&format!("node-{n}"), &format!("i-{n}"), "eu-west-1a");
+        let mut on_it = task(&format!("web-{n}"), "web", &format!("node-{n}"), "Running", Health::Ok);
+        if n >= 4 {
+            (node.id.cluster, on_it.id.cluster) = (other.clone(), other.clone());
+        }
+        nodes.push(node);
+        tasks.push(on_it);
+    }
+    observe(&mut store, Feed::Nodes, Rows::Nodes(nodes));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks));
+    tell(&mut store, (0..7).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
+    let found = problems(&store, now());
+    let what: Vec<_> = found.iter().map(|p| p.what.as_str()).collect();
+    assert_eq!(what, ["3 go, first in 1:43", "4 go, first in 1:43"], "{found:?}");
+}
