@@ -343,3 +343,18 @@ fn each_cluster_is_gathered_once_many_go() {
     let what: Vec<_> = found.iter().map(|p| p.what.as_str()).collect();
     assert_eq!(what, ["3 go, first in 1:43", "4 go, first in 1:43"], "{found:?}");
 }
+
+#[test]
+fn what_is_known_to_be_gone_does_not_go_any_more() {
+    let mut store = one_machine();
+    tell(&mut store, vec![interruption("i-1", 114)], ago(112));
+    tell(&mut store, went(ago(26)), ago(25));
+    store.settle(now());
+    let mut desk = Desk::new(store);
+    for keys in ["0 d", "0 v", "2 v"] {
+        desk.press(keys);
+        let frame = desk.frame(140, 40);
+        assert!(frame.contains("0:26 ago, waiting for word of its tasks"), "{keys}: {frame}");
+        assert!(!frame.contains("goes in 0:06") && !frame.contains(" in 0:06, at"), "{keys}: {frame}");
+    }
+}
