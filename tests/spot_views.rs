@@ -3,12 +3,16 @@
 
 mod support;
 
-use chrono::{DateTime, Utc};
-use quarterdeck::domain::notice::{Departure, NoticeFeed, Outcome, Told, Victim};
-use quarterdeck::domain::{Health, ObjectId, Text};
+use chrono::{DateTime, TimeDelta, Utc};
+use quarterdeck::domain::notice::{Deadline, Departure, NoticeFeed, NoticeKind, Outcome, Record, Told, Victim};
+use quarterdeck::domain::{ClusterId, Health, Kind, NodeCondition, ObjectId, Text, Thresholds};
+use quarterdeck::store::notices::Verdict;
+use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
-use support::fleet::{cluster, observe, task, workload};
-use support::taken::{ago, interruption, spot_node, tell};
+use quarterdeck::view::columns::Context;
+use quarterdeck::view::notices;
+use support::fleet::{Desk, cluster, now, observe, task, workload};
+use support::taken::{ago, interruption, sighting, spot_node, taken_fleet, tell};
 
 /// One node called `one` with two tasks of `web`.
 fn one_machine() -> Store {
@@ -185,7 +189,7 @@ fn the_breadcrumb_of_a_notice_is_what_the_list_calls_it() {
     let mut desk = Desk::new(taken_fleet());
     desk.press("0 d");
     let first = desk.frame(80, 24).lines().next().unwrap_or_default().to_owned();
-    assert!(first.contains("› notice ip-10-0-1-7 ") && first.trim_end().ends_with(":07 UTC"), "{first}");
+    assert!(first.contains("› notice ip-10-0-1-7 ") && first.trim_end().ends_with(":00 UTC"), "{first}");
     let mut store = taken_fleet();
     let mut alone = sighting("i-1", NoticeKind::Interruption, 17, None);
     alone.victim = Victim::Task(Text::new(ARN));
@@ -202,7 +206,29 @@ fn the_breadcrumb_of_a_notice_is_what_the_list_calls_it() {
 #[test]
 fn no_name_pushes_the_clock_out() {
     let long = "payments-reconciliation-worker-with-a-very-long-name-7f9c4d8b6-abcde".repeat(3);
-    for keys in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "0 p", "0 d", "0 p d", "2 enter", "2 d", "3 d", "3 y", "3 l", "4 enter", "4 enter enter", "4 enter d"] {
+    for keys in [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "0",
+        "0 p",
+        "0 d",
+        "0 p d",
+        "2 enter",
+        "2 d",
+        "3 d",
+        "3 y",
+        "3 l",
+        "4 enter",
+        "4 enter enter",
+        "4 enter d",
+    ] {
         let mut store = taken_fleet();
         let nodes = vec![spot_node(&format!("{long}.compute.internal"), "i-9", "eu-west-1a")];
         apply(&mut store, Feed::Nodes, now(), Body::Upsert(Rows::Nodes(nodes)));
@@ -213,7 +239,7 @@ fn no_name_pushes_the_clock_out() {
         let mut desk = Desk::new(store);
         desk.press(keys);
         desk.app.settings.read_only = true;
-        for (width, clock) in [(200, ":07 UTC"), (120, ":07 UTC"), (80, ":07 UTC"), (40, " 03:14"), (30, "03:14")] {
+        for (width, clock) in [(200, ":00 UTC"), (120, ":00 UTC"), (80, ":00 UTC"), (40, " 03:14"), (30, "03:14")] {
             for height in [12, 24] {
                 let first = desk.frame(width, height).lines().next().unwrap_or_default().to_owned();
                 assert!(first.contains(clock), "{keys} at {width}x{height}: {first}");
@@ -262,11 +288,7 @@ fn only_what_is_taken_back_is_called_spot() {
 #[test]
 fn a_rate_is_as_exact_as_what_it_is_of() {
     let (hours, days) = (TimeDelta::hours(7), TimeDelta::days(5));
-    for (lived, taken, row) in [
-        (days, false, "0 / 5 d"),
-        (hours, false, "0 / 7 h"),
-        (days, true, "1 / 5 d     0.20"),
-    ] {
+    for (lived, taken, row) in [(days, false, "0 / 5 d"), (hours, false, "0 / 7 h"), (days, true, "1 / 5 d     0.20")] {
         let mut store = Store::expecting([cluster()]);
         let mut here = spot_node("one", "i-1", "eu-west-1a");
         here.created = Some(now() - lived);
@@ -314,7 +336,9 @@ fn emptied_machines_stand_above_no_shortage() {
     assert!(desk.frame(120, 24).contains("goes 1:03"), "its row is marked");
     // Late, with its workload short, it is worth a line again.
     let late = now() + TimeDelta::seconds(45);
-    assert!(notices_of(&desk.store, late).is_some_and(|v| v != Verdict::Safe) || !problems(&desk.store, late).is_empty());
+    assert!(
+        notices_of(&desk.store, late).is_some_and(|v| v != Verdict::Safe) || !problems(&desk.store, late).is_empty()
+    );
 }
 
 fn notices_of(store: &Store, at: DateTime<Utc>) -> Option<Verdict> {

@@ -127,7 +127,8 @@ fn fit(line: &mut Line, right: &mut Line, (from, count): (usize, usize), c: Cont
         brand.text = " ".into();
     }
     // The longest names of the breadcrumb, then that of the cluster, then the shorter ones.
-    for (first, step, names, least) in [(from + 1, 2, count, 24), (1, 1, from.min(2) - 1, 16), (from + 1, 2, count, 12)] {
+    for (first, step, names, least) in [(from + 1, 2, count, 24), (1, 1, from.min(2) - 1, 16), (from + 1, 2, count, 12)]
+    {
         for _ in 0..names {
             let over = over(line, right);
             let own = line.spans.iter_mut().skip(first).step_by(step).take(names);
