@@ -11,14 +11,10 @@ const RENEW: &str = "UPDATE_SCREENSHOTS=1 cargo test --test screenshots";
 const LARGEST: usize = 60_000;
 const ALL: usize = 3_000_000;
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
-}
-
-#[test]
-fn the_pictures_are_what_the_program_draws() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pictures_are_what_the_program_draws() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
-    let made = runtime().block_on(pictures()).expect("pictures");
+    let made = pictures().await.expect("pictures");
     let names: BTreeSet<&str> = made.iter().map(|p| p.file.as_str()).collect();
     assert_eq!(names.len(), made.len(), "two pictures have one name");
     let there: Vec<String> = std::fs::read_dir(&dir)
@@ -52,6 +48,10 @@ fn the_pictures_are_what_the_program_draws() {
     assert!(sum <= ALL, "{sum} bytes");
 }
 
+fn is(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == extension)
+}
+
 #[test]
 fn every_picture_that_a_document_shows_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -59,15 +59,13 @@ fn every_picture_that_a_document_shows_is_there() {
     let mut pages = vec![("README.md".to_owned(), ""), ("screenshots/README.md".to_owned(), "screenshots/")];
     for entry in std::fs::read_dir(root.join("docs")).expect("documents") {
         let name = entry.expect("a document").file_name().into_string().expect("a name");
-        if Path::new(&name).extension().is_some_and(|e| e == "md") {
+        if is(&name, "md") {
             pages.push((format!("docs/{name}"), "docs/"));
         }
     }
     for (page, at) in pages {
         let text = std::fs::read_to_string(root.join(&page)).expect(&page);
-        for picture in
-            text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|p| p.ends_with(".svg"))
-        {
+        for picture in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|p| is(p, "svg")) {
             shown += 1;
             assert!(root.join(at).join(picture).exists(), "{page} shows {picture}, which is not there");
         }

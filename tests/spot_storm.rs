@@ -245,6 +245,35 @@ async fn what_became_of_each_machine_is_what_the_ledger_says() {
     assert!(wrong.is_empty(), "{} of {} are wrong", wrong.len(), entries.len());
 }
 
+/// A picture that is taken later says the same as a console that was there all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_says_of_what_is_over_what_the_ledger_says() {
+    let mut console = Console::new(FAST).await;
+    let (clock, pace) = (console.clock.clone(), STEP.to_std().expect("a step") / FAST.speed);
+    let life = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(pace);
+        loop {
+            ticks.tick().await;
+            clock.advance(STEP);
+        }
+    });
+    let passed = Duration::from_secs(300) / FAST.speed;
+    quarterdeck::run::gather::pass(&mut console.store, &mut console.rx, &console.clock, passed).await;
+    life.abort();
+    let ledger = console.sim.ledger();
+    // Word of tasks is awaited for a minute and a half.
+    let long_ago = console.clock.now() - TimeDelta::seconds(100);
+    let over: Vec<&Entry> = ledger.entries().filter(|e| e.deadline.is_some_and(|d| d < long_ago)).collect();
+    let mut compared = 0;
+    for entry in over {
+        let Some(expected) = truth(entry) else { continue };
+        let seen = console.case(entry).map_or("never heard of".to_owned(), said);
+        assert_eq!(seen, expected, "{entry:#?}\n{:#?}", console.case(entry));
+        compared += 1;
+    }
+    assert!(compared >= 5, "{compared} compared");
+}
+
 fn kind(told: Told) -> NoticeKind {
     match told {
         Told::Rebalance => NoticeKind::Rebalance,

@@ -335,7 +335,8 @@ impl App {
 
     /// The breadcrumb, from the root view to the page on top.
     #[must_use]
-    pub fn breadcrumb(&self) -> Vec<String> {
+    /// `name` is what people call a notice.
+    pub fn breadcrumb(&self, name: impl Fn(&ObjectId) -> String) -> Vec<String> {
         self.stack
             .iter()
             .map(|p| match p {
@@ -349,7 +350,10 @@ impl App {
                         (_, TextKind::Yaml) => "yaml",
                         (_, TextKind::Runbook) => "runbook",
                     };
-                    format!("{what} {}", t.id.name)
+                    match t.id.kind {
+                        Kind::Notice => format!("{what} {}", name(&t.id)),
+                        _ => format!("{what} {}", t.id.name),
+                    }
                 }
                 Page::Logs(l) => {
                     let what = if l.request.previous { "previous logs" } else { "logs" };

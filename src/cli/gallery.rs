@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta};
 use clap::Parser as _;
 use color_eyre::eyre::eyre;
 use ratatui::layout::Rect;
+use tokio::sync::mpsc;
 
 use super::args::Cli;
 use super::output::say;
@@ -19,9 +20,10 @@ use crate::app::wall::{Wall, WallPage};
 use crate::clock::{Clock, instant};
 use crate::config::{self, Config, LoadOptions, Overrides, Paths};
 use crate::domain::Timestamp;
-use crate::run::gather::settle;
+use crate::run::gather::{pass, settle};
 use crate::sim::model::Parameters;
 use crate::sim::server::ServerOptions;
+use crate::store::{Feed, Observation, Store};
 use crate::theme::Theme;
 
 /// How to make the pictures again.
@@ -220,6 +222,7 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         wall: None,
     };
     let start = instant();
+    who_is_there(&mut taking.store, &mut observations).await;
     if !settle(&mut taking.store, &mut observations, PATIENCE).await {
         return Err(eyre!("{}: not every source answered", album.scenario));
     }
@@ -229,7 +232,7 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         if start.elapsed() > PATIENCE {
             return Err(eyre!("{}: the fleet does not come to rest", album.scenario));
         }
-        taking.pass(Duration::from_millis(500), &mut observations).await;
+        pass(&mut taking.store, &mut observations, &taking.clock, Duration::from_millis(500)).await;
         let now = glance(&mut taking, album, &config, &paths)?;
         if now != seen {
             (seen, since) = (now, instant());
@@ -254,6 +257,35 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         sim.stop().await;
     }
     Ok(out)
+}
+
+/// Reads what runs before what is going to go, and that source by source: what became of machines that went
+/// before anybody looked hangs on who was heard first.
+async fn who_is_there(store: &mut Store, observations: &mut mpsc::Receiver<Observation>) {
+    let (start, mut held) = (instant(), Vec::new());
+    let known = |store: &Store| {
+        let complete = |id, feed| store.source(id, feed).is_some_and(|s| s.complete);
+        store.clusters().all(|(id, _)| complete(id, Feed::Nodes) && complete(id, Feed::Tasks))
+    };
+    let mut since = None;
+    while start.elapsed() < PATIENCE {
+        if since.is_none() && known(store) {
+            since = Some(instant());
+        }
+        if since.is_some_and(|s| s.elapsed() > STILL) {
+            break;
+        }
+        match tokio::time::timeout(Duration::from_millis(500), observations.recv()).await {
+            Ok(Some(observation)) if observation.source.feed == Feed::Notices => held.push(observation),
+            Ok(Some(observation)) => store.apply(observation),
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    }
+    held.sort_by(|a, b| a.source.cmp(&b.source));
+    for observation in held {
+        store.apply(observation);
+    }
 }
 
 /// A desk that nobody has touched, or a wallboard.

@@ -17,7 +17,7 @@ use crate::app::wall::{Pace, Wall, WallPage};
 use crate::app::{App, Effect};
 use crate::clock::{Clock, instant};
 use crate::run::backend::{self, Backend, Reply};
-use crate::run::gather::settle;
+use crate::run::gather::{pass, settle};
 use crate::store::{Observation, Store};
 use crate::theme::{ColorDepth, Theme};
 use crate::view::columns::Context;
@@ -88,7 +88,7 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
         area: Rect::new(0, 0, width, height),
     };
     let complete = settle(&mut taking.store, &mut observations, PATIENCE).await;
-    taking.pass(Duration::from_secs(options.after), &mut observations).await;
+    pass(&mut taking.store, &mut observations, &taking.clock, Duration::from_secs(options.after)).await;
     taking.draw();
     taking.press(&keys, &mut backend, &mut observations).await;
     let buf = taking.draw();
@@ -136,17 +136,6 @@ impl Taking {
             crate::ui::draw(&mut buf, self.area, &mut self.app, c, &self.theme);
         }
         buf
-    }
-
-    /// Takes in what comes for a while.
-    pub async fn pass(&mut self, time: Duration, observations: &mut mpsc::Receiver<Observation>) {
-        let start = instant();
-        while let Some(left) = time.checked_sub(start.elapsed()) {
-            match tokio::time::timeout(left, observations.recv()).await {
-                Ok(Some(observation)) => self.store.apply(observation),
-                Ok(None) | Err(_) => break,
-            }
-        }
     }
 
     /// Presses keys as the console would, and waits for the pages they open.
@@ -200,6 +189,7 @@ impl Taking {
             while let Ok(observation) = observations.try_recv() {
                 self.store.apply(observation);
             }
+            self.store.keep_up(self.clock.now());
             self.draw();
         }
     }

@@ -9,6 +9,9 @@ use crate::clock::{Clock, instant};
 use crate::domain::{Freshness, Text};
 use crate::store::{Body, Feed, Observation, SourceId, SourceState, Store};
 
+/// The clock is looked at this often where nothing comes.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Applies observations until every feed has answered one way or the other, or
 /// until `patience` is over; true when all have answered.
 pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observation>, patience: Duration) -> bool {
@@ -30,6 +33,26 @@ pub async fn settle(store: &mut Store, observations: &mut mpsc::Receiver<Observa
         }
     }
     true
+}
+
+/// Takes in what comes for a while, and says once a second of `clock` what became of notices, as
+/// the console does.
+pub async fn pass(store: &mut Store, observations: &mut mpsc::Receiver<Observation>, clock: &Clock, time: Duration) {
+    let (start, mut second) = (instant(), i64::MIN);
+    loop {
+        let now = clock.now();
+        if now.timestamp() != second {
+            second = now.timestamp();
+            store.keep_up(now);
+        }
+        let Some(left) = time.checked_sub(start.elapsed()) else { return };
+        match tokio::time::timeout(left.min(LOOK), observations.recv()).await {
+            Ok(Some(observation)) => store.apply(observation),
+            Ok(None) => return,
+            // A second may be over.
+            Err(_) => {}
+        }
+    }
 }
 
 /// What is still awaited when the time is up has not answered: that is no loading any more.

@@ -306,7 +306,7 @@ impl Console {
     /// Says what became of notices, and keeps it; true if that changed anything.
     fn settle(&mut self, now: Timestamp) -> bool {
         let before = self.store.revision();
-        self.store.settle(now);
+        self.store.keep_up(now);
         let over = self.store.notices.take_unwritten();
         if let Some(Err(error)) = self.journal.as_ref().map(|j| j.append(&over)) {
             // It stays on screen; only the history of later lacks it.

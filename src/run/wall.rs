@@ -189,7 +189,7 @@ async fn wake(
 impl Wallboard {
     /// Lets a second pass: what became of notices, and which page is next. True if another page is shown.
     pub fn step(&mut self, now: Timestamp) -> bool {
-        self.store.settle(now);
+        self.store.keep_up(now);
         let over = self.store.notices.take_unwritten();
         if let Some(Err(error)) = self.journal.as_ref().map(|j| j.append(&over)) {
             tracing::error!(%error, "what became of notices cannot be kept");

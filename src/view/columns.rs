@@ -5,7 +5,7 @@ pub(in crate::view) mod budgets;
 mod events;
 mod nodes;
 mod overview;
-mod pools;
+pub(in crate::view) mod pools;
 pub(in crate::view) mod services;
 mod spot;
 mod tasks;

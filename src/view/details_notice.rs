@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::columns::pools::{lived, rate_text};
 use super::columns::{self, Context, clock_time};
 use super::details::Lines;
 use super::notices::{lateness, left_tone, verdict};
@@ -17,7 +18,11 @@ const NAMED: usize = 60;
 pub(super) fn title(c: Context<'_>, id: &ObjectId) -> String {
     let board = c.store.board(c.now);
     let found = board.rows.iter().find(|r| r.id == *id).map(|r| r.name.to_string());
-    found.unwrap_or_else(|| Victim::of_key(&id.name).name().to_owned())
+    let earlier = || {
+        let told = |r: &&Record| *r.victim.key() == id.name && !r.name.is_empty();
+        Some(c.store.notices.past().iter().rev().find(told)?.name.to_string())
+    };
+    found.or_else(earlier).unwrap_or_else(|| Victim::of_key(&id.name).name().to_owned())
 }
 
 /// Everything that is known of a notice.
@@ -42,7 +47,7 @@ pub(super) fn notice(d: &mut Lines<'_, '_>, id: &ObjectId) {
         }
         return;
     };
-    state(d, row, case.deadline());
+    state(d, row, case.deadline(), case.gone.as_ref().map(|g| g.at));
     let main = case.notices.first();
     let fate = main.map_or(Fate::Unknown, |n| n.fate).word();
     let kind = if fate.is_empty() { row.kind.word().to_owned() } else { format!("{}: {fate}", row.kind.word()) };
@@ -51,7 +56,9 @@ pub(super) fn notice(d: &mut Lines<'_, '_>, id: &ObjectId) {
     let given = if main.is_some_and(|n| n.issued_unknown) { "first seen" } else { "given" };
     d.time(given, Some(row.issued));
     if let Some(gone) = &case.gone {
-        d.time("went", Some(gone.at));
+        if !row.is_open() {
+            d.time("went", Some(gone.at));
+        }
         d.row("", &format!("as the {} says", gone.feed.word()), Tone::Dim);
     }
     at_risk(d, case);
@@ -63,7 +70,7 @@ pub(super) fn notice(d: &mut Lines<'_, '_>, id: &ObjectId) {
 /// What only memory knows.
 fn record(d: &mut Lines<'_, '_>, r: &Record) {
     let row = NoticeRow::of_record(r);
-    state(d, &row, r.deadline.map(Deadline::exact));
+    state(d, &row, r.deadline.map(Deadline::exact), r.gone);
     let fate = r.fate.word();
     d.row(
         "kind",
@@ -83,7 +90,7 @@ fn record(d: &mut Lines<'_, '_>, r: &Record) {
     d.row("told by", &super::notices::told_by(&row), Tone::Plain);
 }
 
-fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
+fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>, gone: Option<Timestamp>) {
     let cell = verdict(d.c, row);
     match row.outcome {
         None => d.row("verdict", &cell.text, cell.tone),
@@ -91,6 +98,10 @@ fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
             let sign = super::notices::shape(row.health(), d.c.ascii);
             d.row("outcome", &format!("{sign} {}", outcome.words()), cell.tone);
         }
+    }
+    if let Some(text) = waiting(d.c, row, gone) {
+        d.row("went", &text, Tone::Strong);
+        return;
     }
     let Some(deadline) = deadline else {
         d.row("goes", "nobody says when", Tone::Dim);
@@ -111,6 +122,14 @@ fn state(d: &mut Lines<'_, '_>, row: &NoticeRow, deadline: Option<Deadline>) {
         }
         None => d.row("deadline", &format!("{at}{sure}"), Tone::Plain),
     }
+}
+
+/// Of a machine that has gone while what became of its tasks is not known: `0:26 ago, waiting for
+/// word of its tasks`.
+fn waiting(c: Context<'_>, row: &NoticeRow, gone: Option<Timestamp>) -> Option<String> {
+    let ago = (c.now - gone.filter(|_| row.is_open())?).num_seconds().max(0);
+    let word = if row.tasks.1 > row.tasks.0 { ", waiting for word of its tasks" } else { "" };
+    Some(format!("{} ago{word}", countdown(ago, Precision::Exact)))
 }
 
 fn machine(d: &mut Lines<'_, '_>, case: &Case) {
@@ -288,7 +307,10 @@ pub(super) fn of_row(d: &mut Lines<'_, '_>, row: Option<&NoticeRow>) {
     let Some(row) = row else { return };
     let cell = verdict(d.c, row);
     let mut text = row.kind.word().to_owned();
-    if let (Some(left), Some(deadline)) = (row.left(d.c.now), row.deadline) {
+    let gone = d.c.store.notices.case(&row.victim).and_then(|c| Some(c.gone.as_ref()?.at));
+    if let Some(waiting) = waiting(d.c, row, gone) {
+        text += &format!(", went {waiting}");
+    } else if let (Some(left), Some(deadline)) = (row.left(d.c.now), row.deadline) {
         text += &if left < 0 {
             format!(", {}", countdown(left, Precision::Exact))
         } else {
@@ -313,15 +335,18 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
     d.row("spot", &p.spot.to_string(), Tone::Spot);
     d.row("other", &p.other.to_string(), Tone::Plain);
     d.row("tasks", &format!("{} on its spot machines", p.tasks), Tone::Plain);
-    d.row("notices", &format!("{} open", p.open), if p.open > 0 { Tone::Warning } else { Tone::Plain });
+    d.row("going", &format!("{} being taken back", p.open), if p.open > 0 { Tone::Warning } else { Tone::Plain });
     d.heading("taken back");
     for (window, name) in ["last hour", "last day", "last week"].into_iter().enumerate() {
         let (Some(taken), Some(days)) = (p.taken.get(window), p.days.get(window)) else { continue };
-        let rate =
-            p.rate(window).map_or_else(|| "no machine lived there".to_owned(), |r| format!("{r:.3} a machine and day"));
+        let rate = match (p.rate(window), taken) {
+            (Some(rate), _) => format!("{} a machine and day", rate_text(rate)),
+            (None, 0) => "none".to_owned(),
+            (None, _) => "too little was lived for a rate".to_owned(),
+        };
         let line = Line::new()
             .with(format!("{name:<11} "), Tone::Key)
-            .with(format!("{taken:>4} / {days:.1} d  "), if *taken > 0 { Tone::Warning } else { Tone::Plain })
+            .with(format!("{taken:>4} / {:<6}  ", lived(*days)), if *taken > 0 { Tone::Warning } else { Tone::Plain })
             .with(rate, Tone::Dim);
         d.out.push(line);
     }

@@ -4,11 +4,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::overview_mark as mark;
 use super::columns::{Context, cluster_tone};
+use super::details_notice::title;
+use super::notices::short;
 use super::summary::{ClusterSummary, clusters};
 use super::words::{cause_in, cut};
 use crate::app::App;
 use crate::app::table::ViewKind;
-use crate::domain::{Freshness, Health, Line, Span, Tone, age::human_duration, quantity::percent};
+use crate::domain::{Freshness, Health, Line, Tone, age::human_duration, quantity::percent};
 
 /// `1,234,567`.
 #[must_use]
@@ -70,7 +72,7 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
     {
         whose(&mut line, c, id);
     }
-    let crumbs = app.breadcrumb();
+    let crumbs = app.breadcrumb(|id| short(&title(c, id)).to_owned());
     let from = line.spans.len();
     for (i, crumb) in crumbs.iter().enumerate() {
         line.push(if i == 0 { " " } else { separator }, Tone::Dim);
@@ -106,27 +108,7 @@ fn first_line(app: &App, c: Context<'_>, width: usize, all: &[ClusterSummary]) -
         right.push("RO  ", Tone::Warning);
     }
     right.push(format!("{} UTC ", c.now.format("%H:%M:%S")), Tone::Time);
-    let used = |line: &Line, right: &Line| -> usize {
-        line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum::<usize>() + 1
-    };
-    // Where it is narrow, the name of the program goes first, then the seconds:
-    // where we are and how fresh it is stay.
-    if used(&line, &right) > width {
-        line.spans.remove(0);
-        line.spans.insert(0, Span { text: " ".into(), tone: Tone::Plain });
-    }
-    if used(&line, &right) > width
-        && let Some(time) = right.spans.last_mut()
-    {
-        time.text = c.now.format("%H:%M ").to_string();
-    }
-    // Then the middles of the names in the breadcrumb, the longest first.
-    for _ in 0..crumbs.len() {
-        let over = used(&line, &right).saturating_sub(width);
-        let names = line.spans.iter_mut().skip(from + 1).step_by(2).take(crumbs.len());
-        let Some(longest) = names.max_by_key(|s| s.text.width()).filter(|_| over > 0) else { break };
-        longest.text = cut(&longest.text, longest.text.width().saturating_sub(over).max(12), true, c.ascii);
-    }
+    fit_first(&mut line, &mut right, (from, crumbs.len()), c, width);
     let gap = (width + 1).saturating_sub(used(&line, &right)).max(1);
     line.push(" ".repeat(gap), Tone::Plain);
     line.spans.extend(right.spans);
@@ -145,6 +127,55 @@ pub(super) fn whose(line: &mut Line, c: Context<'_>, id: &crate::domain::Cluster
 pub(super) fn production(line: &mut Line, c: Context<'_>, id: &crate::domain::ClusterId) {
     line.push(" PRODUCTION ", Tone::Badge(c.store.accent(id)));
     line.push(" ", Tone::Plain);
+}
+
+/// How wide both are, with a space between them.
+fn used(line: &Line, right: &Line) -> usize {
+    line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum::<usize>() + 1
+}
+
+/// Makes both fit. Where it is narrow, the name of the program goes first, then the middles of long
+/// names, then the seconds: the time, where we are and how fresh it is stay. The breadcrumb's `count`
+/// names are in every second span after `from`.
+fn fit_first(line: &mut Line, right: &mut Line, (from, count): (usize, usize), c: Context<'_>, width: usize) {
+    let over = |line: &Line, right: &Line| used(line, right).saturating_sub(width);
+    if over(line, right) > 0
+        && let Some(brand) = line.spans.first_mut()
+    {
+        brand.text = " ".into();
+    }
+    // The longest names of the breadcrumb, then that of the cluster, then the shorter ones.
+    for (first, step, names, least) in [(from + 1, 2, count, 24), (1, 1, from.min(2) - 1, 16), (from + 1, 2, count, 12)]
+    {
+        for _ in 0..names {
+            let over = over(line, right);
+            let own = line.spans.iter_mut().skip(first).step_by(step).take(names);
+            let Some(longest) = own.max_by_key(|s| s.text.width()).filter(|_| over > 0) else { break };
+            longest.text = cut(&longest.text, longest.text.width().saturating_sub(over).max(least), true, c.ascii);
+        }
+    }
+    // Then where we came from, and the seconds.
+    let mut left = count;
+    while over(line, right) > 0 && left > 2 {
+        line.spans.drain(from + 1..from + 3);
+        left -= 1;
+    }
+    if over(line, right) > 0
+        && let Some(time) = right.spans.last_mut()
+    {
+        time.text = c.now.format("%H:%M ").to_string();
+    }
+    // On the narrowest screen what else stands at the right, then whatever there is.
+    while over(line, right) > 0 && right.spans.len() > 1 && used(&Line::new(), right) * 2 > width {
+        right.spans.remove(0);
+    }
+    while over(line, right) > 0 {
+        let (over, Some(last)) = (over(line, right), line.spans.last_mut()) else { break };
+        match last.text.width().saturating_sub(over) {
+            0 => drop(line.spans.pop()),
+            room => last.text = cut(&last.text, room, false, c.ascii),
+        }
+    }
 }
 
 fn live(ascii: bool) -> (String, Tone) {

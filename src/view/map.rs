@@ -159,7 +159,13 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
     let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
     let mut lines = vec![Line::new().with(name, tone)];
     let spot = if node.capacity_type == CapacityType::Spot { " spot" } else { "" };
-    let going = super::notices::on_map(c, &node.id).filter(|_| !node.health().is_problem());
+    let bad = node.health().is_problem();
+    let going = super::notices::on_map(c, &node.id).map(|(text, tone)| match tone {
+        _ if !bad => (text, tone),
+        // What is in trouble besides says both.
+        Tone::Health(health) => (format!("{text} {}", node.status), Tone::Health(health.max(node.health()))),
+        _ => (format!("{} {text}", node.status), Tone::Health(node.health())),
+    });
     let calm = node.health() == Health::Ok && going.is_none();
     let (state, tone) = match &going {
         Some((text, tone)) => (text.as_str(), *tone),

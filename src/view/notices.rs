@@ -8,9 +8,9 @@ use super::columns::{Cell, Context, overview_mark};
 use super::header::fresh;
 use super::words::cut;
 use crate::app::table::ViewKind;
-use crate::domain::notice::{NoticeKind, Outcome, Precision};
+use crate::domain::notice::{NoticeFeed, NoticeKind, Outcome, Precision, Victim};
 use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
-use crate::store::notices::{NoticeRow, Rush, countdown};
+use crate::store::notices::{Board, NoticeRow, Rush, countdown};
 use crate::store::{Feed, SourceState};
 
 /// A sign of how it stands: state is never colour alone.
@@ -47,16 +47,27 @@ pub fn left_tone(c: Context<'_>, row: &NoticeRow) -> Tone {
     }
 }
 
-/// `▲ tight`, `✖ will be cut`; `✓ evacuated with 40 s left` once it is over.
+/// [`Outcome::words`] in little room: `out, 40s left`, `2 cut`.
+#[must_use]
+pub fn briefly(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Evacuated { left: Some(left) } => format!("out, {left}s left"),
+        Outcome::Evacuated { left: None } => "out".to_owned(),
+        Outcome::NotReplaced => "not replaced".to_owned(),
+        Outcome::Cut { tasks } => format!("{tasks} cut"),
+        Outcome::Unseen => "unseen".to_owned(),
+        Outcome::CalledOff | Outcome::Stayed => outcome.words(),
+    }
+}
+
+/// `▲ tight`, `✖ will be cut`; `✓ out, 40s left` once it is over.
 #[must_use]
 pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
     if row.is_open() && !row.is_known() {
-        return Cell::new(format!("{} of no cluster here", shape(Health::Done, c.ascii)), Tone::Dim);
+        return Cell::new(format!("{} no cluster", shape(Health::Done, c.ascii)), Tone::Dim);
     }
     let word = match (row.outcome, row.verdict) {
-        // The same as its words, in less room.
-        (Some(Outcome::Evacuated { left: Some(left) }), _) => format!("evacuated, {left}s left"),
-        (Some(outcome), _) => outcome.words(),
+        (Some(outcome), _) => briefly(outcome),
         (None, Some(verdict)) => verdict.word().to_owned(),
         (None, None) if row.urgent || row.kind == NoticeKind::Leaving => "no deadline".to_owned(),
         (None, None) => "advised".to_owned(),
@@ -91,6 +102,29 @@ pub fn told_by(row: &NoticeRow) -> String {
     row.told_by.map_or_else(String::new, |(feed, late)| match late {
         Some(late) => format!("{} {}", feed.word(), lateness(late)),
         None => feed.word().to_owned(),
+    })
+}
+
+/// Who told in one word, as there is no room for more in a list.
+fn feed_word(feed: NoticeFeed) -> &'static str {
+    match feed {
+        NoticeFeed::EventLog => "log",
+        NoticeFeed::EventQueue => "queue",
+        NoticeFeed::Ec2 => "ec2",
+        NoticeFeed::EcsTask => "task",
+        NoticeFeed::EcsInstance => "ecs",
+        NoticeFeed::NodeEvent => "event",
+        NoticeFeed::NodeTaint => "taint",
+        NoticeFeed::Node => "node",
+    }
+}
+
+/// [`told_by`] in little room: `log +1.2s`.
+#[must_use]
+pub fn told_briefly(row: &NoticeRow) -> String {
+    row.told_by.map_or_else(String::new, |(feed, late)| match late {
+        Some(late) => format!("{} {}", feed_word(feed), lateness(late)),
+        None => feed_word(feed).to_owned(),
     })
 }
 
@@ -166,14 +200,28 @@ pub fn on_map(c: Context<'_>, node: &ObjectId) -> Option<(String, Tone)> {
     Some((format!("{} {}", shape(health, c.ascii), going(c, row)), Tone::Health(health)))
 }
 
-/// `3 machines`, `1 machine and 2 tasks`.
-fn who(rush: Rush) -> String {
+/// `3 machines`, `spot 1 machine and 2 tasks`; `12 spot machines, 1 other and 2 tasks` where not all
+/// of it is taken back.
+fn who(rush: Rush, board: &Board) -> String {
     let of = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    match (rush.machines, rush.tasks, rush.strangers) {
-        (0, 0, n) => format!("{} of no cluster here", of(n, "machine")),
-        (n, 0, _) => of(n, "machine"),
-        (0, n, _) => of(n, "task"),
-        (m, t, _) => format!("{} and {}", of(m, "machine"), of(t, "task")),
+    let spot = if rush.taken == rush.all() { "spot " } else { "" };
+    if rush.machines + rush.tasks == 0 {
+        return format!("{spot}{} of no cluster here", of(rush.strangers, "machine"));
+    }
+    let is_machine = |r: &&NoticeRow| r.is_known() && !matches!(r.victim, Victim::Task(_));
+    let taken = board.urgent().filter(is_machine).filter(|r| r.kind >= NoticeKind::Interruption).count();
+    let taken = u32::try_from(taken).unwrap_or(rush.machines).min(rush.machines);
+    let mut parts = match (taken, rush.machines - taken) {
+        (taken, 0) if spot.is_empty() => vec![(taken, "spot machine")],
+        (0, n) | (n, 0) => vec![(n, "machine")],
+        (taken, others) => vec![(taken, "spot machine"), (others, "other")],
+    };
+    parts.push((rush.tasks, "task"));
+    let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| of(n, what)).collect();
+    match parts.split_last() {
+        Some((last, [])) => format!("{spot}{last}"),
+        Some((last, more)) => format!("{spot}{} and {last}", more.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -195,10 +243,7 @@ pub fn banner(c: Context<'_>, key: Option<&str>, width: usize) -> Option<Line> {
     let ours = rush.machines + rush.tasks;
     let verb = if ours == 1 || (ours == 0 && rush.strangers == 1) { "goes" } else { "go" };
     let mut line = Line::new().with(format!(" {} ", shape(health, c.ascii)), tone);
-    if rush.taken > 0 {
-        line.push("spot ", tone);
-    }
-    line.push(format!("{} {verb}", who(rush)), tone);
+    line.push(format!("{} {verb}", who(rush, &board)), tone);
     if let Some(first) = rush.first {
         let ahead = first.at.timestamp() - c.now.timestamp();
         line.push(if ours + rush.strangers == 1 { " " } else { ", first " }, tone);

@@ -27,7 +27,7 @@ pub enum Outcome {
     CalledOff,
     /// The time passed, and it is still there.
     Stayed,
-    /// It was over before the console learnt of it.
+    /// It was over before the console learnt of it, or ended while the console did not look.
     Unseen,
 }
 

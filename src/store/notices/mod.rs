@@ -6,6 +6,7 @@
 mod board;
 mod case;
 mod pools;
+mod pulse;
 
 use foldhash::HashMap;
 use std::collections::BTreeMap;
@@ -60,6 +61,8 @@ pub struct Notices {
     unwritten: Vec<Record>,
     /// Grows when a case may have changed.
     changes: u64,
+    /// Since when it is looked at.
+    pulse: pulse::Pulse,
 }
 
 impl Notices {
@@ -352,6 +355,9 @@ impl Store {
             self.notices.changes += 1;
             if case.is_open() {
                 case.depart(departure);
+                if !self.notices.pulse.is_awake(at) {
+                    return;
+                }
                 self.settle_one(&victim, at, &mut HashMap::default());
             }
             return;
@@ -470,6 +476,9 @@ impl Store {
         case.settle(owners, now);
         if case.is_open() {
             return;
+        }
+        if let Some(sure) = self.notices.pulse.doubt(case) {
+            case.outcome = Some((sure, now));
         }
         let record = case.record();
         self.notices.open.retain(|v| v != victim);

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::domain::notice::Record;
+use crate::domain::notice::{NoticeKind, Record};
 use crate::domain::{CapacityType, ClusterId, ObjectId, Task, Text, Timestamp};
 use crate::store::Store;
+use crate::store::notices::Case;
 
 /// The windows that interruptions are counted over.
 pub const WINDOWS: [TimeDelta; 3] = [TimeDelta::hours(1), TimeDelta::days(1), TimeDelta::days(7)];
@@ -31,7 +32,7 @@ pub struct Pool {
     pub other: u32,
     /// Tasks on the spot machines.
     pub tasks: u32,
-    /// Notices that are open.
+    /// Machines that are being taken back.
     pub open: u32,
     /// Spot machines that were taken back in the last hour, day and week.
     pub taken: [u32; 3],
@@ -42,11 +43,11 @@ pub struct Pool {
 
 impl Pool {
     /// Interruptions for each day of a machine's life, in one of the three windows; `None`
-    /// where there was no life.
+    /// where none was seen, or too little life for a rate.
     #[must_use]
     pub fn rate(&self, window: usize) -> Option<f64> {
         let (taken, days) = (self.taken.get(window)?, self.days.get(window)?);
-        (*days > 0.0).then(|| f64::from(*taken) / days)
+        (*taken > 0 && *days >= 1.0).then(|| f64::from(*taken) / days)
     }
 }
 
@@ -59,7 +60,7 @@ pub struct Concentration {
     pub pool: (Text, Text),
     /// How many of its tasks are there.
     pub there: u32,
-    /// How many it has.
+    /// How many it has anywhere. Those that are leaving, or have no place yet, count neither here nor there.
     pub tasks: u32,
 }
 
@@ -107,6 +108,21 @@ impl PoolBoard {
 
 type Key = (Text, Text);
 
+/// A workload's tasks on the spot machines of a pool.
+#[derive(Debug, Clone, Copy, Default)]
+struct Here {
+    all: u32,
+    /// Those that are not on their way out.
+    stay: u32,
+}
+
+#[derive(Debug, Default)]
+struct OnSpot {
+    here: HashMap<(Option<ObjectId>, Key), Here>,
+    /// Of each workload: its tasks on any machine or none, but for those that leave.
+    tasks: HashMap<ObjectId, u32>,
+}
+
 impl Store {
     /// Every pool that has or had spot machines, or has any at all; the most often taken
     /// first, then by name.
@@ -115,7 +131,7 @@ impl Store {
         self.pools_with(&self.tasks_on_spot(), now)
     }
 
-    fn pools_with(&self, on_spot: &HashMap<(Option<ObjectId>, Key), u32>, now: Timestamp) -> Vec<Pool> {
+    fn pools_with(&self, on_spot: &OnSpot, now: Timestamp) -> Vec<Pool> {
         let mut pools: BTreeMap<Key, Pool> = BTreeMap::new();
         let fresh = |key: &Key| Pool {
             instance_type: key.0.clone(),
@@ -139,12 +155,13 @@ impl Store {
                 *days += node.created.map_or(0.0, |made| days_of((now - made).min(window)));
             }
         }
-        for ((_, pool), tasks) in on_spot {
+        for ((_, pool), here) in &on_spot.here {
             if let Some(p) = pools.get_mut(pool) {
-                p.tasks += tasks;
+                p.tasks += here.all;
             }
         }
-        for case in self.notices.cases().filter(|c| c.is_open() && !c.place.instance_type.is_empty()) {
+        let taken = |c: &&Case| c.is_open() && c.kind() >= NoticeKind::Interruption;
+        for case in self.notices.cases().filter(taken).filter(|c| !c.place.instance_type.is_empty()) {
             let key = (case.place.instance_type.clone(), case.place.zone.clone());
             pools.entry(key.clone()).or_insert_with(|| fresh(&key)).open += 1;
         }
@@ -162,28 +179,45 @@ impl Store {
         out
     }
 
-    /// Tasks on spot machines by workload and pool.
-    fn tasks_on_spot(&self) -> HashMap<(Option<ObjectId>, Key), u32> {
+    /// Tasks on spot machines by workload and pool, and how many each of these workloads has.
+    fn tasks_on_spot(&self) -> OnSpot {
         let spot: HashMap<(&ClusterId, &str), &crate::domain::Node> = self
             .nodes
             .rows()
             .filter(|n| n.capacity_type == CapacityType::Spot)
             .map(|n| ((&n.id.cluster, n.id.name.as_str()), n))
             .collect();
-        let mut out = HashMap::default();
+        let mut out = OnSpot::default();
         if spot.is_empty() {
             return out;
         }
         // By the owner that the row names first: whose they are in the end is looked up
         // once for all of one owner.
-        let mut by_owner: HashMap<_, (&Task, u32)> = HashMap::default();
+        let mut by_owner: HashMap<_, (&Task, Here)> = HashMap::default();
+        let mut everywhere: HashMap<_, (&Task, u32)> = HashMap::default();
         for task in self.tasks.rows().filter(|t| t.is_active()) {
-            let Some(node) = spot.get(&(&task.id.cluster, task.node.as_str())) else { continue };
             let owner = (&task.id.cluster, &task.id.namespace, task.owner_kind, &task.owner);
-            by_owner.entry((owner, &node.instance_type, &node.zone)).or_insert((task, 0)).1 += 1;
+            // What is on its way out, or has no place yet, is not there to be lost.
+            let stays = !super::is_leaving(task);
+            if stays && (!task.node.is_empty() || task.ecs.is_some()) {
+                everywhere.entry(owner).or_insert((task, 0)).1 += 1;
+            }
+            let Some(node) = spot.get(&(&task.id.cluster, task.node.as_str())) else { continue };
+            let here =
+                &mut by_owner.entry((owner, &node.instance_type, &node.zone)).or_insert((task, Here::default())).1;
+            here.all += 1;
+            here.stay += u32::from(stays);
         }
-        for ((_, instance_type, zone), (task, tasks)) in by_owner {
-            *out.entry((self.workload_id_of(task), (instance_type.clone(), zone.clone()))).or_insert(0) += tasks;
+        for ((_, instance_type, zone), (task, of)) in by_owner {
+            let workload = self.workload_id_of(task);
+            let here = out.here.entry((workload, (instance_type.clone(), zone.clone()))).or_default();
+            here.all += of.all;
+            here.stay += of.stay;
+        }
+        for (task, tasks) in everywhere.into_values() {
+            if let Some(workload) = self.workload_id_of(task) {
+                *out.tasks.entry(workload).or_default() += tasks;
+            }
         }
         out
     }
@@ -195,16 +229,17 @@ impl Store {
         self.concentrated_in(self.tasks_on_spot())
     }
 
-    fn concentrated_in(&self, on_spot: HashMap<(Option<ObjectId>, Key), u32>) -> Vec<Concentration> {
-        let mut out: Vec<Concentration> = on_spot
+    fn concentrated_in(&self, on_spot: OnSpot) -> Vec<Concentration> {
+        let OnSpot { here, tasks } = on_spot;
+        let mut out: Vec<Concentration> = here
             .into_iter()
-            .filter_map(|((workload, pool), there)| {
+            .filter_map(|((workload, pool), Here { stay: there, .. })| {
                 let workload = workload?;
                 if workload.kind == crate::domain::Kind::DaemonSet {
                     return None;
                 }
-                // Those that are being replaced run beside their successors.
-                let tasks = self.workloads.get(&workload)?.replicas.desired.max(there);
+                self.workloads.get(&workload)?;
+                let tasks = *tasks.get(&workload)?;
                 let share = f64::from(there) / f64::from(tasks.max(1));
                 (tasks >= FEW && share > MOST).then_some(Concentration { workload, pool, there, tasks })
             })

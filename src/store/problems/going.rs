@@ -10,7 +10,7 @@ use crate::domain::{ClusterId, Health, Kind, ObjectId, Text, Timestamp};
 use crate::store::Store;
 use crate::store::notices::{NoticeRow, Verdict, countdown};
 
-/// So many machines of one cluster have lines of their own; more are one line.
+/// So many machines have lines of their own; more are one line for each cluster.
 const LINES: usize = 5;
 
 /// Lines, or words added to those in `out`.
@@ -24,12 +24,14 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
     // go by themselves on the line of the workload that replaces them.
     let mut of_owner: BTreeMap<&ObjectId, Vec<&NoticeRow>> = BTreeMap::new();
     let mut of_cluster: BTreeMap<&ClusterId, Vec<&NoticeRow>> = BTreeMap::new();
-    for row in board.urgent().filter(|r| r.owner.is_none()) {
+    for row in board.urgent().filter(|r| r.owner.is_none() && !is_empty(r)) {
         if let Some(node) = row.node.as_ref().filter(|id| lost.get(*id) != Some(&true)) {
             of_cluster.entry(&node.cluster).or_default().push(row);
         }
     }
-    of_cluster.retain(|_, rows| rows.len() > LINES);
+    // Many are many however they are spread over clusters.
+    let many = of_cluster.values().map(Vec::len).sum::<usize>() > LINES;
+    of_cluster.retain(|_, rows| many && rows.len() > 1);
     for row in board.urgent() {
         if let Some(owner) = &row.owner {
             of_owner.entry(owner).or_default().push(row);
@@ -39,7 +41,8 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
             // Nothing that is read runs there: it is in its own list.
             continue;
         };
-        if lost.get(id) == Some(&true) {
+        // There is nothing left to be done: its row is marked.
+        if lost.get(id) == Some(&true) || (is_empty(row) && !known.contains_key(id)) {
             continue;
         }
         // Of many at once each is in the list of notices; one that is in trouble besides says so.
@@ -55,6 +58,11 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
         let tasks = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         put(out, known.get(owner), line(owner, &rows, what, tasks));
     }
+}
+
+/// True of a machine that has nothing left to lose, in good time.
+fn is_empty(row: &NoticeRow) -> bool {
+    row.node.is_some() && row.verdict == Some(Verdict::Safe) && row.tasks.0 == row.tasks.1
 }
 
 /// Many machines of one cluster as one line, which leads to their list: `37 go, first in 0:41, 4 will

@@ -45,6 +45,22 @@ fn taken_cell(r: &PoolRow, window: usize) -> Cell {
     }
 }
 
+/// Days of machines' lives: `41 d`; `7 h` of less than one.
+pub(in crate::view) fn lived(days: f64) -> String {
+    if days < 1.0 { format!("{:.0} h", days * 24.0) } else { format!("{days:.0} d") }
+}
+
+/// A rate with two significant digits: a handful of cases says no more.
+pub(in crate::view) fn rate_text(rate: f64) -> String {
+    match rate {
+        9.95.. => format!("{rate:.0}"),
+        0.995.. => format!("{rate:.1}"),
+        0.0995.. => format!("{rate:.2}"),
+        0.00995.. => format!("{rate:.3}"),
+        _ => format!("{rate:.4}"),
+    }
+}
+
 /// The columns.
 pub static POOLS: &[Column<PoolRow>] = &[
     Column {
@@ -80,8 +96,8 @@ pub static POOLS: &[Column<PoolRow>] = &[
         |_, r| if r.pool.spot == 0 { Cell::dim("") } else { Cell::new(r.pool.spot.to_string(), Tone::Spot) },
         |_, r| number(u64::from(r.pool.spot)),
     ),
-    count("other", "OTHER", 2, |_, r| counted(r.pool.other), |_, r| number(u64::from(r.pool.other))),
-    count("tasks", "TASKS", 2, |_, r| counted(r.pool.tasks), |_, r| number(u64::from(r.pool.tasks))),
+    count("other", "OTHER", 3, |_, r| counted(r.pool.other), |_, r| number(u64::from(r.pool.other))),
+    count("tasks", "TASKS", 1, |_, r| counted(r.pool.tasks), |_, r| number(u64::from(r.pool.tasks))),
     count(
         "open",
         "OPEN",
@@ -95,8 +111,8 @@ pub static POOLS: &[Column<PoolRow>] = &[
         },
         |_, r| number(u64::from(r.pool.open)),
     ),
-    count("1h", "1H", 1, |_, r| taken_cell(r, 0), |_, r| number(u64::from(taken(r, 0)))),
-    count("24h", "24H", 1, |_, r| taken_cell(r, 1), |_, r| number(u64::from(taken(r, 1)))),
+    count("1h", "1H", 5, |_, r| taken_cell(r, 0), |_, r| number(u64::from(taken(r, 0)))),
+    count("24h", "24H", 4, |_, r| taken_cell(r, 1), |_, r| number(u64::from(taken(r, 1)))),
     Column {
         key: "7d",
         title: "7D",
@@ -108,7 +124,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
         unit: Unit::Count,
         cell: |_, r| match (taken(r, WEEK), r.pool.days.get(WEEK)) {
             (n, Some(days)) if n > 0 || *days > 0.0 => {
-                Cell::new(format!("{n} / {days:.0} d"), if n > 0 { Tone::Warning } else { Tone::Dim })
+                Cell::new(format!("{n} / {}", lived(*days)), if n > 0 { Tone::Warning } else { Tone::Dim })
             }
             _ => Cell::dim(""),
         },
@@ -124,7 +140,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
         wide: false,
         descending: true,
         unit: Unit::Count,
-        cell: |_, r| r.pool.rate(WEEK).map_or_else(|| Cell::dim(""), |rate| Cell::plain(format!("{rate:.3}"))),
+        cell: |_, r| r.pool.rate(WEEK).map_or_else(|| Cell::dim(""), |rate| Cell::plain(rate_text(rate))),
         value: |_, r| r.pool.rate(WEEK).map_or(Value::Missing, Value::Number),
         percent: None,
     },
@@ -133,7 +149,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
         title: "SPOT%",
         align: Align::Right,
         width: (5, 6),
-        priority: 4,
+        priority: 2,
         wide: false,
         descending: true,
         unit: Unit::Percent,
@@ -144,7 +160,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
     count(
         "leaning",
         "LEAN",
-        3,
+        1,
         |c, r| match r.leaning {
             0 => Cell::dim(""),
             n => Cell::new(format!("{}{n}", crate::view::notices::shape(Health::Warning, c.ascii)), Tone::Warning),
