@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta};
 use clap::Parser as _;
 use color_eyre::eyre::eyre;
 use ratatui::layout::Rect;
+use tokio::sync::mpsc;
 
 use super::args::Cli;
 use super::output::say;
@@ -22,6 +23,7 @@ use crate::domain::Timestamp;
 use crate::run::gather::settle;
 use crate::sim::model::Parameters;
 use crate::sim::server::ServerOptions;
+use crate::store::{Feed, Observation, Store};
 use crate::theme::Theme;
 
 /// How to make the pictures again.
@@ -220,6 +222,7 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         wall: None,
     };
     let start = instant();
+    who_is_there(&mut taking.store, &mut observations).await;
     if !settle(&mut taking.store, &mut observations, PATIENCE).await {
         return Err(eyre!("{}: not every source answered", album.scenario));
     }
@@ -254,6 +257,29 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         sim.stop().await;
     }
     Ok(out)
+}
+
+/// Reads what runs before what is going to go: whose tasks a notice is about must not hang on which of the two
+/// was heard first.
+async fn who_is_there(store: &mut Store, observations: &mut mpsc::Receiver<Observation>) {
+    let (start, mut held) = (instant(), Vec::new());
+    let known = |store: &Store| {
+        let complete = |id, feed| store.source(id, feed).is_some_and(|s| s.complete);
+        store.clusters().all(|(id, _)| complete(id, Feed::Nodes) && complete(id, Feed::Tasks))
+    };
+    while !known(store)
+        && let Some(left) = PATIENCE.checked_sub(start.elapsed())
+        && let Ok(Some(observation)) = tokio::time::timeout(left, observations.recv()).await
+    {
+        if observation.source.feed == Feed::Notices {
+            held.push(observation);
+        } else {
+            store.apply(observation);
+        }
+    }
+    for observation in held {
+        store.apply(observation);
+    }
 }
 
 /// A desk that nobody has touched, or a wallboard.
