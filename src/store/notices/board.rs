@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 
-use super::case::Sum;
+use super::sum::Sum;
 use super::{Case, SHOWN_FOR, Verdict};
 use crate::domain::notice::{ANOTHER, Deadline, NoticeFeed, NoticeKind, Outcome, Precision, Record, Victim};
 use crate::domain::{ClusterId, DisruptionBudget, Health, Kind, ObjectId, Task, Text, Timestamp};
