@@ -4,7 +4,7 @@
 mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quarterdeck::domain::notice::Victim;
+use quarterdeck::domain::notice::{Departure, NoticeFeed, Outcome, Told, Victim};
 use quarterdeck::domain::{DisruptionBudget, Health, Kind, Node, Text};
 use quarterdeck::store::notices::{NoticeRow, Verdict};
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -108,4 +108,53 @@ fn a_budget_that_allows_one_for_a_moment_does_not_make_the_verdict_flap() {
     // Allowed for good.
     budget(&mut store, 1, later(31));
     assert_eq!(verdicts(&mut store, [31, 55]), [Verdict::Tight, Verdict::Safe]);
+}
+
+fn gone(at: i64) -> Told {
+    Told::Gone(Departure { victim: victim(), feed: NoticeFeed::EventLog, at: later(at), taken: true })
+}
+
+fn remove(store: &mut Store, names: &[&str], at: i64) {
+    let ids = names.iter().map(|n| id(Kind::Task, "shop", n)).collect();
+    apply(store, Feed::Tasks, later(at), Body::Remove(ids));
+}
+
+#[test]
+fn what_has_gone_leads_nothing_while_word_of_its_tasks_is_awaited() {
+    let mut store = machine(3, 30);
+    observe(
+        &mut store,
+        Feed::Nodes,
+        Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a"), spot_node("two", "i-2", "eu-west-1a")]),
+    );
+    tell(&mut store, vec![interruption("i-1", 0), interruption("i-2", -30)], now());
+    remove(&mut store, &["web-0"], 100);
+    tell(&mut store, vec![gone(121)], later(122));
+    store.settle(later(123));
+    let board = store.board(later(123));
+    assert_eq!(board.rows.iter().map(|r| r.victim.name()).collect::<Vec<_>>(), ["i-2", "i-1"]);
+    let row = &board.rows[1];
+    assert_eq!((row.gone, row.urgent, row.is_open()), (Some(later(121)), false, true));
+    let rush = board.rush;
+    assert_eq!((rush.machines, rush.cut, rush.first.map(|d| d.at)), (1, 0, Some(later(150))));
+    // What is cut of it is known once it is known.
+    store.settle(later(220));
+    assert_eq!(row(&store, later(220)).outcome, Some(Outcome::Cut { tasks: 2 }));
+}
+
+#[test]
+fn tasks_that_are_killed_are_not_counted_as_gone_at_any_time() {
+    let mut store = machine(3, 30);
+    tell(&mut store, vec![interruption("i-1", 0)], now());
+    remove(&mut store, &["web-0"], 60);
+    tell(&mut store, vec![gone(121)], later(122));
+    // It is a while until the cluster says that this one has ended, too.
+    remove(&mut store, &["web-1"], 130);
+    store.settle(later(131));
+    let seen = row(&store, later(131));
+    assert_eq!((seen.tasks, seen.verdict, seen.is_open()), ((1, 3), Some(Verdict::Cut), true));
+    remove(&mut store, &["web-2"], 140);
+    store.settle(later(141));
+    let seen = row(&store, later(141));
+    assert_eq!((seen.tasks, seen.outcome), ((1, 3), Some(Outcome::Cut { tasks: 2 })));
 }

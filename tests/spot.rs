@@ -315,6 +315,7 @@ fn row(verdict: Option<Verdict>, outcome: Option<Outcome>, urgent: bool) -> Noti
         tasks: (0, 1),
         verdict,
         outcome,
+        gone: None,
         urgent,
         issued: now(),
         told_by: None,

@@ -284,6 +284,10 @@ fn check_countdowns(console: &Console, checked: &mut BTreeSet<String>, wrong: &m
         // Until the events are there, nobody knows it to the second.
         let row = board.rows.iter().find(|r| r.victim == victim(entry) && r.is_open());
         let Some(row) = row.filter(|_| now - issued >= TimeDelta::seconds(EVENT)) else { continue };
+        // What has gone counts no further down.
+        if row.gone.is_some() {
+            continue;
+        }
         // How long a task of Fargate's is left is its definition's affair, and said to be usual.
         if row.deadline.is_some_and(|d| d.precision == Precision::Usual) {
             assert!(matches!(row.victim, Victim::Task(_)), "{row:?}");

@@ -272,7 +272,9 @@ impl Case {
     /// ahead, it does not.
     #[must_use]
     pub fn is_urgent(&self, now: Timestamp) -> bool {
+        // What has gone takes nothing away any more: what became of its tasks is all that is awaited.
         self.is_open()
+            && self.gone.is_none()
             && match self.kind() {
                 NoticeKind::Rebalance => false,
                 // Somebody empties it, for whatever reason: with no end in sight nobody has to hurry.
@@ -280,6 +282,14 @@ impl Case {
                 NoticeKind::Scheduled => self.deadline().is_some_and(|d| d.at - now < STAYS),
                 _ => true,
             }
+    }
+
+    /// How many tasks are known to have been cut: killed along with the machine, or still there
+    /// when it went.
+    pub(super) fn cut(&self) -> usize {
+        let gone = self.gone.as_ref().map(|g| g.at + TOLERANCE);
+        let late = |l: &Left| l.killed || gone.is_some_and(|gone| l.at > gone);
+        self.tasks.iter().filter_map(|t| t.left.as_ref()).filter(|l| late(l)).count()
     }
 
     /// How many tasks at risk are still there.
@@ -400,6 +410,9 @@ impl Case {
             return None;
         }
         let deadline = self.deadline()?.at;
+        if self.cut() > 0 {
+            return Some(Verdict::Cut);
+        }
         let look = Look {
             deadline,
             now,
