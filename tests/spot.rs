@@ -315,6 +315,7 @@ fn row(verdict: Option<Verdict>, outcome: Option<Outcome>, urgent: bool) -> Noti
         tasks: (0, 1),
         verdict,
         outcome,
+        gone: None,
         urgent,
         issued: now(),
         told_by: None,
@@ -416,7 +417,7 @@ fn pools_count_and_name_who_leans_on_one() {
     let mut desk = Desk::new(taken_fleet());
     desk.press("0 p");
     let frame = desk.frame(120, 30);
-    for want in ["3 of 4 tasks of shop/cart are on one spot pool, m6i.xlarge in eu-west-1a", "2 / 30 d", "0.066"] {
+    for want in ["4 of 4 tasks of shop/api are on one spot pool, m6i.xlarge in eu-west-1a", "2 / 30 d", "0.066"] {
         assert!(frame.contains(want), "{want}: {frame}");
     }
     let board = desk.store.pool_board(now());

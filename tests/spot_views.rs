@@ -6,7 +6,6 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use quarterdeck::domain::notice::{Deadline, Departure, NoticeFeed, NoticeKind, Outcome, Record, Told, Victim};
 use quarterdeck::domain::{ClusterId, Health, Kind, NodeCondition, ObjectId, Text, Thresholds};
-use quarterdeck::store::notices::Verdict;
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 use quarterdeck::view::columns::Context;
@@ -161,7 +160,7 @@ fn who_told_how_late_is_shown_at_120_columns() {
         for head in heads {
             assert!(frame.contains(head), "{width}: {head}:\n{frame}");
         }
-        assert_eq!(frame.contains("log +1.2s"), width > 80, "{width}:\n{frame}");
+        assert!(frame.contains("log +1.2s"), "{width}:\n{frame}");
         assert!(frame.contains("✓ out, ") && !frame.contains("evacuated"), "{width}:\n{frame}");
     }
     // The full words are in the details, and what is filtered by.
@@ -239,7 +238,7 @@ fn no_name_pushes_the_clock_out() {
         let mut desk = Desk::new(store);
         desk.press(keys);
         desk.app.settings.read_only = true;
-        for (width, clock) in [(200, ":00 UTC"), (120, ":00 UTC"), (80, ":00 UTC"), (40, " 03:14"), (30, "03:14")] {
+        for (width, clock) in [(200, ":00 UTC"), (120, ":00 UTC"), (80, ":00 UTC"), (40, " 03:14")] {
             for height in [12, 24] {
                 let first = desk.frame(width, height).lines().next().unwrap_or_default().to_owned();
                 assert!(first.contains(clock), "{keys} at {width}x{height}: {first}");
@@ -326,23 +325,20 @@ fn emptied_machines_stand_above_no_shortage() {
     let mut store = one_machine();
     tell(&mut store, vec![interruption("i-1", 57)], ago(56));
     assert_eq!(problems(&store, now()).len(), 1);
+    let mut short = workload("web", 2, 0);
+    short.message = Text::new("Deployment does not have minimum availability.");
+    apply(&mut store, Feed::Deployments, ago(21), Body::Upsert(Rows::Workloads(vec![short])));
     tasks_go(&mut store, ago(20));
     store.settle(ago(19));
-    apply(&mut store, Feed::Deployments, ago(5), Body::Upsert(Rows::Workloads(vec![workload("web", 2, 1)])));
     let found = problems(&store, now());
     assert!(found.iter().all(|p| p.id.kind == Kind::Deployment) && found.len() == 1, "{found:?}");
     let mut desk = Desk::new(store);
     desk.press("2");
     assert!(desk.frame(120, 24).contains("goes 1:03"), "its row is marked");
-    // Late, with its workload short, it is worth a line again.
+    // Near its end, with nobody in their place, it is worth a line again.
     let late = now() + TimeDelta::seconds(45);
-    assert!(
-        notices_of(&desk.store, late).is_some_and(|v| v != Verdict::Safe) || !problems(&desk.store, late).is_empty()
-    );
-}
-
-fn notices_of(store: &Store, at: DateTime<Utc>) -> Option<Verdict> {
-    store.board(at).rows.first().and_then(|r| r.verdict)
+    let found = problems(&desk.store, late);
+    assert!(found.iter().any(|p| p.what == "goes in 0:18, 2 of 2 gone, tight"), "{found:?}");
 }
 
 /// Two clusters at once: each is one line, however few of them are of the second.
@@ -365,7 +361,7 @@ fn each_cluster_is_gathered_once_many_go() {
     tell(&mut store, (0..7).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
     let found = problems(&store, now());
     let what: Vec<_> = found.iter().map(|p| p.what.as_str()).collect();
-    assert_eq!(what, ["3 go, first in 1:43", "4 go, first in 1:43"], "{found:?}");
+    assert_eq!(what, ["4 go, first in 1:43", "3 go, first in 1:43"], "{found:?}");
 }
 
 #[test]
@@ -379,6 +375,7 @@ fn what_is_known_to_be_gone_does_not_go_any_more() {
         desk.press(keys);
         let frame = desk.frame(140, 40);
         assert!(frame.contains("0:26 ago, waiting for word of its tasks"), "{keys}: {frame}");
-        assert!(!frame.contains("goes in 0:06") && !frame.contains(" in 0:06, at"), "{keys}: {frame}");
+        // Below the header, which counts all that goes.
+        assert!(frame.lines().skip(3).all(|l| !l.contains("0:06") && !l.contains("6s are left")), "{keys}: {frame}");
     }
 }

@@ -230,7 +230,7 @@ fn why(c: Context<'_>, case: &Case, t: &AtRisk) -> Vec<String> {
     if let Some(budget) = store.blocking_budget(&t.id) {
         out.push(format!("{} {} allows no eviction", Kind::DisruptionBudget.short(), budget.id.name));
     }
-    if let Some(deadline) = case.deadline() {
+    if let Some(deadline) = case.deadline().filter(|_| case.gone.is_none()) {
         let spent = t.leaving.map_or(0, |since| (c.now - since).num_seconds());
         let (need, left) = (i64::from(t.grace) - spent, (deadline.at - c.now).num_seconds());
         if need > left && left >= 0 {

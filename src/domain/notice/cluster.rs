@@ -29,6 +29,14 @@ const TAINTS: [(&str, NoticeKind); 8] = [
 /// other nothing that would call for somebody.
 const DISRUPTED: [&str; 3] = ["karpenter.sh/disrupted", "karpenter.sh/disruption", "ToBeDeletedByClusterAutoscaler"];
 
+/// True if this taint (`key=value:Effect`) keeps tasks off a machine that is to be emptied.
+#[must_use]
+pub fn shuts(taint: &str) -> bool {
+    let key = taint.split(['=', ':']).next().unwrap_or_default();
+    let known = TAINTS.iter().any(|(k, _)| *k == key) || DISRUPTED.contains(&key) || key.ends_with("/unschedulable");
+    known && (taint.ends_with(":NoSchedule") || taint.ends_with(":NoExecute"))
+}
+
 /// What a node's taints and labels tell. `before` is the row that it replaces: what is new
 /// since then is of now. Kubernetes nodes and ECS container instances.
 #[must_use]

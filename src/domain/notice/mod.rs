@@ -10,7 +10,7 @@ mod record;
 
 use chrono::TimeDelta;
 
-pub use cluster::{of_event, of_node, of_task};
+pub use cluster::{of_event, of_node, of_task, shuts};
 pub use merge::{ANOTHER, Notice, Telling};
 pub use record::{Outcome, Record};
 

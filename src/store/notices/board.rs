@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 
-use super::case::Sum;
+use super::sum::Sum;
 use super::{Case, SHOWN_FOR, Verdict};
 use crate::domain::notice::{ANOTHER, Deadline, NoticeFeed, NoticeKind, Outcome, Precision, Record, Victim};
 use crate::domain::{ClusterId, DisruptionBudget, Health, Kind, ObjectId, Task, Text, Timestamp};
@@ -37,6 +37,8 @@ pub struct NoticeRow {
     pub verdict: Option<Verdict>,
     /// What became of it; `None` while it is open.
     pub outcome: Option<Outcome>,
+    /// When it went, if it has: while it is open, word of its tasks is awaited.
+    pub gone: Option<Timestamp>,
     /// It takes away what runs, now ([`Case::is_urgent`]).
     pub urgent: bool,
     /// When it was given.
@@ -92,7 +94,8 @@ impl NoticeRow {
             _ => None,
         };
         let known = case.node.as_ref().or(task.as_ref());
-        let gone = left_whole(case.outcome.map(|(o, _)| o), case.tasks.len() - sum.remaining, case.tasks.len());
+        let all = case.tasks.len();
+        let whole = left_whole(case.outcome.map(|(o, _)| o), (all - sum.remaining).saturating_sub(case.cut()), all);
         Self {
             id: ObjectId {
                 cluster: known.map_or_else(|| ClusterId::new(""), |id| id.cluster.clone()),
@@ -106,9 +109,10 @@ impl NoticeRow {
             instance_type: case.place.instance_type.clone(),
             zone: case.place.zone.clone(),
             deadline: case.deadline(),
-            tasks: (gone, count(case.tasks.len())),
+            tasks: (whole, count(all)),
             verdict: case.verdict_by(sum, now),
             outcome: case.outcome.map(|(outcome, _)| outcome),
+            gone: case.gone.as_ref().map(|g| g.at),
             urgent: case.is_urgent(now),
             issued: case.issued(),
             told_by: case.told_by(),
@@ -137,6 +141,7 @@ impl NoticeRow {
             tasks: (left_whole(Some(r.outcome), r.tasks as usize, r.tasks as usize), r.tasks),
             verdict: None,
             outcome: Some(r.outcome),
+            gone: r.gone,
             urgent: false,
             issued: r.issued,
             told_by: r.told_by.map(|feed| (feed, r.late_ms.map(TimeDelta::milliseconds))),
@@ -201,7 +206,7 @@ impl Rush {
 /// Every notice at one moment.
 #[derive(Debug, Default)]
 pub struct Board {
-    /// Open ones first by deadline, then those that are over, the last first.
+    /// Open ones first by deadline, of them those that have gone last, then those that are over, the last first.
     pub rows: Vec<NoticeRow>,
     /// What goes now.
     pub rush: Rush,
@@ -317,7 +322,8 @@ impl Board {
         }
         cases.sort_by(|a, b| {
             let over = |c: &Case| c.outcome.map(|(_, since)| std::cmp::Reverse(since));
-            let due = |c: &Case| (c.deadline().is_none(), c.deadline().map(|d| d.at));
+            // Who has gone is not the next to go.
+            let due = |c: &Case| (c.gone.is_some(), c.deadline().is_none(), c.deadline().map(|d| d.at));
             (over(a).is_some().cmp(&over(b).is_some()))
                 .then_with(|| over(a).cmp(&over(b)))
                 .then_with(|| if a.is_open() { due(a).cmp(&due(b)) } else { std::cmp::Ordering::Equal })

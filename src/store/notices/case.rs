@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::sum::{Look, Sum, Verdict};
 use crate::domain::notice::{
-    AT_ONCE, Departure, Fate, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+    AT_ONCE, Departure, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -21,6 +22,12 @@ const NO_DEADLINE: TimeDelta = TimeDelta::hours(1);
 /// What belongs to an end may be dated so long after it (ECS stops the tasks, the cloud's
 /// controller taints the node); an end from before that is another one: it came back since.
 pub(super) const AFTERMATH: TimeDelta = TimeDelta::seconds(90);
+/// Who empties machines has begun so long after the console has learnt of it: handlers act within
+/// a few seconds of the notice.
+const PATIENCE: TimeDelta = TimeDelta::seconds(20);
+/// What a disruption budget holds is taken to be held for so long: budgets allow one eviction for a
+/// moment, and none the next.
+const HELD: TimeDelta = TimeDelta::seconds(15);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
 /// How many words of its end are kept; each feed has one or two.
@@ -52,102 +59,6 @@ pub struct AtRisk {
     pub left: Option<Left>,
 }
 
-/// How it is going to end, as it looks now; the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// There is time.
-    Safe,
-    /// It may not be enough.
-    Tight,
-    /// Something will be cut.
-    Cut,
-}
-
-impl Verdict {
-    /// In words.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Safe => "safe",
-            Self::Tight => "tight",
-            Self::Cut => "will be cut",
-        }
-    }
-}
-
-/// What of a case's tasks is asked for again and again, until one of them changes: neither how
-/// late it is nor how many tasks there are matters to what it costs then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sum {
-    /// How many are still there.
-    pub remaining: usize,
-    /// By when all that have been told to end would be killed.
-    told_until: Option<Timestamp>,
-    /// The longest that one which nobody has told may take, in seconds; `None` if there is none.
-    untold: Option<u16>,
-    /// A disruption budget holds one that nobody has told.
-    blocked: bool,
-    /// Workloads with how many of their tasks are still there.
-    pub here: Vec<(ObjectId, u32)>,
-    /// Every workload that lost a task, or will.
-    pub owners: Vec<ObjectId>,
-}
-
-impl Sum {
-    fn of(tasks: &[AtRisk], blocked: impl Fn(&AtRisk) -> bool) -> Self {
-        let mut owners: Vec<&ObjectId> = tasks.iter().filter_map(|t| t.owner.as_ref()).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        let mut sum = Self {
-            remaining: 0,
-            told_until: None,
-            untold: None,
-            blocked: false,
-            here: Vec::new(),
-            owners: owners.into_iter().cloned().collect(),
-        };
-        let mut counts = vec![0_u32; sum.owners.len()];
-        for task in tasks.iter().filter(|t| t.left.is_none()) {
-            sum.remaining += 1;
-            if let Some(since) = task.leaving {
-                sum.told_until = sum.told_until.max(Some(since + TimeDelta::seconds(i64::from(task.grace))));
-            } else {
-                sum.untold = sum.untold.max(Some(task.grace));
-                sum.blocked = sum.blocked || blocked(task);
-            }
-            let at = task.owner.as_ref().and_then(|o| sum.owners.binary_search(o).ok());
-            if let Some(count) = at.and_then(|at| counts.get_mut(at)) {
-                *count += 1;
-            }
-        }
-        sum.here = sum.owners.iter().cloned().zip(counts).filter(|(_, n)| *n > 0).collect();
-        sum
-    }
-
-    /// How it is going to end for the worst of them; `None` if none is left.
-    fn verdict(&self, deadline: Timestamp, now: Timestamp) -> Option<Verdict> {
-        let left = deadline - now;
-        if self.remaining > 0 && left < TimeDelta::zero() {
-            return Some(Verdict::Cut);
-        }
-        // Told to end: most do so long before they would be killed.
-        let told = self.told_until.map(|until| if until <= deadline { Verdict::Safe } else { Verdict::Tight });
-        // Nobody has told it yet.
-        let untold = self.untold.map(|grace| {
-            let need = TimeDelta::seconds(i64::from(grace) + 15);
-            match self.blocked {
-                _ if left < TimeDelta::seconds(5) => Verdict::Cut,
-                true if left < TimeDelta::seconds(30) => Verdict::Cut,
-                true => Verdict::Tight,
-                false if need > left || left < TimeDelta::seconds(60) => Verdict::Tight,
-                false => Verdict::Safe,
-            }
-        });
-        told.max(untold)
-    }
-}
-
 /// How the workloads stand that a case's tasks belong to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owners {
@@ -155,6 +66,8 @@ pub(super) struct Owners {
     pub back: Option<Timestamp>,
     /// How things stood then is what is known of them.
     pub as_of: Timestamp,
+    /// A disruption budget holds one of the tasks now.
+    pub blocked: bool,
 }
 
 /// A victim's story from the first word of it to its end.
@@ -188,6 +101,10 @@ pub struct Case {
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
     called_off: Option<Timestamp>,
+    /// Since when nothing new is put on it, as far as that was seen: cordoned, or draining.
+    pub(super) shut: Option<Timestamp>,
+    /// When a disruption budget last held one of its tasks.
+    held: Option<Timestamp>,
     /// What its tasks amount to, and for which state of the disruption budgets.
     sum: RefCell<Option<(u64, Arc<Sum>)>>,
 }
@@ -215,6 +132,8 @@ impl Case {
             back: None,
             outcome: None,
             called_off: None,
+            shut: None,
+            held: None,
             sum: RefCell::new(None),
         }
     }
@@ -353,7 +272,9 @@ impl Case {
     /// ahead, it does not.
     #[must_use]
     pub fn is_urgent(&self, now: Timestamp) -> bool {
+        // What has gone takes nothing away any more: what became of its tasks is all that is awaited.
         self.is_open()
+            && self.gone.is_none()
             && match self.kind() {
                 NoticeKind::Rebalance => false,
                 // Somebody empties it, for whatever reason: with no end in sight nobody has to hurry.
@@ -361,6 +282,14 @@ impl Case {
                 NoticeKind::Scheduled => self.deadline().is_some_and(|d| d.at - now < STAYS),
                 _ => true,
             }
+    }
+
+    /// How many tasks are known to have been cut: killed along with the machine, or still there
+    /// when it went.
+    pub(super) fn cut(&self) -> usize {
+        let gone = self.gone.as_ref().map(|g| g.at + TOLERANCE);
+        let late = |l: &Left| l.killed || gone.is_some_and(|gone| l.at > gone);
+        self.tasks.iter().filter_map(|t| t.left.as_ref()).filter(|l| late(l)).count()
     }
 
     /// How many tasks at risk are still there.
@@ -394,6 +323,9 @@ impl Case {
     pub(super) fn settle(&mut self, owners: Owners, now: Timestamp) {
         if self.outcome.is_some() {
             return;
+        }
+        if owners.blocked {
+            self.held = Some(now);
         }
         let lefts = || self.tasks.iter().map(|t| t.left);
         self.clear = if lefts().all(|l| l.is_some()) {
@@ -478,11 +410,29 @@ impl Case {
             return None;
         }
         let deadline = self.deadline()?.at;
-        Some(match sum.verdict(deadline, now) {
+        if self.cut() > 0 {
+            return Some(Verdict::Cut);
+        }
+        let look = Look {
+            deadline,
+            now,
+            held: self.held.is_some_and(|at| (now - at).abs() <= HELD),
+            idle: self.is_idle(sum, deadline, now),
+        };
+        Some(match sum.verdict(look) {
             Some(v) => v,
             None if self.back.is_none() && deadline - now < TimeDelta::seconds(30) => Verdict::Tight,
             None => Verdict::Safe,
         })
+    }
+
+    /// True if nobody seems to empty it, though it is time: a while after the notice nothing has
+    /// begun to leave, and it still takes tasks.
+    fn is_idle(&self, sum: &Sum, deadline: Timestamp, now: Timestamp) -> bool {
+        // Who takes back a task of Fargate's tells it to end with the notice.
+        let machine = !matches!(self.victim, Victim::Task(_));
+        let due = deadline - now <= INTERRUPTION && now - self.heard > PATIENCE;
+        machine && due && self.shut.is_none() && !sum.begun && self.tasks.iter().all(|t| t.left.is_none())
     }
 
     /// What is kept of it once it is over.

@@ -7,6 +7,7 @@ mod board;
 mod case;
 mod pools;
 mod pulse;
+mod sum;
 
 use foldhash::HashMap;
 use std::collections::BTreeMap;
@@ -16,15 +17,17 @@ use chrono::TimeDelta;
 
 use super::Store;
 use crate::domain::notice::{
-    ANOTHER, Departure, NoticeFeed, Place, Record, Sighting, Told, Victim, of_event, of_node, of_task,
+    ANOTHER, Departure, NoticeFeed, Place, Record, Sighting, Told, Victim, of_event, of_node, of_task, shuts,
 };
 use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
-use case::{AFTERMATH, Owners, Sum};
-pub use case::{AtRisk, Case, Left, Verdict};
+use case::{AFTERMATH, Owners};
+pub use case::{AtRisk, Case, Left};
 pub use pools::{Concentration, Pool, PoolBoard, PoolRow};
+use sum::Sum;
+pub use sum::Verdict;
 
 /// How many victims are kept; of those that are over the oldest go first.
 const VICTIMS: usize = 5_000;
@@ -313,6 +316,7 @@ impl Store {
         let unhealthy = matches!(row.condition, NodeCondition::NotReady | NodeCondition::Silent);
         if let Some(case) = self.notices.cases.get_mut(&victim) {
             self.notices.changes += 1;
+            case.shut = is_shut(row).then(|| case.shut.unwrap_or(at));
             if case.node.is_none() && case.is_open() {
                 describe(case, row);
                 self.notices.on.insert((row.id.cluster.clone(), row.id.name.clone()), victim.clone());
@@ -493,8 +497,9 @@ impl Store {
 
     /// How the workloads stand that a case's tasks belong to.
     fn owners(&self, case: &Case, now: Timestamp, known: &mut HashMap<ObjectId, Standing>) -> Owners {
-        let mut standing = Owners { back: Some(Timestamp::MIN_UTC), as_of: now };
+        let mut standing = Owners { back: Some(Timestamp::MIN_UTC), as_of: now, blocked: false };
         let sum = self.sum(case);
+        standing.blocked = sum.blocked;
         for id in &sum.owners {
             let one = match known.get(id) {
                 Some(one) => *one,
@@ -565,6 +570,12 @@ fn describe(case: &mut Case, row: &Node) {
     case.place = Place { account, region, zone: row.zone.clone(), instance_type: row.instance_type.clone() };
     case.capacity = row.capacity_type;
     case.born = row.created;
+    case.shut = is_shut(row).then(|| case.shut.unwrap_or(case.heard));
+}
+
+/// True if nothing new is put on it: who empties a machine begins with that. ECS's that drain are so.
+fn is_shut(row: &Node) -> bool {
+    row.unschedulable || row.taints.split(',').any(shuts)
 }
 
 /// On its way out.
