@@ -155,7 +155,7 @@ fn a_signal_in_mid_session_gives_the_terminal_back() {
     let mut pty = console(&fleet);
     shell(&mut pty, &fleet);
     pty.send(&format!("modes{ENTER}"));
-    pty.wait_for("its modes", |s| s.application_cursor());
+    pty.wait_for("its modes", vt100::Screen::application_cursor);
     pty.signal("TERM");
     assert_eq!(pty.wait_exit(), 128 + 15);
     pty.assert_restored();

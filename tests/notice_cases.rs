@@ -133,8 +133,8 @@ fn what_has_gone_leads_nothing_while_word_of_its_tasks_is_awaited() {
     store.settle(later(123));
     let board = store.board(later(123));
     assert_eq!(board.rows.iter().map(|r| r.victim.name()).collect::<Vec<_>>(), ["i-2", "i-1"]);
-    let row = &board.rows[1];
-    assert_eq!((row.gone, row.urgent, row.is_open()), (Some(later(121)), false, true));
+    let waits = &board.rows[1];
+    assert_eq!((waits.gone, waits.urgent, waits.is_open()), (Some(later(121)), false, true));
     let rush = board.rush;
     assert_eq!((rush.machines, rush.cut, rush.first.map(|d| d.at)), (1, 0, Some(later(150))));
     // What is cut of it is known once it is known.
