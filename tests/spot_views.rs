@@ -164,7 +164,7 @@ fn who_told_how_late_is_shown_at_120_columns() {
         assert!(frame.contains("✓ out, ") && !frame.contains("evacuated"), "{width}:\n{frame}");
     }
     // The full words are in the details, and what is filtered by.
-    desk.type_filter("status~evacuated");
+    desk.type_filter("status=*evacuated*");
     desk.press("v");
     let frame = desk.frame(120, 40);
     assert!(frame.contains("✓ evacuated with ") && frame.contains("EventBridge log"), "{frame}");

@@ -180,8 +180,7 @@ fn notices() {
         // The shape beside the word is another one, too.
         let of = |word: &str| frame.lines().skip(4).find(|l| l.contains(word)).map(str::to_owned);
         let shape = |line: &str, word: &str| line.split(word).next().and_then(|l| l.trim_end().chars().last());
-        let all =
-            ["tight", "of no cluster here"].map(|word| (word, of(word).unwrap_or_else(|| panic!("{word}: {frame}"))));
+        let all = ["tight", "no cluster"].map(|word| (word, of(word).unwrap_or_else(|| panic!("{word}: {frame}"))));
         differ("shapes", all.map(|(word, line)| (word, format!("{:?}", shape(&line, word)))));
     }
 }

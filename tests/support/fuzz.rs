@@ -21,10 +21,12 @@ const QUIET: Duration = Duration::from_millis(15);
 const NUDGE: Duration = Duration::from_millis(250);
 /// A dialog says this while its plan is being made.
 const PLANNING: &str = "looking at what is there";
+/// So many visits, and the console is started anew.
+const LIFE: usize = 30;
 /// How long a dialog may take to be there at all.
 const LATE: Duration = Duration::from_millis(300);
 /// How long somebody waits who waits for a plan.
-const PLAN: Duration = Duration::from_secs(2);
+const PLAN: Duration = Duration::from_secs(4);
 const ESC: &str = "\x1b";
 
 /// A small generator: the same seed presses the same keys.
@@ -280,7 +282,8 @@ fn way(dice: &mut Dice, hands: Hands, n: usize) -> Vec<String> {
         return vec![view, rows(dice), dice.one(BOOKS).to_owned(), "\t".repeat(dice.roll(9)), "r".to_owned()];
     }
     let (view, verb) = VERBS[n / 2 % VERBS.len()];
-    let mut keys = vec![view.to_owned(), rows(dice)];
+    // Without the marks of before: targets in several clusters have no plan.
+    let mut keys = vec![view.to_owned(), "\x1c".to_owned(), rows(dice)];
     // What only cron jobs can do; else, now and then, ECS services among all the rest.
     let kind = match verb {
         "T" | "\x18s" | "\x18r" => "cronjob",
@@ -306,7 +309,9 @@ pub fn press(program: &Program<'_>, hands: Hands, keys: usize, dice: &mut Dice) 
     while shown.keys < keys {
         let mut glass = Glass::start(program);
         shown.starts += 1;
-        while shown.keys < keys && glass.lives() {
+        let visits = shown.visits;
+        // A new one now and then: what was filtered and hidden before leaves ever fewer rows.
+        while shown.keys < keys && glass.lives() && shown.visits < visits + LIFE {
             if hands == Hands::Wallboard {
                 batch(&mut glass, hands, random, dice, &mut shown);
                 look(&mut glass, hands, Duration::ZERO, &mut shown);

@@ -72,7 +72,7 @@ pub static SPOT: &[Column<NoticeRow>] = &[
         descending: true,
         unit: Unit::Text,
         cell: notices::verdict,
-        // What is filtered by is told in full as well: `status~evacuated`.
+        // What is filtered by is told in full as well: `status=*evacuated*`.
         value: |c, r| {
             let full = r.outcome.map_or_else(String::new, |o| format!(" ({})", o.words()));
             Value::Text(Text::new(&format!("{}{full}", notices::verdict(c, r).text)))
