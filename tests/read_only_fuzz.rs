@@ -108,7 +108,15 @@ impl Open {
 /// an intent about just this that somebody has confirmed, and that has not ended.
 fn agreed(open: &BTreeMap<u64, Value>, what: &str, body: &str) -> Result<(), String> {
     let confirmed = |e: &Value| matches!(e["confirmed"]["how"].as_str(), Some("chosen" | "typed"));
-    let of_this = |e: &Value| names(e).iter().any(|n| what.contains(n.as_str()) || body.contains(n.as_str()));
+    let named = |e: &Value| names(e).iter().any(|n| what.contains(n.as_str()) || body.contains(n.as_str()));
+    // A drain takes what has come to its node since the plan was made, too, and ECS knows an instance by
+    // an id that nobody is shown.
+    let of_node = |e: &Value| match e["what"]["verb"].as_str() {
+        Some("drain") => what.ends_with("/eviction") || what.contains("UpdateContainerInstancesState"),
+        Some("cordon" | "uncordon") => what.contains("UpdateContainerInstancesState"),
+        _ => false,
+    };
+    let of_this = |e: &Value| named(e) || of_node(e);
     if open.values().any(|e| confirmed(e) && of_this(e)) {
         return Ok(());
     }

@@ -126,14 +126,14 @@ fn no_more_tasks_of_a_workload_lean_on_pools_than_it_has() {
 #[test]
 fn a_node_in_trouble_keeps_its_countdown_on_the_map() {
     let mut store = one_machine();
-    tell(&mut store, vec![interruption("i-1", 108)], ago(106));
+    tell(&mut store, vec![interruption("i-1", 90)], ago(88));
     let mut silent = spot_node("one", "i-1", "eu-west-1a");
     (silent.condition, silent.status) = (NodeCondition::NotReady, Text::new("NotReady"));
     apply(&mut store, Feed::Nodes, now(), Body::Upsert(Rows::Nodes(vec![silent])));
     let mut desk = Desk::new(store);
     desk.press("6");
     let frame = desk.frame(120, 24);
-    assert!(frame.contains(" goes 0:12 NotReady"), "{frame}");
+    assert!(frame.contains(" goes 0:30 NotReady"), "{frame}");
     // Where it only may go, the trouble is read first.
     let mut store = one_machine();
     tell(&mut store, vec![Told::Notice(sighting("i-1", NoticeKind::Rebalance, 60, None))], ago(59));

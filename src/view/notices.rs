@@ -10,7 +10,7 @@ use super::words::cut;
 use crate::app::table::ViewKind;
 use crate::domain::notice::{NoticeFeed, NoticeKind, Outcome, Precision, Victim};
 use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
-use crate::store::notices::{Board, NoticeRow, Rush, countdown};
+use crate::store::notices::{Board, NoticeRow, Rush, Verdict, countdown};
 use crate::store::{Feed, SourceState};
 
 /// A sign of how it stands: state is never colour alone.
@@ -29,10 +29,17 @@ pub fn shape(health: Health, ascii: bool) -> &'static str {
 /// `1:43`, `~1:43`, `1:43?`, `overdue 0:12`; `-` without a deadline, or once it is over.
 #[must_use]
 pub fn left(c: Context<'_>, row: &NoticeRow) -> String {
-    match (row.left(c.now), row.deadline) {
-        (Some(left), Some(d)) => countdown(left, d.precision),
+    match (row.left(c.now), row.deadline, went(c, row)) {
+        (Some(left), Some(d), _) => countdown(left, d.precision),
+        (_, _, Some(ago)) => format!("went {ago}"),
         _ => "-".to_owned(),
     }
+}
+
+/// How long ago it went, while word of its tasks is awaited: `0:26`.
+fn went(c: Context<'_>, row: &NoticeRow) -> Option<String> {
+    let gone = row.gone.filter(|_| row.is_open())?;
+    Some(countdown((c.now - gone).num_seconds().max(0), Precision::Exact))
 }
 
 /// How long is left in a tone: the last minute stands out.
@@ -68,12 +75,14 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
     }
     let word = match (row.outcome, row.verdict) {
         (Some(outcome), _) => briefly(outcome),
+        (None, Some(Verdict::Cut)) if row.gone.is_some() => "cut".to_owned(),
+        (None, Some(_)) if row.gone.is_some() => "waiting for word".to_owned(),
         (None, Some(verdict)) => verdict.word().to_owned(),
         (None, None) if row.urgent || row.kind == NoticeKind::Leaving => "no deadline".to_owned(),
         (None, None) => "advised".to_owned(),
     };
     let health = match (row.outcome, row.verdict) {
-        (None, Some(crate::store::notices::Verdict::Safe)) => Health::Ok,
+        (None, Some(Verdict::Safe)) if row.gone.is_none() => Health::Ok,
         _ => row.health(),
     };
     let tone = if health == Health::Progressing { Tone::Plain } else { Tone::Health(health) };
@@ -141,9 +150,10 @@ pub fn lateness(late: TimeDelta) -> String {
 
 /// `goes 1:43`, `overdue 0:12`, `leaving`.
 fn going(c: Context<'_>, row: &NoticeRow) -> String {
-    match (row.left(c.now), row.deadline) {
-        (Some(left), _) if left < 0 => countdown(left, Precision::Exact),
-        (Some(left), Some(d)) => format!("goes {}", countdown(left, d.precision)),
+    match (row.left(c.now), row.deadline, went(c, row)) {
+        (Some(left), ..) if left < 0 => countdown(left, Precision::Exact),
+        (Some(left), Some(d), _) => format!("goes {}", countdown(left, d.precision)),
+        (_, _, Some(ago)) => format!("went {ago} ago"),
         _ => row.kind.word().to_owned(),
     }
 }
@@ -194,7 +204,8 @@ pub fn on_map(c: Context<'_>, node: &ObjectId) -> Option<(String, Tone)> {
     let board = c.store.board(c.now);
     let row = board.of_node(node)?;
     if !row.urgent {
-        return Some((row.kind.word().to_owned(), Tone::Spot));
+        let text = went(c, row).map_or_else(|| row.kind.word().to_owned(), |ago| format!("went {ago} ago"));
+        return Some((text, Tone::Spot));
     }
     let health = row.health();
     Some((format!("{} {}", shape(health, c.ascii), going(c, row)), Tone::Health(health)))

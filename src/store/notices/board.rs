@@ -55,10 +55,10 @@ pub struct NoticeRow {
 
 impl NoticeRow {
     /// Seconds until it goes, negative once its time has passed; `None` without a
-    /// deadline, or once it is over.
+    /// deadline, or once it has gone or is over.
     #[must_use]
     pub fn left(&self, now: Timestamp) -> Option<i64> {
-        let deadline = self.deadline.filter(|_| self.is_open())?;
+        let deadline = self.deadline.filter(|_| self.is_open() && self.gone.is_none())?;
         Some(deadline.at.timestamp() - now.timestamp())
     }
 
@@ -82,7 +82,7 @@ impl NoticeRow {
             (Some(Outcome::NotReplaced), _) => Health::Warning,
             (Some(Outcome::Evacuated { .. }), _) => Health::Ok,
             (Some(_), _) => Health::Done,
-            (None, Some(Verdict::Cut)) if self.urgent => Health::Critical,
+            (None, Some(Verdict::Cut)) if self.urgent || self.gone.is_some() => Health::Critical,
             (None, _) if self.urgent => Health::Warning,
             (None, _) => Health::Progressing,
         }
