@@ -191,7 +191,8 @@ fn marked(c: Context<'_>, row: Option<&NoticeRow>, status: &str, tone: Tone) -> 
     let bad = matches!(tone, Tone::Health(h) if h.is_problem());
     if !row.urgent {
         let tone = if bad { tone } else { Tone::Spot };
-        return Cell::new(format!("{status}, {}", row.kind.word()), tone);
+        let word = went(c, row).map_or_else(|| row.kind.word().to_owned(), |ago| format!("went {ago} ago"));
+        return Cell::new(format!("{status}, {word}"), tone);
     }
     let health = row.health();
     let tone = if bad && health < Health::Critical { tone } else { Tone::Health(health) };
