@@ -75,35 +75,10 @@ fn unsilence(targets: &[ObjectId]) -> Intent {
     Intent::new(Verb::Unsilence, targets.to_vec())
 }
 
-async fn plan(actor: &Alarms, intent: &Intent) -> Plan {
-    tokio::time::timeout(PATIENCE, actor.plan(intent)).await.expect("in time").expect("a plan")
-}
-
-async fn run(actor: &Alarms, plan: &Plan, reason: &str, cancel: &CancellationToken) -> (End, Vec<Step>) {
-    let (progress, mut events) = Progress::channel(Clock::system());
-    let progress = progress.because(reason);
-    let mut steps = Vec::new();
-    let acts = async {
-        let end = actor.run(plan, &progress, cancel).await;
-        drop(progress);
-        end
-    };
-    let listen = async {
-        while let Some(event) = events.recv().await {
-            if let Event::Step(step) = event {
-                steps.push(step);
-            }
-        }
-    };
-    let both = async { tokio::join!(acts, listen) };
-    let (end, ()) = tokio::time::timeout(PATIENCE, both).await.expect("it ends");
-    (end, steps)
-}
-
 async fn act(actor: &Alarms, intent: &Intent, reason: &str) -> End {
     let plan = plan(actor, intent).await;
     assert!(plan.is_possible(), "{plan:#?}");
-    run(actor, &plan, reason, &CancellationToken::new()).await.0
+    run_because(actor, &plan, reason, |_, _| ()).await.0
 }
 
 fn lines(all: &[Text]) -> String {

@@ -11,7 +11,7 @@ use quarterdeck::domain::{DisruptionBudget, Health, Kind, Node, Text};
 use quarterdeck::store::notices::{NoticeRow, Verdict};
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 use support::fleet::{cluster, id, now, observe, task, workload};
-use support::taken::{interruption, spot_node, tell};
+use support::taken::{one_machine, interruption, spot_node, tell};
 
 fn victim() -> Victim {
     Victim::Instance(Text::new("i-1"))
@@ -19,20 +19,6 @@ fn victim() -> Victim {
 
 fn later(secs: i64) -> DateTime<Utc> {
     now() + TimeDelta::seconds(secs)
-}
-
-/// One node called `one` with so many tasks of `web`, each with this grace.
-fn machine(tasks: u32, grace: u16) -> Store {
-    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
-    observe(&mut store, Feed::Nodes, Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a")]));
-    let on_it = |n| {
-        let mut t = task(&format!("web-{n}"), "web", "one", "Running", Health::Ok);
-        t.grace = grace;
-        t
-    };
-    observe(&mut store, Feed::Tasks, Rows::Tasks((0..tasks).map(on_it).collect()));
-    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", tasks, tasks)]));
-    store
 }
 
 fn apply(store: &mut Store, feed: Feed, at: DateTime<Utc>, body: Body) {
@@ -62,20 +48,20 @@ fn verdicts(store: &mut Store, secs: impl IntoIterator<Item = i64>) -> Vec<Verdi
 #[test]
 fn what_nobody_empties_is_not_safe_and_is_cut_once_its_tasks_have_no_time_to_end() {
     use Verdict::{Cut, Safe, Tight};
-    let mut store = machine(2, 40);
+    let mut store = one_machine(2, 40);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     assert_eq!(verdicts(&mut store, [1, 10, 21, 60, 79, 81, 110]), [Safe, Safe, Tight, Tight, Tight, Cut, Cut]);
     // Somebody has closed it: they leave next.
-    let mut store = machine(2, 40);
+    let mut store = one_machine(2, 40);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     node(&mut store, later(3), |n| n.unschedulable = true);
     assert_eq!(verdicts(&mut store, [1, 10, 21, 50]), [Safe, Safe, Safe, Safe]);
-    let mut store = machine(2, 40);
+    let mut store = one_machine(2, 40);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     node(&mut store, later(3), |n| n.taints = Text::new("karpenter.sh/disrupted:NoSchedule"));
     assert_eq!(verdicts(&mut store, [10, 21, 50]), [Safe, Safe, Safe]);
     // One has begun to leave.
-    let mut store = machine(2, 40);
+    let mut store = one_machine(2, 40);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     let leaving = task("web-0", "web", "one", "Terminating", Health::Ok);
     apply(&mut store, Feed::Tasks, later(5), Body::Upsert(Rows::Tasks(vec![leaving])));
@@ -84,7 +70,7 @@ fn what_nobody_empties_is_not_safe_and_is_cut_once_its_tasks_have_no_time_to_end
 
 #[test]
 fn a_budget_that_allows_one_for_a_moment_does_not_make_the_verdict_flap() {
-    let mut store = machine(3, 30);
+    let mut store = one_machine(3, 30);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     node(&mut store, later(2), |n| n.unschedulable = true);
     let budget = |store: &mut Store, allowed, at| {
@@ -123,7 +109,7 @@ fn remove(store: &mut Store, names: &[&str], at: i64) {
 
 #[test]
 fn what_has_gone_leads_nothing_while_word_of_its_tasks_is_awaited() {
-    let mut store = machine(3, 30);
+    let mut store = one_machine(3, 30);
     observe(
         &mut store,
         Feed::Nodes,
@@ -146,7 +132,7 @@ fn what_has_gone_leads_nothing_while_word_of_its_tasks_is_awaited() {
 
 #[test]
 fn tasks_that_are_killed_are_not_counted_as_gone_at_any_time() {
-    let mut store = machine(3, 30);
+    let mut store = one_machine(3, 30);
     tell(&mut store, vec![interruption("i-1", 0)], now());
     remove(&mut store, &["web-0"], 60);
     tell(&mut store, vec![gone(121)], later(122));

@@ -30,22 +30,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Quotes of both kinds, a backslash, a line's end, what a shell and an expression would take for theirs.
 const ODD: &str = "/a|b.*\"x\"\\d\nend 'q' $HOME `id` {}=~ünïcode, y";
 
-fn find(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names.iter().flat_map(|n| dirs.iter().map(move |d| d.join(n))).find(|p| p.is_file())
-}
-
-/// A process of the test's own; ended by its own handle.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 struct Peer {
     addr: SocketAddr,
     client: Client,
@@ -63,21 +47,18 @@ async fn peer() -> Option<Peer> {
     let config = "route: {receiver: nobody, group_wait: 1s}\nreceivers: [{name: nobody}]\n\
         inhibit_rules: [{source_matchers: ['severity=\"page\"'], target_matchers: ['severity=\"ticket\"'], equal: [shop]}]\n";
     std::fs::write(dir.path().join("alertmanager.yml"), config).unwrap();
-    let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let log = std::fs::File::create(dir.path().join("log")).unwrap();
-    let child = Command::new(alertmanager)
-        .args(["--config.file=alertmanager.yml", "--storage.path=am", "--cluster.listen-address="])
-        .arg(format!("--web.listen-address={addr}"))
-        .current_dir(dir.path())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn();
-    let process = Process(child.unwrap());
+    let (addr, log) = (free(), dir.path().join("log"));
+    let mut command = Command::new(alertmanager);
+    command.args(["--config.file=alertmanager.yml", "--storage.path=am", "--cluster.listen-address="]);
+    command.arg(format!("--web.listen-address={addr}")).current_dir(dir.path());
+    let process = Process::start(&mut command, Some(&log));
     let began = instant();
     while tokio::net::TcpStream::connect(addr).await.is_err() {
-        let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-        assert!(began.elapsed() < PATIENCE, "it does not listen: {}", log());
+        assert!(
+            began.elapsed() < PATIENCE,
+            "it does not listen: {}",
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Some(Peer { addr, client: Client { addr, token: String::new() }, _process: process, _dir: dir })
@@ -134,15 +115,12 @@ fn alarm(name: &str) -> ObjectId {
 async fn plan(actor: &Alarms, verb: Verb, names: &[&str], secs: u32) -> Plan {
     let mut intent = Intent::new(verb, names.iter().map(|n| alarm(n)).collect());
     intent.options.duration = secs;
-    tokio::time::timeout(PATIENCE, actor.plan(&intent)).await.expect("in time").expect("a plan")
+    act::plan(actor, &intent).await
 }
 
 async fn run(actor: &Alarms, plan: &Plan, reason: &str) -> End {
     assert!(plan.is_possible(), "{plan:#?}");
-    // Nobody looks at the steps.
-    let (progress, _events) = Progress::channel(Clock::system());
-    let (progress, cancel) = (progress.because(reason), CancellationToken::new());
-    tokio::time::timeout(PATIENCE, actor.run(plan, &progress, &cancel)).await.expect("it ends")
+    run_because(actor, plan, reason, |_, _| ()).await.0
 }
 
 /// Matchers in an order of their own: name, value, whether they are expressions.

@@ -10,12 +10,12 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/python.rs"]
 mod python;
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use quarterdeck::action::alarms::Alarms;
@@ -33,34 +33,6 @@ use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Feed, Observation, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
-}
-
-fn start(program: &Path, arguments: &[String]) -> Server {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Server(command.spawn().expect("it starts"))
-}
-
-fn wait_for(port: u16) {
-    let start = instant();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < Duration::from_mins(1), "nothing listens on {port}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
 
 /// Applies what comes until `done`, or fails with what was said.
 async fn until(what: &str, store: &mut Store, rx: &mut mpsc::Receiver<Observation>, done: impl Fn(&Store) -> bool) {
@@ -80,16 +52,10 @@ async fn until(what: &str, store: &mut Store, rx: &mut mpsc::Receiver<Observatio
 #[test]
 fn our_sources_read_moto_whole() {
     let Some(python) = python::find("the ECS sources against moto") else { return };
-    let (moto_port, shim_port) = (free_port(), free_port());
-    let moto = python.with_file_name("moto_server");
-    let _moto = start(&moto, &["-H".into(), "127.0.0.1".into(), "-p".into(), moto_port.to_string()]);
-    let shim = python::folder().join("cw_cbor_shim.py").display().to_string();
-    let _shim = start(&python, &[shim, shim_port.to_string(), moto_port.to_string()]);
-    wait_for(moto_port);
-    wait_for(shim_port);
-    let endpoint = format!("http://127.0.0.1:{shim_port}");
+    let (moto, shim, _processes) = peer::moto(&python, &[]);
+    let endpoint = format!("http://{shim}");
     let said =
-        python::run(&python, "populate_moto.py", &[&format!("http://127.0.0.1:{moto_port}")], Duration::from_mins(2));
+        python::run(&python, "populate_moto.py", &[&format!("http://{moto}")], Duration::from_mins(2));
     let filled: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let moment = filled["moment"].as_i64().expect("a time");

@@ -10,17 +10,19 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
+#[path = "support/act.rs"]
+mod act;
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/python.rs"]
 mod python;
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use quarterdeck::action::desk::Progress;
+use act::{plan, run_because};
 use quarterdeck::action::ecs::Ecs;
-use quarterdeck::action::{Actor as _, End, Event, Fate, Intent, Options, Outcome, Plan, Verb};
+use quarterdeck::action::{End, Fate, Intent, Options, Outcome, Plan, Verb};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
 use quarterdeck::source::aws::{AccountSpec, EcsSpec, Keys};
@@ -31,35 +33,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A server that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
-}
-
-fn start(program: &Path, arguments: &[String]) -> Server {
-    let mut command = Command::new(program);
-    // So many tasks does moto say that services run.
-    command.args(arguments).env("MOTO_ECS_SERVICE_RUNNING", "2");
-    Server(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"))
-}
-
-fn wait_for(port: u16) {
-    let start = instant();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(start.elapsed() < PATIENCE, "nothing listens on {port}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
 
 /// Our reader, our actor, and what boto3 sees.
 struct Bench {
@@ -110,33 +83,15 @@ impl Bench {
     }
 
     async fn plan(&self, intent: &Intent) -> Plan {
-        let plan = tokio::time::timeout(PATIENCE, self.ecs.plan(intent)).await.expect("in time").expect("a plan");
+        let plan = plan(&self.ecs, intent).await;
         assert!(plan.is_possible(), "{plan:#?}");
         plan
     }
 
     /// Does it as an operator says why, to its end or until `watch`, which is told every step, cancels it.
     async fn run(&self, plan: &Plan, watch: impl Fn(&str, &CancellationToken)) -> (End, Vec<String>) {
-        let cancel = CancellationToken::new();
-        let (progress, mut events) = Progress::channel(Clock::system());
-        let progress = progress.because("practice");
-        let acts = async {
-            let end = self.ecs.run(plan, &progress, &cancel).await;
-            drop(progress);
-            end
-        };
-        let listen = async {
-            let mut said = Vec::new();
-            while let Some(event) = events.recv().await {
-                if let Event::Step(step) = event {
-                    watch(&step.text, &cancel);
-                    said.push(step.text.to_string());
-                }
-            }
-            said
-        };
-        let both = async { tokio::join!(acts, listen) };
-        tokio::time::timeout(PATIENCE, both).await.unwrap_or_else(|_| panic!("{} does not end", plan.intent.verb))
+        let (end, steps) = run_because(&self.ecs, plan, "practice", |step, cancel| watch(&step.text, cancel)).await;
+        (end, steps.iter().map(|s| s.text.to_string()).collect())
     }
 
     async fn act(&self, intent: &Intent) -> (Plan, End) {
@@ -168,20 +123,13 @@ fn with(verb: Verb, options: Options) -> Intent {
 #[test]
 fn what_we_do_to_moto_is_what_boto3_sees() {
     let Some(python) = python::find("actions on moto") else { return };
-    let (moto_port, shim_port) = (free_port(), free_port());
-    let _moto = start(
-        &python.with_file_name("moto_server"),
-        &["-H".into(), "127.0.0.1".into(), "-p".into(), moto_port.to_string()],
-    );
-    let shim = python::folder().join("cw_cbor_shim.py").display().to_string();
-    let _shim = start(&python, &[shim, shim_port.to_string(), moto_port.to_string()]);
-    wait_for(moto_port);
-    wait_for(shim_port);
-    let moto = format!("http://127.0.0.1:{moto_port}");
+    // So many tasks does moto say that services run.
+    let (moto, shim, _processes) = peer::moto(&python, &[("MOTO_ECS_SERVICE_RUNNING", "2")]);
+    let moto = format!("http://{moto}");
     let filled = python::run(&python, "populate_moto_actions.py", &[&moto], Duration::from_mins(2));
     let filled: Value = serde_json::from_str(&filled).expect("JSON");
     tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
-        let mut bench = Bench::start(python, moto, format!("http://127.0.0.1:{shim_port}")).await;
+        let mut bench = Bench::start(python, moto, format!("http://{shim}")).await;
         services(&bench).await;
         tasks_and_instances(&mut bench, filled["alone"].as_str().expect("a task")).await;
         bench.sources.stop();

@@ -34,36 +34,9 @@ const ALL: i64 = 6000;
 const BAD: i64 = 3;
 const BAD_NOW: i64 = 120;
 
-fn find(names: &[&str]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    names.iter().flat_map(|n| dirs.iter().map(move |d| d.join(n))).find(|p| p.is_file())
-}
-
-/// A process of the test's own; ended by its own handle.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn start(program: &Path, dir: &Path, name: &str, arguments: &[String]) -> Process {
-    let log = std::fs::File::create(dir.join(format!("{name}.log"))).unwrap();
-    let child = Command::new(program)
-        .args(arguments)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn();
-    Process(child.unwrap_or_else(|e| panic!("{}: {e}", program.display())))
-}
-
-fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let mut command = Command::new(program);
+    Process::start(command.args(arguments).current_dir(dir), Some(&dir.join(format!("{name}.log"))))
 }
 
 struct Peers {

@@ -18,7 +18,7 @@ use quarterdeck::view::columns::Context;
 use quarterdeck::view::notices;
 use quarterdeck::view::status::status;
 use support::fleet::{Desk, cluster, id, now, observe, small_fleet, task, workload};
-use support::taken::{ago, interruption, sighting, spot_node, storm, taken_fleet, tell};
+use support::taken::{one_machine, ago, interruption, sighting, spot_node, storm, taken_fleet, tell};
 
 fn context(store: &Store, now: DateTime<Utc>, ascii: bool) -> Context<'_> {
     Context { store, now, absolute: false, ascii, thresholds: Thresholds::default() }
@@ -26,20 +26,6 @@ fn context(store: &Store, now: DateTime<Utc>, ascii: bool) -> Context<'_> {
 
 fn banner(store: &Store, at: DateTime<Utc>) -> String {
     notices::banner(context(store, at, false), Some("0"), 120).map(|l| l.text()).unwrap_or_default()
-}
-
-/// One node called `one` with so many tasks of `web`, each with this grace.
-fn one_machine(tasks: u32, grace: u16) -> Store {
-    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
-    observe(&mut store, Feed::Nodes, Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a")]));
-    let on_it = |n| {
-        let mut t = task(&format!("web-{n}"), "web", "one", "Running", Health::Ok);
-        t.grace = grace;
-        t
-    };
-    observe(&mut store, Feed::Tasks, Rows::Tasks((0..tasks).map(on_it).collect()));
-    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", tasks, tasks)]));
-    store
 }
 
 fn left_at(store: &Store, at: DateTime<Utc>) -> String {

@@ -15,12 +15,7 @@ use support::taken::{ago, interruption, sighting, spot_node, taken_fleet, tell};
 
 /// One node called `one` with two tasks of `web`.
 fn one_machine() -> Store {
-    let mut store = Store::expecting([cluster()]).and_backends([support::taken::events()]);
-    observe(&mut store, Feed::Nodes, Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a")]));
-    let tasks = (0..2).map(|n| task(&format!("web-{n}"), "web", "one", "Running", Health::Ok));
-    observe(&mut store, Feed::Tasks, Rows::Tasks(tasks.collect()));
-    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", 2, 2)]));
-    store
+    support::taken::one_machine(2, 30)
 }
 
 fn apply(store: &mut Store, feed: Feed, at: DateTime<Utc>, body: Body) {

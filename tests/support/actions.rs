@@ -1,18 +1,17 @@
 //! Running an action of a test, with all its steps.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+#[path = "act.rs"]
+mod runs;
+
 use std::time::Duration;
 
-use quarterdeck::action::desk::Progress;
 use quarterdeck::action::kubernetes::{Kubernetes, Pace};
-use quarterdeck::action::{Actor, End, Event, Fate, Intent, Plan, Step, StepState, Verb};
+use quarterdeck::action::{Fate, Intent, Plan, Step, StepState, Verb};
 use quarterdeck::clock::Clock;
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
 use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, SILENCE, Sources};
-use tokio_util::sync::CancellationToken;
-
-/// Longer than any of it takes.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+pub use runs::*;
 
 pub fn id(kind: Kind, namespace: &str, name: &str) -> ObjectId {
     ObjectId { cluster: ClusterId::new("c"), kind, namespace: Text::new(namespace), name: Text::new(name) }
@@ -44,45 +43,6 @@ pub fn actor(kubeconfig: Kubeconfig) -> (Sources, Kubernetes) {
 
 pub fn intent(verb: Verb, target: ObjectId) -> Intent {
     Intent::new(verb, vec![target])
-}
-
-pub async fn plan(actor: &Kubernetes, intent: &Intent) -> Plan {
-    tokio::time::timeout(DEADLINE, actor.plan(intent)).await.expect("in time").expect("a plan")
-}
-
-/// Runs a plan to its end; `watch` sees each step, and may cancel.
-pub async fn run(
-    actor: &Kubernetes,
-    plan: &Plan,
-    mut watch: impl FnMut(&Step, &CancellationToken),
-) -> (End, Vec<Step>) {
-    let (progress, mut events) = Progress::channel(Clock::system());
-    let cancel = CancellationToken::new();
-    let mut steps = Vec::new();
-    let run = async {
-        let end = actor.run(plan, &progress, &cancel).await;
-        drop(progress);
-        end
-    };
-    let listen = async {
-        while let Some(event) = events.recv().await {
-            if let Event::Step(step) = event {
-                watch(&step, &cancel);
-                steps.push(step);
-            }
-        }
-    };
-    // The channel ends only when its sender does.
-    let both = async { tokio::join!(run, listen) };
-    let Ok((end, ())) = tokio::time::timeout(DEADLINE, both).await else { panic!("{} does not end", plan.intent.verb) };
-    (end, steps)
-}
-
-/// Plans and runs what must be possible.
-pub async fn act(actor: &Kubernetes, intent: &Intent) -> (End, Vec<Step>) {
-    let plan = plan(actor, intent).await;
-    assert!(plan.is_possible(), "{plan:#?}");
-    run(actor, &plan, |_, _| ()).await
 }
 
 /// Names of the rows of a field, with whether something becomes of them.

@@ -4,20 +4,21 @@
 
 #[path = "ecs.rs"]
 pub mod bench;
+#[path = "act.rs"]
+mod runs;
 
 use std::time::Duration;
 
 pub use bench::Bench;
-use quarterdeck::action::desk::Progress;
 use quarterdeck::action::ecs::Ecs;
-use quarterdeck::action::{Actor, End, Event, Intent, Plan, Step, Verb};
+use quarterdeck::action::{Intent, Verb};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
 use quarterdeck::source::aws::Account;
 use quarterdeck::source::ecs::Writer;
-use tokio_util::sync::CancellationToken;
+pub use runs::*;
 
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = DEADLINE;
 /// `web` on Fargate, `api` on instances, `cart` with a circuit breaker, `pay` that is scaled by itself.
 pub const SHOP: &str = "[[ecs]]\nname = 'shop'\n[[ecs.instances]]\nprovider = 'asg'\ncount = 3\ninstance = 'm7i.large'\ncpu = 2\nmemory = 8\n\
     [[ecs.services]]\nname = 'web'\ndesired = 3\nimage = 'r/web:1'\nlaunch = 'fargate'\n\
@@ -43,39 +44,6 @@ pub fn service(name: &str) -> ObjectId {
         namespace: Text::empty(),
         name: Text::new(name),
     }
-}
-
-pub async fn plan(actor: &Ecs, intent: &Intent) -> Plan {
-    tokio::time::timeout(PATIENCE, actor.plan(intent)).await.expect("in time").expect("a plan")
-}
-
-pub async fn run(actor: &Ecs, plan: &Plan, mut watch: impl FnMut(&Step, &CancellationToken)) -> (End, Vec<Step>) {
-    let (progress, mut events) = Progress::channel(Clock::system());
-    let cancel = CancellationToken::new();
-    let mut steps = Vec::new();
-    let acts = async {
-        let end = actor.run(plan, &progress, &cancel).await;
-        drop(progress);
-        end
-    };
-    let listen = async {
-        while let Some(event) = events.recv().await {
-            if let Event::Step(step) = event {
-                watch(&step, &cancel);
-                steps.push(step);
-            }
-        }
-    };
-    let both = async { tokio::join!(acts, listen) };
-    let Ok((end, ())) = tokio::time::timeout(PATIENCE, both).await else { panic!("{} does not end", plan.intent.verb) };
-    (end, steps)
-}
-
-/// Plans and runs it to its end.
-pub async fn act(actor: &Ecs, intent: &Intent) -> (End, Vec<Step>) {
-    let plan = plan(actor, intent).await;
-    assert!(plan.is_possible(), "{plan:#?}");
-    run(actor, &plan, |_, _| ()).await
 }
 
 pub fn scale(name: &str, replicas: u32) -> Intent {

@@ -35,6 +35,20 @@ pub fn tell(store: &mut Store, told: Vec<Told>, at: DateTime<Utc>) {
     store.apply(Observation { source, at, body: Body::Upsert(Rows::Told(told)) });
 }
 
+/// One node called `one` with so many tasks of `web`, each with this grace.
+pub fn one_machine(tasks: u32, grace: u16) -> Store {
+    let mut store = Store::expecting([cluster()]).and_backends([events()]);
+    observe(&mut store, Feed::Nodes, Rows::Nodes(vec![spot_node("one", "i-1", "eu-west-1a")]));
+    let on_it = |n| {
+        let mut t = task(&format!("web-{n}"), "web", "one", "Running", Health::Ok);
+        t.grace = grace;
+        t
+    };
+    observe(&mut store, Feed::Tasks, Rows::Tasks((0..tasks).map(on_it).collect()));
+    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("web", tasks, tasks)]));
+    store
+}
+
 pub fn ago(secs: i64) -> DateTime<Utc> {
     now() - TimeDelta::seconds(secs)
 }

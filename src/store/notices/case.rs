@@ -12,7 +12,7 @@ use crate::domain::notice::{
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
 /// A task that ends so shortly after its machine went had ended before: clocks differ.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
+pub(super) const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
 /// How long to wait, after a machine went, for word of the tasks that were on it.
 const WORD_OF_TASKS: TimeDelta = TimeDelta::seconds(90);
 /// What is still there so long after its time stays.

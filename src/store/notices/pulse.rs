@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 
 use super::Case;
+use super::case::TOLERANCE;
 use crate::domain::Timestamp;
 use crate::domain::notice::Outcome;
 use crate::store::Store;
@@ -12,8 +13,6 @@ use crate::store::Store;
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// Sources need so long until they have told what happened meanwhile: some must connect again.
 const CATCH_UP: TimeDelta = TimeDelta::seconds(20);
-/// As [`Case`] has it: clocks differ.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(1);
 
 /// When the console looked.
 #[derive(Debug, Default)]

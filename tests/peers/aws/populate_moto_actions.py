@@ -4,23 +4,13 @@ usage: populate_moto_actions.py ENDPOINT      (prints what is where, as JSON)
 """
 import json
 import sys
-import urllib.request
 
 import boto3
+import fresh_moto
 
 ENDPOINT = sys.argv[1]
-KW = dict(endpoint_url=ENDPOINT, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
-
-
-def post(path, body=b""):
-    headers = {"Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request(ENDPOINT + path, data=body, headers=headers, method="POST"), timeout=20).read()
-
-
-post("/moto-api/reset")
-# Without this every DescribeTasks moves the tasks on until they stop.
-transition = {"model_name": "ecs::task", "transition": {"progression": "manual", "times": 1000000000}}
-post("/moto-api/state-manager/set-transition", json.dumps(transition).encode())
+KW = fresh_moto.keys(ENDPOINT)
+fresh_moto.reset(ENDPOINT)
 
 ecs, ec2 = boto3.client("ecs", **KW), boto3.client("ec2", **KW)
 ecs.create_cluster(clusterName="shop")
