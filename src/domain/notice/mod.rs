@@ -288,6 +288,17 @@ pub struct Departure {
     pub taken: bool,
 }
 
+/// How what was to happen is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// It was done.
+    Completed,
+    /// It is not going to be done.
+    Cancelled,
+    /// It is told of no more; why is not known.
+    Unknown,
+}
+
 /// What a feed tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
@@ -295,12 +306,16 @@ pub enum Told {
     Notice(Sighting),
     /// Something has gone.
     Gone(Departure),
-    /// It is not going to happen: maintenance that was called off, or is over.
+    /// It is not going to happen any more: maintenance that was called off, or is over.
     Over {
         /// To whom it was going to happen.
         victim: Victim,
         /// What was going to happen.
         kind: NoticeKind,
+        /// The [`Sighting::message`] that told of it; empty where all of this kind is over.
+        message: Text,
+        /// Why it is not going to happen.
+        end: Ending,
         /// When that was known.
         at: Timestamp,
     },

@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 
 use super::sum::{Look, Sum, Verdict};
 use crate::domain::notice::{
-    AT_ONCE, Departure, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+    AT_ONCE, Departure, Ending, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting,
+    Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -100,7 +101,7 @@ pub struct Case {
     pub back: Option<Timestamp>,
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
-    called_off: Option<Timestamp>,
+    over: Option<(Ending, Timestamp)>,
     /// Since when nothing new is put on it, as far as that was seen: cordoned, or draining.
     pub(super) shut: Option<Timestamp>,
     /// When a disruption budget last held one of its tasks.
@@ -131,7 +132,7 @@ impl Case {
             clear: None,
             back: None,
             outcome: None,
-            called_off: None,
+            over: None,
             shut: None,
             held: None,
             sum: RefCell::new(None),
@@ -162,6 +163,18 @@ impl Case {
         let same = |known: &&mut Sighting| {
             known.feed == s.feed && known.kind == s.kind && known.message == s.message && !s.message.is_empty()
         };
+        // Maintenance is put off under the same name: its words are kept, the newest counts.
+        if s.kind == NoticeKind::Scheduled && !s.message.is_empty() {
+            let said = |known: &Sighting| Sighting { seen: known.seen, ..s.clone() } == *known;
+            let last =
+                self.sightings.iter().filter(|k| k.feed == s.feed && k.message == s.message).max_by_key(|k| word(k));
+            if last.is_some_and(said) || self.sightings.contains(&s) || self.sightings.len() >= SIGHTINGS {
+                return false;
+            }
+            self.sightings.push(s);
+            self.merge();
+            return true;
+        }
         if let Some(known) = self.sightings.iter_mut().find(same) {
             // The same message again may know more (a deadline moved), and is no later for it.
             let newer = Sighting { seen: known.seen.min(s.seen), issued: known.issued.or(s.issued), ..s };
@@ -305,10 +318,69 @@ impl Case {
         Some((notice.told_by()?.feed, notice.lateness()))
     }
 
-    pub(super) fn call_off(&mut self, kind: NoticeKind, at: Timestamp) {
-        if self.kind() == kind && self.gone.is_none() {
-            self.called_off = Some(at);
+    /// What one message told of is over; of several the others stand.
+    pub(super) fn finish(&mut self, kind: NoticeKind, message: &Text, end: Ending, at: Timestamp) {
+        if self.kind() != kind || self.gone.is_some() {
+            return;
         }
+        let about = |s: &Sighting| s.kind == kind && s.message == *message;
+        let feeds: Vec<NoticeFeed> = self.sightings.iter().filter(|s| about(s)).map(|s| s.feed).collect();
+        let others = self.sightings.iter().any(|s| s.kind == kind && feeds.contains(&s.feed) && !about(s));
+        if message.is_empty() || !others {
+            self.over = Some((end, at));
+            return;
+        }
+        self.sightings.retain(|s| !about(s));
+        self.merge();
+    }
+
+    /// Who told this takes it back; what nobody tells any more is called off.
+    pub(super) fn retract(&mut self, told: impl Fn(&Sighting) -> bool, at: Timestamp) {
+        if self.gone.is_some() || !self.is_open() || !self.sightings.iter().any(&told) {
+            return;
+        }
+        if self.sightings.iter().all(&told) {
+            // After its time it is not for that reason that it stays.
+            let due = self.deadline().is_some_and(|d| d.at <= at);
+            self.over = Some((if due { Ending::Unknown } else { Ending::Cancelled }, at));
+            return;
+        }
+        self.sightings.retain(|s| !told(s));
+        self.merge();
+    }
+
+    /// True if this begins another story although this one was over a moment ago: it had been
+    /// called off, and that is what changes.
+    pub(super) fn is_anew(&self, s: &Sighting) -> bool {
+        match self.outcome {
+            Some((Outcome::CalledOff, at)) => s.kind != self.kind() || word(s) > at,
+            _ => false,
+        }
+    }
+
+    /// Tasks that left before anything was taken away left for reasons of their own: they are none
+    /// of those at risk.
+    pub(super) fn forget_earlier(&mut self, now: Timestamp) {
+        let Some(from) = self.taking(now) else { return };
+        if self.tasks.iter().any(|t| t.left.is_some_and(|l| l.at < from)) {
+            self.tasks_mut().retain(|t| t.left.is_none_or(|l| l.at >= from));
+        }
+    }
+
+    /// Since when it takes away what runs; in the future if it does not yet, `None` where that is
+    /// not known.
+    fn taking(&self, now: Timestamp) -> Option<Timestamp> {
+        let main = self.main()?;
+        if self.gone.is_some() {
+            return None;
+        }
+        let not_yet = now + STAYS;
+        let closed = self.shut.unwrap_or(not_yet);
+        Some(match main.kind {
+            NoticeKind::Rebalance => closed,
+            NoticeKind::Scheduled => main.deadline.map_or(not_yet, |d| d.at - STAYS).min(closed),
+            _ => main.issued,
+        })
     }
 
     /// Takes in that it has gone; the earliest word counts.
@@ -327,6 +399,7 @@ impl Case {
         if owners.blocked {
             self.held = Some(now);
         }
+        self.forget_earlier(now);
         let lefts = || self.tasks.iter().map(|t| t.left);
         self.clear = if lefts().all(|l| l.is_some()) {
             Some(lefts().flatten().map(|l| l.at).max().unwrap_or(self.heard))
@@ -346,15 +419,23 @@ impl Case {
     }
 
     fn judge(&self, as_of: Timestamp, now: Timestamp) -> Option<Outcome> {
-        if self.called_off.is_some() {
-            return Some(Outcome::CalledOff);
-        }
         let deadline = self.deadline().map(|d| d.at);
         let gone = self.gone.as_ref().map(|g| g.at);
+        if let Some((end, at)) = self.over {
+            return Some(self.after(end, at));
+        }
         // It was over before anybody could see what was on it.
         if gone.is_some_and(|g| g < self.heard) && self.tasks.is_empty() && self.kind() != NoticeKind::Unannounced {
             let is_row_due = matches!(self.victim, Victim::Task(_)) && now - self.heard < WORD_OF_TASKS;
             return (!is_row_due).then_some(Outcome::Unseen);
+        }
+        if self.is_stranger() {
+            // What ran there nobody can see.
+            let over = gone.is_some() || deadline.is_some_and(|d| now > d);
+            return match over {
+                true => Some(Outcome::Unread),
+                false => (deadline.is_none() && now - self.heard > NO_DEADLINE).then_some(Outcome::Stayed),
+            };
         }
         // Its own row is still to come.
         if matches!(self.victim, Victim::Task(_)) && self.tasks.is_empty() && now - self.heard < WORD_OF_TASKS {
@@ -394,6 +475,31 @@ impl Case {
             // Without a deadline they are given as long as with one.
             None if deadline.is_none() && now - end < WORD_OF_TASKS => None,
             _ => Some(Outcome::NotReplaced),
+        }
+    }
+
+    /// True of a machine that is none of a cluster that is read.
+    fn is_stranger(&self) -> bool {
+        matches!(self.victim, Victim::Instance(_)) && self.node.is_none() && self.tasks.is_empty()
+    }
+
+    /// What became of what was over at `at`, though the machine is still there.
+    fn after(&self, end: Ending, at: Timestamp) -> Outcome {
+        let deadline = self.deadline().map(|d| d.at);
+        let done = match end {
+            Ending::Cancelled => return Outcome::CalledOff,
+            Ending::Completed => true,
+            // What is told of no more after it was to begin has been done; before, nobody knows.
+            Ending::Unknown => deadline.is_some_and(|d| d <= at) && self.kind() == NoticeKind::Scheduled,
+        };
+        match (done, self.clear, self.back) {
+            (false, ..) => Outcome::Stayed,
+            _ if self.is_stranger() => Outcome::TookPlace,
+            (true, Some(clear), Some(back)) if !self.tasks.is_empty() && deadline.is_none_or(|d| clear <= d) => {
+                let left = deadline.map(|d| (d - clear.max(back)).num_seconds().max(0));
+                Outcome::Evacuated { left }
+            }
+            _ => Outcome::TookPlace,
         }
     }
 
