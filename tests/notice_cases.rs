@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use quarterdeck::domain::notice::{
     Deadline, Departure, Ending, NoticeFeed, NoticeKind, Outcome, Sighting, Told, Victim,
 };
-use quarterdeck::domain::{DisruptionBudget, Health, Kind, Node, Text};
+use quarterdeck::domain::{CapacityType, DisruptionBudget, EcsTask, Health, Kind, Node, Stop, Task, Text};
 use quarterdeck::store::notices::{NoticeRow, Verdict};
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 use support::fleet::{cluster, id, now, observe, task, workload};
@@ -324,5 +324,62 @@ fn what_ends_by_itself_has_not_been_evacuated() {
         remove(&mut store, &["web-1"], 9);
         store.settle(later(10));
         assert_eq!(row(&store, later(10)).tasks, (1, 1));
+    }
+}
+
+const ARN: &str = "arn:aws:ecs:eu-west-1:1:task/shop/abc";
+
+fn of_fargate(stop_timeout: Option<u16>, stop: Option<Stop>) -> Task {
+    let mut t = task("web-9", "web", "", "Running", Health::Ok);
+    t.grace = stop_timeout.unwrap_or(30);
+    t.ecs = Some(Box::new(EcsTask {
+        arn: Text::new(ARN),
+        launch: Text::new("FARGATE"),
+        provider: Text::new("FARGATE_SPOT"),
+        capacity_type: CapacityType::Spot,
+        definition: Text::new("web:12"),
+        definition_arn: Text::empty(),
+        zone: Text::new("eu-west-1a"),
+        started: None,
+        started_by: Text::empty(),
+        exec: false,
+        protected_until: None,
+        stop_timeout,
+        stop,
+    }));
+    t
+}
+
+#[test]
+fn a_task_of_fargates_is_left_what_its_definition_says_and_cut_only_when_that_is_known() {
+    let stop = Stop { code: Text::new("SpotInterruption"), reason: Text::empty(), begun: Some(now()), at: None };
+    let event = Sighting {
+        victim: Victim::Task(Text::new(ARN)),
+        ..sighting("x", NoticeKind::Interruption, 0, Some(Deadline::usual(later(30))))
+    };
+    let says = |store: &Store, at: i64| {
+        let board = store.board(later(at));
+        let row = board.rows.first().expect("a notice");
+        (row.left(later(at)), row.verdict, row.health())
+    };
+    for (known, deadline, cut_at) in [(Some(100), 100, 101), (None, 30, 121)] {
+        for told_first in [true, false] {
+            let mut store = machine(1, 30);
+            let rows = Rows::Tasks(vec![of_fargate(known, None)]);
+            apply(&mut store, Feed::Tasks, later(-9), Body::Upsert(rows));
+            let going = Rows::Tasks(vec![of_fargate(known, Some(stop.clone()))]);
+            if told_first {
+                tell(&mut store, vec![Told::Notice(event.clone())], later(1));
+                assert_eq!(says(&store, 2).0, Some(deadline - 2), "by the event alone, {known:?}");
+            }
+            apply(&mut store, Feed::Tasks, later(3), Body::Upsert(going));
+            tell(&mut store, vec![Told::Notice(event.clone())], later(4));
+            store.settle(later(4));
+            assert_eq!(says(&store, 5).0, Some(deadline - 5));
+            let (_, verdict, health) = says(&store, cut_at - 2);
+            assert!(verdict < Some(Verdict::Cut) && health < Health::Critical, "{known:?}: {verdict:?} {health:?}");
+            let (_, verdict, health) = says(&store, cut_at);
+            assert_eq!((verdict, health), (Some(Verdict::Cut), Health::Critical), "{known:?}");
+        }
     }
 }

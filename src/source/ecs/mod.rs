@@ -6,6 +6,7 @@
 mod alarms;
 mod asks;
 mod balancers;
+mod definitions;
 mod enter;
 mod limits;
 mod list;

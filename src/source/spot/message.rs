@@ -6,12 +6,12 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::clipped;
-use crate::domain::notice::{Deadline, Departure, Ending, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting};
-use crate::domain::notice::{Told, Victim};
+use crate::domain::notice::{
+    Deadline, Departure, Ending, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, STOP_TIMEOUT,
+};
+use crate::domain::notice::{Sighting, Told, Victim};
 use crate::domain::{Text, Timestamp};
 
-/// A Fargate task is killed so long after the notice, unless its definition says otherwise.
-const STOP_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 /// What is dated later than this after it was heard has a date that says nothing.
 const FUTURE: TimeDelta = TimeDelta::seconds(10);
 /// Envelopes in envelopes are opened so deep.
@@ -277,7 +277,7 @@ impl Event<'_> {
                 let notice = self.sighting(victim, NoticeKind::Scheduled);
                 let (deadline, detail) = (start.map(Deadline::exact), self.short("eventTypeCode"));
                 let message = if event.is_empty() { notice.message.clone() } else { event.clone() };
-                told.push(Told::Notice(Sighting { deadline, fate, detail, message, ..notice }));
+                told.push(Told::Notice(Sighting { message, deadline, fate, detail, ..notice }));
             }
         }
         if told.is_empty() { Says::Odd("it names no instance") } else { Says::Tells(told) }

@@ -7,8 +7,8 @@ use chrono::TimeDelta;
 
 use super::sum::{Look, Sum, Verdict};
 use crate::domain::notice::{
-    AT_ONCE, Departure, Ending, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting,
-    Victim,
+    AT_ONCE, Deadline, Departure, Ending, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place,
+    Precision, Record, STOP_TIMEOUT, Sighting, Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -29,6 +29,8 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(20);
 /// What a disruption budget holds is taken to be held for so long: budgets allow one eviction for a
 /// moment, and none the next.
 const HELD: TimeDelta = TimeDelta::seconds(15);
+/// The longest stopTimeout that Fargate allows.
+const LONGEST: TimeDelta = TimeDelta::seconds(120);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
 /// How many words of its end are kept; each feed has one or two.
@@ -102,6 +104,8 @@ pub struct Case {
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
     over: Option<(Ending, Timestamp)>,
+    /// In seconds, how long a task that goes by itself is left, by its definition.
+    pub(super) stop_timeout: Option<u16>,
     /// Since when nothing new is put on it, as far as that was seen: cordoned, or draining.
     pub(super) shut: Option<Timestamp>,
     /// When a disruption budget last held one of its tasks.
@@ -133,6 +137,7 @@ impl Case {
             back: None,
             outcome: None,
             over: None,
+            stop_timeout: None,
             shut: None,
             held: None,
             sum: RefCell::new(None),
@@ -268,10 +273,17 @@ impl Case {
         self.main().map_or_else(|| self.gone.as_ref().map_or(self.heard, |g| g.at), |n| n.issued)
     }
 
-    /// When it goes; the deadline of what weighs most.
+    /// When it goes; the deadline of what weighs most. Who tells what is usual only does not know the
+    /// task's definition.
     #[must_use]
-    pub fn deadline(&self) -> Option<crate::domain::notice::Deadline> {
-        self.main().and_then(|n| n.deadline)
+    pub fn deadline(&self) -> Option<Deadline> {
+        let told = self.main().and_then(|n| n.deadline)?;
+        Some(match (&self.victim, told.precision, self.stop_timeout) {
+            (Victim::Task(_), Precision::Usual, Some(own)) => {
+                Deadline::exact(told.at - STOP_TIMEOUT + TimeDelta::seconds(i64::from(own)))
+            }
+            _ => told,
+        })
     }
 
     /// True until it is known what became of it.
@@ -432,10 +444,8 @@ impl Case {
         if self.is_stranger() {
             // What ran there nobody can see.
             let over = gone.is_some() || deadline.is_some_and(|d| now > d);
-            return match over {
-                true => Some(Outcome::Unread),
-                false => (deadline.is_none() && now - self.heard > NO_DEADLINE).then_some(Outcome::Stayed),
-            };
+            let stays = deadline.is_none() && now - self.heard > NO_DEADLINE;
+            return if over { Some(Outcome::Unread) } else { stays.then_some(Outcome::Stayed) };
         }
         // Its own row is still to come.
         if matches!(self.victim, Victim::Task(_)) && self.tasks.is_empty() && now - self.heard < WORD_OF_TASKS {
@@ -515,10 +525,12 @@ impl Case {
         if !self.is_open() {
             return None;
         }
-        let deadline = self.deadline()?.at;
+        let Deadline { at: deadline, precision } = self.deadline()?;
         if self.cut() > 0 {
             return Some(Verdict::Cut);
         }
+        // Fargate leaves no task longer than this; until then nobody knows that one is cut.
+        let is_sure = precision != Precision::Usual || now > deadline - STOP_TIMEOUT + LONGEST;
         let look = Look {
             deadline,
             now,
@@ -526,7 +538,8 @@ impl Case {
             idle: self.is_idle(sum, deadline, now),
         };
         Some(match sum.verdict(look) {
-            Some(v) => v,
+            Some(v) if is_sure => v,
+            Some(v) => v.min(Verdict::Tight),
             None if self.back.is_none() && deadline - now < TimeDelta::seconds(30) => Verdict::Tight,
             None => Verdict::Safe,
         })

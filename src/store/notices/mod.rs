@@ -271,6 +271,10 @@ impl Store {
                 if let Some(victim) = task.ecs.as_ref().and_then(|e| alone.get(&e.arn))
                     && let Some(risk) = self.at_risk(task, at)
                 {
+                    let own = task.ecs.as_ref().and_then(|e| e.stop_timeout);
+                    if let Some(case) = self.notices.cases.get_mut(*victim) {
+                        case.stop_timeout = own.or(case.stop_timeout);
+                    }
                     found.entry((*victim).clone()).or_default().push(risk);
                 }
             }
@@ -433,12 +437,16 @@ impl Store {
         let late = self.risk_of(row, at);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
+        if let (Victim::Task(_), Some(ecs)) = (&case.victim, &row.ecs) {
+            case.stop_timeout = ecs.stop_timeout.or(case.stop_timeout);
+        }
         if is_done(row) {
             case.tasks_mut().retain(|t| t.uid != row.uid || t.id != row.id);
             return;
         }
         match (case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
+                known.grace = row.grace;
                 if known.leaving.is_none() && is_leaving(row) {
                     known.leaving = Some(at);
                 }
