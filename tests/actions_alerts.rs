@@ -9,6 +9,8 @@
     reason = "helpers of tests fail as tests do, and the lint's exception for tests does not see them"
 )]
 
+#[path = "support/act.rs"]
+mod act;
 mod common;
 #[path = "support/ecs.rs"]
 mod ecs;
@@ -17,11 +19,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use act::{plan, run_until};
 use common::client::Client;
 use common::web::{Asked, Says, Web, says};
 use quarterdeck::action::alarms::Alarms;
-use quarterdeck::action::desk::Progress;
-use quarterdeck::action::{Actor, End, Event, Fate, Intent, Outcome, Plan, Step, StepState, Verb};
+use quarterdeck::action::{Actor, End, Fate, Intent, Outcome, Plan, Step, StepState, Verb};
 use quarterdeck::clock::Clock;
 use quarterdeck::config::{BackendSettings, Place, ServiceName};
 use quarterdeck::domain::{BackendKind, ClusterId, Kind, ObjectId, Text};
@@ -33,8 +35,6 @@ use quarterdeck::source::kubernetes;
 use quarterdeck::source::prometheus::{self, BackendSpec, Way};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 fn spec(name: &str, way: Way) -> BackendSpec {
     let settings = BackendSettings {
@@ -75,10 +75,14 @@ fn unsilence(targets: &[ObjectId]) -> Intent {
     Intent::new(Verb::Unsilence, targets.to_vec())
 }
 
-async fn act(actor: &Alarms, intent: &Intent, reason: &str) -> End {
+async fn run(actor: &Alarms, plan: &Plan, reason: &str, cancel: &CancellationToken) -> (End, Vec<Step>) {
+    run_until(actor, plan, reason, cancel, |_, _| ()).await
+}
+
+async fn done(actor: &Alarms, intent: &Intent, reason: &str) -> End {
     let plan = plan(actor, intent).await;
     assert!(plan.is_possible(), "{plan:#?}");
-    run_because(actor, &plan, reason, |_, _| ()).await.0
+    run(actor, &plan, reason, &CancellationToken::new()).await.0
 }
 
 fn lines(all: &[Text]) -> String {
@@ -168,7 +172,7 @@ async fn an_alert_is_silenced_by_all_its_labels_and_that_is_undone() {
     // And nothing is left to end.
     let nothing = plan(&actor, &unsilence(&[cart("am")])).await;
     assert!(lines(&nothing.refused).contains("nothing silences it"), "{nothing:#?}");
-    assert_eq!(act(&actor, &undo, "").await.outcome, Outcome::Done);
+    assert_eq!(done(&actor, &undo, "").await.outcome, Outcome::Done);
     sim.stop().await;
 }
 
@@ -177,7 +181,7 @@ async fn what_changed_since_the_plan_stops_it() {
     let sim = fleet().await;
     let actor = at(&sim.alertmanager());
     let (before, token) = (plan(&actor, &silence(&[cart("am")], 600)).await, CancellationToken::new());
-    assert_eq!(act(&actor, &silence(&[cart("am")], 60), "a minute").await.outcome, Outcome::Done);
+    assert_eq!(done(&actor, &silence(&[cart("am")], 60), "a minute").await.outcome, Outcome::Done);
     let (end, steps) = run(&actor, &before, "", &token).await;
     assert_eq!((end.outcome, end.undo), (Outcome::Failed, None));
     assert!(
@@ -189,7 +193,7 @@ async fn what_changed_since_the_plan_stops_it() {
     assert_eq!(silences(&sim).await.len(), 1);
     // The silence is over before it is ended.
     let late = plan(&actor, &unsilence(&[cart("am")])).await;
-    assert_eq!(act(&actor, &unsilence(&[cart("am")]), "").await.outcome, Outcome::Done);
+    assert_eq!(done(&actor, &unsilence(&[cart("am")]), "").await.outcome, Outcome::Done);
     let (end, _) = run(&actor, &late, "", &token).await;
     assert_eq!(end.outcome, Outcome::Failed);
     assert!(end.text.contains("nothing silences it any more"), "{}", end.text);
@@ -244,7 +248,7 @@ async fn through_the_kubernetes_api_as_reading_does() {
     let (end, _) = run(&actor, &first, "", &CancellationToken::new()).await;
     assert_eq!(end.outcome, Outcome::Done, "{end:?}");
     assert_eq!(silences(&sim).await.len(), 1);
-    assert_eq!(act(&actor, &end.undo.expect("the way back"), "").await.outcome, Outcome::Done);
+    assert_eq!(done(&actor, &end.undo.expect("the way back"), "").await.outcome, Outcome::Done);
     assert_eq!(silences(&sim).await[0]["status"]["state"], "expired");
     // A role that may look, and no more.
     sim.faults().forbid("create", "services/proxy");
@@ -467,13 +471,13 @@ async fn refusals_are_said_in_words_and_nothing_is_undone() {
         (413, "<html><title>Too large</title>", "413: a web page \"Too large\""),
     ] {
         held.lock().unwrap().refuse = Some((code, body));
-        let end = act(&actor, &silence(std::slice::from_ref(&id), 60), "").await;
+        let end = done(&actor, &silence(std::slice::from_ref(&id), 60), "").await;
         assert_eq!((end.outcome, end.undo), (Outcome::Failed, None), "{code}");
         assert!(end.text.starts_with("0 of 1 silenced; Full: am: ") && end.text.contains(says), "{}", end.text);
     }
     // What stands between has lost the answer, and nobody can say whether it was done: it is looked at.
     held.lock().unwrap().refuse = Some((504, "upstream timed out"));
-    let end = act(&actor, &silence(std::slice::from_ref(&id), 60), "").await;
+    let end = done(&actor, &silence(std::slice::from_ref(&id), 60), "").await;
     assert_eq!(end.outcome, Outcome::Failed);
     assert!(end.text.contains("504") && end.text.contains("it was not done"), "{}", end.text);
 }
@@ -483,9 +487,9 @@ async fn an_answer_that_is_lost_is_looked_up() {
     let (_web, held, actor) = fake(vec![alert(&[("alertname", "Full")])]).await;
     let id = alarm("am", "", "Full");
     held.lock().unwrap().lose = true;
-    let end = act(&actor, &silence(std::slice::from_ref(&id), 600), "lost").await;
+    let end = done(&actor, &silence(std::slice::from_ref(&id), 600), "lost").await;
     assert_eq!(end.outcome, Outcome::Done, "it was made: {end:?}");
-    let end = act(&actor, &end.undo.expect("the way back"), "").await;
+    let end = done(&actor, &end.undo.expect("the way back"), "").await;
     assert_eq!(end.outcome, Outcome::Done, "it was ended: {end:?}");
     assert_eq!(held.lock().unwrap().silences.len(), 1);
 }
@@ -503,7 +507,7 @@ async fn those_that_share_their_silences_are_told_once() {
     for (held, own) in [(&at_a, &names[0]), (&at_b, &names[1])] {
         held.lock().unwrap().cluster = (own.clone(), names.to_vec());
     }
-    assert_eq!(act(&pair, &silence(std::slice::from_ref(&id), 60), "").await.outcome, Outcome::Done);
+    assert_eq!(done(&pair, &silence(std::slice::from_ref(&id), 60), "").await.outcome, Outcome::Done);
     assert_eq!(made(), 1, "the other one hears of it");
     for held in [&at_a, &at_b] {
         let mut held = held.lock().unwrap();
@@ -513,7 +517,7 @@ async fn those_that_share_their_silences_are_told_once() {
     assert_eq!(plan.changes[0].note, "at a and b");
     let (end, _) = run(&pair, &plan, "", &CancellationToken::new()).await;
     assert_eq!((end.outcome, made()), (Outcome::Done, 2), "each has to be told");
-    let end = act(&pair, &unsilence(std::slice::from_ref(&id)), "").await;
+    let end = done(&pair, &unsilence(std::slice::from_ref(&id)), "").await;
     assert_eq!(end.outcome, Outcome::Done);
     let active =
         |held: &Shared| held.lock().unwrap().silences.iter().filter(|s| s["status"]["state"] == "active").count();
@@ -570,7 +574,7 @@ async fn an_alarm_of_cloudwatch_is_kept_from_acting_and_shows_as_silenced() {
     assert!(lines(&same.refused).contains("disabled already"), "{same:#?}");
     let late = plan(&actor, &unsilence(std::slice::from_ref(&cpu))).await;
     assert!(late.is_possible() && late.equivalent[0].contains("enable-alarm-actions"), "{late:#?}");
-    let end = act(&actor, &end.undo.expect("the way back"), "").await;
+    let end = done(&actor, &end.undo.expect("the way back"), "").await;
     assert_eq!((end.outcome, end.undo.expect("a way back").verb), (Outcome::Done, Verb::Silence));
     assert!(enabled(&bench.sim, "shop-web-cpu-high").await);
     let (end, _) = run(&actor, &late, "", &CancellationToken::new()).await;
@@ -580,7 +584,7 @@ async fn an_alarm_of_cloudwatch_is_kept_from_acting_and_shows_as_silenced() {
     assert!(lines(&gone.refused).contains("no-such is held by nobody"), "{gone:#?}");
     // Not allowed.
     bench.faults.set(|f| f.denied.extend(["cloudwatch:DisableAlarmActions".to_owned()]));
-    let end = act(&actor, &silence(std::slice::from_ref(&cpu), 60), "").await;
+    let end = done(&actor, &silence(std::slice::from_ref(&cpu), 60), "").await;
     assert_eq!(end.outcome, Outcome::Failed);
     assert!(end.text.contains("not allowed") && end.text.contains("DisableAlarmActions"), "{}", end.text);
     assert!(enabled(&bench.sim, "shop-web-cpu-high").await);
@@ -613,12 +617,12 @@ async fn one_plan_for_alarms_of_both() {
     assert_eq!((end.outcome, end.text.as_str()), (Outcome::Done, "2 of 2 silenced"));
     assert!(!enabled(&bench.sim, "shop-api-cpu-high").await);
     assert_eq!(held.lock().unwrap().silences.len(), 1);
-    let end = act(&actor, &end.undo.expect("the way back"), "").await;
+    let end = done(&actor, &end.undo.expect("the way back"), "").await;
     assert_eq!(end.outcome, Outcome::Done, "{end:?}");
     assert!(enabled(&bench.sim, "shop-api-cpu-high").await);
     // The first that fails ends it, and what was done can be undone.
     held.lock().unwrap().refuse = Some((403, "no"));
-    let end = act(&actor, &silence(&ids, 3600), "").await;
+    let end = done(&actor, &silence(&ids, 3600), "").await;
     assert_eq!(end.outcome, Outcome::Failed);
     assert!(end.text.starts_with("1 of 2 silenced; Full: am: not allowed"), "{}", end.text);
     assert_eq!(end.undo.expect("of the first").targets, ids[..1]);

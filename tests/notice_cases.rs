@@ -6,12 +6,14 @@
 mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quarterdeck::domain::notice::{Departure, NoticeFeed, Outcome, Told, Victim};
-use quarterdeck::domain::{DisruptionBudget, Health, Kind, Node, Text};
+use quarterdeck::domain::notice::{
+    Deadline, Departure, Ending, NoticeFeed, NoticeKind, Outcome, Sighting, Told, Victim,
+};
+use quarterdeck::domain::{CapacityType, DisruptionBudget, EcsTask, Health, Kind, Node, Stop, Task, Text};
 use quarterdeck::store::notices::{NoticeRow, Verdict};
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
-use support::fleet::{cluster, id, now, observe, task, workload};
-use support::taken::{one_machine, interruption, spot_node, tell};
+use support::fleet::{cluster, id, now, observe, task};
+use support::taken::{interruption, one_machine, sighting, spot_node, tell};
 
 fn victim() -> Victim {
     Victim::Instance(Text::new("i-1"))
@@ -121,8 +123,8 @@ fn what_has_gone_leads_nothing_while_word_of_its_tasks_is_awaited() {
     store.settle(later(123));
     let board = store.board(later(123));
     assert_eq!(board.rows.iter().map(|r| r.victim.name()).collect::<Vec<_>>(), ["i-2", "i-1"]);
-    let waits = &board.rows[1];
-    assert_eq!((waits.gone, waits.urgent, waits.is_open()), (Some(later(121)), false, true));
+    let last = &board.rows[1];
+    assert_eq!((last.gone, last.urgent, last.is_open()), (Some(later(121)), false, true));
     let rush = board.rush;
     assert_eq!((rush.machines, rush.cut, rush.first.map(|d| d.at)), (1, 0, Some(later(150))));
     // What is cut of it is known once it is known.
@@ -145,4 +147,227 @@ fn tasks_that_are_killed_are_not_counted_as_gone_at_any_time() {
     store.settle(later(141));
     let seen = row(&store, later(141));
     assert_eq!((seen.tasks, seen.outcome), ((1, 3), Some(Outcome::Cut { tasks: 2 })));
+}
+
+fn outcome(store: &Store) -> Option<Outcome> {
+    store.notices.case(&victim()).and_then(|c| c.outcome).map(|(o, _)| o)
+}
+
+#[test]
+fn a_cordon_or_taint_that_is_taken_back_takes_its_notice_back() {
+    let mut store = one_machine(2, 30);
+    node(&mut store, later(0), |n| n.unschedulable = true);
+    assert_eq!(row(&store, later(1)).kind, NoticeKind::Leaving);
+    node(&mut store, later(60), |_| ());
+    assert_eq!(outcome(&store), Some(Outcome::CalledOff));
+    assert!(!row(&store, later(61)).is_open());
+    // That does not hide what comes then.
+    tell(&mut store, vec![interruption("i-1", -70)], later(71));
+    let seen = row(&store, later(72));
+    assert_eq!((seen.kind, seen.urgent, seen.tasks), (NoticeKind::Interruption, true, (0, 2)));
+    for taint in ["spot-itn=x", "rebalance-recommendation=x", "asg-lifecycle-termination=x", "scheduled-maintenance=x"]
+    {
+        let mut store = one_machine(2, 30);
+        let taint = format!("aws-node-termination-handler/{taint}:NoSchedule");
+        node(&mut store, later(0), |n| n.taints = Text::new(&taint));
+        assert!(row(&store, later(1)).is_open(), "{taint}");
+        node(&mut store, later(30), |_| ());
+        assert_eq!(outcome(&store), Some(Outcome::CalledOff), "{taint}");
+        // And again: another story.
+        node(&mut store, later(40), |n| n.taints = Text::new(&taint));
+        assert!(row(&store, later(41)).is_open(), "{taint}");
+    }
+}
+
+#[test]
+fn what_another_feed_still_tells_stands() {
+    let mut store = one_machine(2, 30);
+    node(&mut store, later(0), |n| n.taints = Text::new("aws-node-termination-handler/spot-itn=x:NoSchedule"));
+    tell(&mut store, vec![interruption("i-1", -1)], later(2));
+    node(&mut store, later(5), |_| ());
+    let seen = row(&store, later(6));
+    assert_eq!((seen.kind, seen.urgent, seen.left(later(6))), (NoticeKind::Interruption, true, Some(115)));
+    // A cordon is not taken back by a taint that says more, and stands when that one goes.
+    let mut store = one_machine(2, 30);
+    node(&mut store, later(0), |n| n.unschedulable = true);
+    let tainted = |n: &mut Node| {
+        (n.unschedulable, n.taints) = (true, Text::new("aws-node-termination-handler/spot-itn=x:NoSchedule"));
+    };
+    node(&mut store, later(3), tainted);
+    assert_eq!(row(&store, later(4)).kind, NoticeKind::Interruption);
+    node(&mut store, later(9), |n| n.unschedulable = true);
+    assert_eq!(row(&store, later(10)).kind, NoticeKind::Leaving);
+    node(&mut store, later(20), |_| ());
+    assert_eq!(outcome(&store), Some(Outcome::CalledOff));
+}
+
+#[test]
+fn an_end_that_nobody_reads_is_no_evacuation() {
+    let stranger = Victim::Instance(Text::new("i-0ffffffffffffffff"));
+    for left in [true, false] {
+        let mut store = one_machine(2, 30);
+        tell(&mut store, vec![interruption("i-0ffffffffffffffff", 0)], now());
+        if left {
+            let at = later(119);
+            let gone = Departure { victim: stranger.clone(), feed: NoticeFeed::EventLog, at, taken: true };
+            tell(&mut store, vec![Told::Gone(gone)], later(120));
+        }
+        for second in 1..400 {
+            store.settle(later(second));
+        }
+        let kept: Vec<_> = store.notices.past().iter().map(|r| (r.outcome, r.is_interruption())).collect();
+        assert_eq!(kept, [(Outcome::Unread, false)]);
+    }
+}
+
+fn scheduled(event: &str, seen: i64, deadline: i64) -> Sighting {
+    Sighting {
+        feed: NoticeFeed::Ec2,
+        message: Text::new(event),
+        issued: None,
+        seen: later(seen),
+        ..sighting("i-1", NoticeKind::Scheduled, 0, Some(Deadline::exact(later(deadline))))
+    }
+}
+
+fn over(event: &str, end: Ending, at: i64) -> Told {
+    Told::Over { victim: victim(), kind: NoticeKind::Scheduled, message: Text::new(event), end, at: later(at) }
+}
+
+#[test]
+fn maintenance_that_took_place_was_not_called_off() {
+    for (end, at, want) in [
+        (Ending::Cancelled, 600, Outcome::CalledOff),
+        (Ending::Completed, 4_000, Outcome::TookPlace),
+        (Ending::Unknown, 4_000, Outcome::TookPlace),
+        (Ending::Unknown, 600, Outcome::Stayed),
+    ] {
+        let mut store = one_machine(2, 30);
+        tell(&mut store, vec![Told::Notice(scheduled("event-1", 0, 3_600))], now());
+        tell(&mut store, vec![over("event-1", end, at)], later(at));
+        store.settle(later(at + 1));
+        assert_eq!(outcome(&store), Some(want), "{end:?} at {at}");
+    }
+    // Two events of one machine: the other stands.
+    let mut store = one_machine(2, 30);
+    let two = [scheduled("event-1", 0, 3_600), scheduled("event-2", 0, 7_200)].map(Told::Notice);
+    tell(&mut store, two.to_vec(), now());
+    tell(&mut store, vec![over("event-1", Ending::Cancelled, 60)], later(60));
+    store.settle(later(61));
+    assert_eq!(row(&store, later(61)).left(later(61)), Some(7_200 - 61));
+}
+
+#[test]
+fn maintenance_that_is_put_off_has_its_new_date_in_whatever_order() {
+    let words =
+        [scheduled("event-1", 0, 3_600), scheduled("event-1", 10_000, 90_000), scheduled("event-1", 20_000, 50_000)];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1]] {
+        let mut store = one_machine(2, 30);
+        for n in order {
+            tell(&mut store, vec![Told::Notice(words[n].clone())], later(20_001));
+            // At least once means: twice.
+            tell(&mut store, vec![Told::Notice(words[n].clone())], later(20_002));
+        }
+        assert_eq!(row(&store, later(20_003)).deadline, Some(Deadline::exact(later(50_000))), "{order:?}");
+        let case = store.notices.case(&victim()).expect("a case");
+        assert_eq!(case.main().map(|n| n.told.iter().map(|t| t.messages).sum()), Some(1), "{order:?}");
+    }
+}
+
+#[test]
+fn what_ends_by_itself_has_not_been_evacuated() {
+    // A job that is done on a machine that is being emptied.
+    let mut store = one_machine(2, 30);
+    let job = |status: &str| {
+        let mut t = task("report-1", "report", "one", status, Health::Ok);
+        t.owner_kind = Kind::Job;
+        if status == "Completed" {
+            t.health = Health::Done;
+        }
+        t
+    };
+    apply(&mut store, Feed::Tasks, later(0), Body::Upsert(Rows::Tasks(vec![job("Running")])));
+    node(&mut store, later(1), |n| n.unschedulable = true);
+    assert_eq!(row(&store, later(2)).tasks, (0, 3));
+    apply(&mut store, Feed::Tasks, later(3), Body::Upsert(Rows::Tasks(vec![job("Completed")])));
+    assert_eq!(row(&store, later(4)).tasks, (0, 2));
+    // What left before the notice that takes away is none of what that takes.
+    remove(&mut store, &["web-0"], 5);
+    store.settle(later(6));
+    assert_eq!(row(&store, later(6)).tasks, (1, 2));
+    tell(&mut store, vec![interruption("i-1", -60)], later(61));
+    store.settle(later(62));
+    assert_eq!(row(&store, later(62)).tasks, (0, 1));
+    remove(&mut store, &["web-1"], 70);
+    store.settle(later(71));
+    assert_eq!(row(&store, later(71)).tasks, (1, 1));
+    // Weeks before maintenance tasks come and go.
+    for notice in [scheduled("event-1", 0, 90_000), sighting("i-1", NoticeKind::Rebalance, 0, None)] {
+        let mut store = one_machine(2, 30);
+        tell(&mut store, vec![Told::Notice(notice)], now());
+        remove(&mut store, &["web-0"], 5);
+        store.settle(later(6));
+        assert_eq!(row(&store, later(6)).tasks, (0, 1));
+        node(&mut store, later(7), |n| n.unschedulable = true);
+        remove(&mut store, &["web-1"], 9);
+        store.settle(later(10));
+        assert_eq!(row(&store, later(10)).tasks, (1, 1));
+    }
+}
+
+const ARN: &str = "arn:aws:ecs:eu-west-1:1:task/shop/abc";
+
+fn of_fargate(stop_timeout: Option<u16>, stop: Option<Stop>) -> Task {
+    let mut t = task("web-9", "web", "", "Running", Health::Ok);
+    t.grace = stop_timeout.unwrap_or(30);
+    t.ecs = Some(Box::new(EcsTask {
+        arn: Text::new(ARN),
+        launch: Text::new("FARGATE"),
+        provider: Text::new("FARGATE_SPOT"),
+        capacity_type: CapacityType::Spot,
+        definition: Text::new("web:12"),
+        definition_arn: Text::empty(),
+        zone: Text::new("eu-west-1a"),
+        started: None,
+        started_by: Text::empty(),
+        exec: false,
+        protected_until: None,
+        stop_timeout,
+        stop,
+    }));
+    t
+}
+
+#[test]
+fn a_task_of_fargates_is_left_what_its_definition_says_and_cut_only_when_that_is_known() {
+    let stop = Stop { code: Text::new("SpotInterruption"), reason: Text::empty(), begun: Some(now()), at: None };
+    let event = Sighting {
+        victim: Victim::Task(Text::new(ARN)),
+        ..sighting("x", NoticeKind::Interruption, 0, Some(Deadline::usual(later(30))))
+    };
+    let says = |store: &Store, at: i64| {
+        let board = store.board(later(at));
+        let row = board.rows.first().expect("a notice");
+        (row.left(later(at)), row.verdict, row.health())
+    };
+    for (known, deadline, cut_at) in [(Some(100), 100, 101), (None, 30, 121)] {
+        for told_first in [true, false] {
+            let mut store = one_machine(1, 30);
+            let rows = Rows::Tasks(vec![of_fargate(known, None)]);
+            apply(&mut store, Feed::Tasks, later(-9), Body::Upsert(rows));
+            let going = Rows::Tasks(vec![of_fargate(known, Some(stop.clone()))]);
+            if told_first {
+                tell(&mut store, vec![Told::Notice(event.clone())], later(1));
+                assert_eq!(says(&store, 2).0, Some(deadline - 2), "by the event alone, {known:?}");
+            }
+            apply(&mut store, Feed::Tasks, later(3), Body::Upsert(going));
+            tell(&mut store, vec![Told::Notice(event.clone())], later(4));
+            store.settle(later(4));
+            assert_eq!(says(&store, 5).0, Some(deadline - 5));
+            let (_, verdict, health) = says(&store, cut_at - 2);
+            assert!(verdict < Some(Verdict::Cut) && health < Health::Critical, "{known:?}: {verdict:?} {health:?}");
+            let (_, verdict, health) = says(&store, cut_at);
+            assert_eq!((verdict, health), (Some(Verdict::Cut), Health::Critical), "{known:?}");
+        }
+    }
 }

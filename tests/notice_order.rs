@@ -288,4 +288,10 @@ fn a_notice_of_an_instance_that_nobody_reads_is_in_the_list_and_stays_one() {
     assert_eq!((board.rows.len(), board.rush.strangers, board.rush.all()), (1, 1, 1));
     assert!(!board.rows[0].is_known());
     assert!(quarterdeck::store::problems::problems(&store, now()).is_empty(), "nothing that is read is hit");
+    // And past its end nothing is made up of what ran there.
+    for secs in 0..400 {
+        store.settle(now() + TimeDelta::seconds(secs));
+    }
+    let kept: Vec<_> = store.notices.past().iter().map(|r| (r.outcome, r.is_interruption())).collect();
+    assert_eq!(kept, [(Outcome::Unread, false)]);
 }

@@ -10,8 +10,8 @@
 use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
 use quarterdeck::domain::notice::{
-    Deadline, Fate, Notice, NoticeFeed, NoticeKind, Place, Precision, Sighting, Told, Victim, of_event, of_node,
-    of_task,
+    Deadline, Fate, Notice, NoticeFeed, NoticeKind, Place, Precision, Sighting, Told, Victim, announced, of_event,
+    of_node, of_task,
 };
 use quarterdeck::domain::{
     CapacityType, ClusterId, EcsTask, Event, EventLevel, Health, Kind, Labels, Node, NodeCondition, ObjectId, Stop,
@@ -233,6 +233,7 @@ fn a_task_that_fargate_takes_back_is_a_victim_by_itself() {
             started_by: Text::empty(),
             exec: false,
             protected_until: None,
+            stop_timeout: None,
             stop: Some(Stop { code: Text::new(code), reason: Text::new(reason), begun: Some(at(-5)), at: stopped }),
         }));
         task
@@ -248,6 +249,13 @@ fn a_task_that_fargate_takes_back_is_a_victim_by_itself() {
         assert_eq!(s.victim, Victim::Instance(Text::new("i-0b662")));
         assert_eq!(s.deadline, Some(Deadline::at_latest(at(115))));
     }
+    // By its definition.
+    let mut own = task("SpotInterruption", "", "", None);
+    if let Some(ecs) = &mut own.ecs {
+        ecs.stop_timeout = Some(100);
+    }
+    let Some(Told::Notice(s)) = of_task(&own, at(0)) else { panic!("tells nothing") };
+    assert_eq!(s.deadline, Some(Deadline::exact(at(95))));
     assert_eq!(of_task(&task("UserInitiated", "somebody", "", None), at(0)), None);
     assert_eq!(of_task(&task("SpotInterruption", "", "", Some(at(-1))), at(0)), None, "it is over");
 }
@@ -340,4 +348,63 @@ fn the_most_precise_deadline_wins_and_the_earliest_feed_is_named() {
     assert_eq!(notice.lateness(), Some(TimeDelta::seconds(3)));
     assert_eq!(notice.left(at(17)), Some(TimeDelta::seconds(103)));
     assert_eq!(notice.told.iter().map(|t| t.messages).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn what_azure_announces_is_read_in_conditions_and_events() {
+    use NoticeKind::{Interruption, Leaving, Scheduled};
+    let when = |word: &str| format!("{word} Scheduled: Mon, 02 Mar 2026 19:01:45 GMT");
+    let said = DateTime::parse_from_rfc3339("2026-03-02T19:01:45Z").expect("a time").to_utc();
+    for (word, kind, fate) in [
+        ("Preempt", Interruption, Fate::Terminate),
+        ("Terminate", Leaving, Fate::Terminate),
+        ("Redeploy", Scheduled, Fate::Stop),
+        ("Reboot", Scheduled, Fate::Reboot),
+        ("Freeze", Scheduled, Fate::Unknown),
+    ] {
+        let own = format!("{word}Scheduled");
+        // By type, by reason, or by message.
+        for (condition, reason) in [(own.as_str(), ""), ("VMEventScheduled", own.as_str()), ("VMEventScheduled", "")] {
+            let mut row = node("");
+            row.announced = Text::new(&announced(condition, reason, &when(word)).expect("it announces"));
+            let told = notices(of_node(&row, Some(&node("")), at(0)));
+            assert_eq!(told.len(), 1, "{condition} {reason}");
+            let s = &told[0];
+            assert_eq!((s.kind, s.fate, s.issued), (kind, fate, Some(at(0))), "{condition} {reason}");
+            assert_eq!((s.deadline, s.detail.as_str()), (Some(Deadline::exact(said)), own.as_str()));
+        }
+        for reason in [own.as_str(), "VMEventScheduled"] {
+            let Some(Told::Notice(s)) = of_event(&event(reason, &when(word)), Some(&node("")), at(2)) else {
+                panic!("{reason} tells nothing")
+            };
+            assert_eq!((s.kind, s.fate, s.deadline), (kind, fate, Some(Deadline::exact(said))), "{reason}");
+        }
+        // Without a date a preemption comes when it usually does.
+        let Some(Told::Notice(s)) = of_event(&event(&own, ""), Some(&node("")), at(2)) else { panic!("{own}") };
+        assert_eq!(s.deadline, (kind == Interruption).then(|| Deadline::usual(at(30))), "{own}");
+    }
+    for (condition, reason, message) in [
+        ("VMEventScheduled", "NoVMEventScheduled", "VM has no scheduled event"),
+        ("VMEventScheduled", "VMEventScheduled", "IMDS unavailable"),
+        ("KernelDeadlock", "", "Preempt Scheduled"),
+        ("", "Scheduled", "Successfully assigned"),
+    ] {
+        assert_eq!(announced(condition, reason, message), None, "{condition} {reason} {message}");
+    }
+}
+
+#[test]
+fn a_cluster_whose_clock_is_ahead_is_heard_all_the_same() {
+    let acted = at(200).timestamp().to_string();
+    let mut row = node("aws-node-termination-handler/spot-itn=abc:NoSchedule");
+    row.labels = Labels::from([(Text::new("aws-node-termination-handler/action-time"), Text::new(&acted))]);
+    let told = notices(of_node(&row, None, at(0)));
+    assert_eq!((told[0].issued, told[0].deadline), (Some(at(0)), Some(Deadline::at_latest(at(120)))));
+    let far = at(900).timestamp().to_string();
+    row.labels = Labels::from([(Text::new("aws-node-termination-handler/action-time"), Text::new(&far))]);
+    assert_eq!(notices(of_node(&row, None, at(0)))[0].issued, None, "that is no time of now");
+    let Some(Told::Notice(s)) = of_event(&event("SpotInterrupted", ""), Some(&node("")), at(-90)) else {
+        panic!("tells nothing")
+    };
+    assert_eq!((s.issued, s.deadline), (Some(at(-90)), Some(Deadline::at_latest(at(30)))));
 }

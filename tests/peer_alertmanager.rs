@@ -8,23 +8,26 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "a peer that is left out is said loudly")]
 
+#[path = "support/act.rs"]
+mod act;
 mod common;
+#[path = "support/peer.rs"]
+mod peer;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
+use act::run_because;
 use common::client::Client;
+use peer::{Process, find, free};
 use quarterdeck::action::alarms::Alarms;
-use quarterdeck::action::desk::Progress;
-use quarterdeck::action::{Actor, End, Intent, Outcome, Plan, Verb};
+use quarterdeck::action::{End, Intent, Outcome, Plan, Verb};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::{BackendSettings, Place};
 use quarterdeck::domain::{BackendKind, ClusterId, Kind, ObjectId, Text};
 use quarterdeck::source::prometheus::{self, BackendSpec, Sources, Way};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Quotes of both kinds, a backslash, a line's end, what a shell and an expression would take for theirs.

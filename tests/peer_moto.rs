@@ -15,7 +15,6 @@ mod peer;
 #[path = "support/python.rs"]
 mod python;
 
-use std::path::Path;
 use std::time::Duration;
 
 use quarterdeck::action::alarms::Alarms;
@@ -54,8 +53,7 @@ fn our_sources_read_moto_whole() {
     let Some(python) = python::find("the ECS sources against moto") else { return };
     let (moto, shim, _processes) = peer::moto(&python, &[]);
     let endpoint = format!("http://{shim}");
-    let said =
-        python::run(&python, "populate_moto.py", &[&format!("http://{moto}")], Duration::from_mins(2));
+    let said = python::run(&python, "populate_moto.py", &[&format!("http://{moto}")], Duration::from_mins(2));
     let filled: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let moment = filled["moment"].as_i64().expect("a time");

@@ -8,15 +8,18 @@
 #![expect(clippy::print_stderr, reason = "a peer that is left out is said loudly")]
 
 mod common;
+#[path = "support/peer.rs"]
+mod peer;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use common::client::Client;
 use common::web::{Web, says};
+use peer::{Process, find, free};
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::config::{BackendSettings, Place, ServiceSettings};
 use quarterdeck::domain::slo::{Lookback, State};

@@ -61,6 +61,7 @@ fn stopped(name: &str, service: &str) -> quarterdeck::domain::Task {
         started_by: Text::empty(),
         exec: false,
         protected_until: None,
+        stop_timeout: None,
         stop: Some(stop),
     }));
     failed

@@ -18,7 +18,7 @@ use quarterdeck::view::columns::Context;
 use quarterdeck::view::notices;
 use quarterdeck::view::status::status;
 use support::fleet::{Desk, cluster, id, now, observe, small_fleet, task, workload};
-use support::taken::{one_machine, ago, interruption, sighting, spot_node, storm, taken_fleet, tell};
+use support::taken::{ago, interruption, one_machine, sighting, spot_node, storm, taken_fleet, tell};
 
 fn context(store: &Store, now: DateTime<Utc>, ascii: bool) -> Context<'_> {
     Context { store, now, absolute: false, ascii, thresholds: Thresholds::default() }

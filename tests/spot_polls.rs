@@ -21,7 +21,7 @@ use chrono::TimeDelta;
 use feeds::{Listener, account, interruption, plan};
 use quarterdeck::clock::Clock;
 use quarterdeck::domain::ClusterId;
-use quarterdeck::domain::notice::{Deadline, Fate, NoticeFeed, NoticeKind, Told};
+use quarterdeck::domain::notice::{Deadline, Ending, Fate, NoticeFeed, NoticeKind, Told};
 use quarterdeck::source::aws::Accounts;
 use quarterdeck::source::spot::{FeedSpec, Plan, Way};
 use serde_json::{Value, json};
@@ -315,16 +315,18 @@ async fn a_poll_that_comes_late_tells_a_notice_from_an_end_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn maintenance_that_was_called_off_is_over() {
-    let clock = Clock::system();
-    let ec2 = Ec2::default();
-    ec2.scheduled("i-00000000000000003", "[Canceled] The instance is running on degraded hardware");
-    let web = ec2.serve().await;
-    let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
-    listener.until("its end", |l| !l.told.is_empty()).await;
-    let over = |t: &Told| matches!(t, Told::Over { victim, kind: NoticeKind::Scheduled, .. } if victim.name() == "i-00000000000000003");
-    listener.pass(Duration::from_secs(1)).await;
-    assert!(listener.told.len() == 1 && listener.told.iter().all(over), "{:?}", listener.told);
+async fn maintenance_that_is_over_says_whether_it_was_called_off() {
+    for (word, want) in [("Canceled", Ending::Cancelled), ("Completed", Ending::Completed)] {
+        let clock = Clock::system();
+        let ec2 = Ec2::default();
+        ec2.scheduled("i-00000000000000003", &format!("[{word}] The instance is running on degraded hardware"));
+        let web = ec2.serve().await;
+        let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
+        listener.until("its end", |l| !l.told.is_empty()).await;
+        let over = |t: &Told| matches!(t, Told::Over { victim, kind: NoticeKind::Scheduled, end, .. } if victim.name() == "i-00000000000000003" && *end == want);
+        listener.pass(Duration::from_secs(1)).await;
+        assert!(listener.told.len() == 1 && listener.told.iter().all(over), "{:?}", listener.told);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

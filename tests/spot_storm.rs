@@ -319,11 +319,6 @@ fn check_countdowns(console: &Console, checked: &mut BTreeSet<String>, wrong: &m
         if row.gone.is_some() {
             continue;
         }
-        // How long a task of Fargate's is left is its definition's affair, and said to be usual.
-        if row.deadline.is_some_and(|d| d.precision == Precision::Usual) {
-            assert!(matches!(row.victim, Victim::Task(_)), "{row:?}");
-            continue;
-        }
         let want = countdown(deadline.timestamp() - now.timestamp(), Precision::Exact);
         let shown = notices::left(c, row);
         if shown != want {

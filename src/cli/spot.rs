@@ -85,7 +85,9 @@ fn object(r: &Record) -> Value {
         Outcome::Cut { tasks } => (json!(tasks), Value::Null),
         Outcome::Evacuated { left } => (json!(0), json!(left)),
         Outcome::NotReplaced => (json!(0), Value::Null),
-        Outcome::CalledOff | Outcome::Stayed | Outcome::Unseen => (Value::Null, Value::Null),
+        Outcome::CalledOff | Outcome::TookPlace | Outcome::Stayed | Outcome::Unseen | Outcome::Unread => {
+            (Value::Null, Value::Null)
+        }
     };
     let values = [
         json!(stamp(r.issued)),
@@ -116,8 +118,10 @@ fn outcome(o: Outcome) -> &'static str {
         Outcome::NotReplaced => "not-replaced",
         Outcome::Cut { .. } => "cut",
         Outcome::CalledOff => "called-off",
+        Outcome::TookPlace => "took-place",
         Outcome::Stayed => "stayed",
         Outcome::Unseen => "unseen",
+        Outcome::Unread => "unread",
     }
 }
 

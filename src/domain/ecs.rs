@@ -41,6 +41,8 @@ pub struct EcsTask {
     pub exec: bool,
     /// ECS leaves it alone until then; only known of tasks whose service rolls out.
     pub protected_until: Option<Timestamp>,
+    /// In seconds, how long after it was told to end it is killed; `None` until its definition was read.
+    pub stop_timeout: Option<u16>,
     /// Why it stopped or stops; `None` for a task that is to run.
     pub stop: Option<Stop>,
 }
@@ -197,6 +199,7 @@ mod tests {
             started_by: Text::empty(),
             exec: false,
             protected_until: None,
+            stop_timeout: None,
             stop: None,
         };
         assert_eq!(task("FARGATE", "FARGATE_SPOT").placement(), "fargate-spot");

@@ -88,6 +88,9 @@ pub struct Node {
     pub allocatable_tasks: u32,
     /// Taints as `key=value:Effect`, comma-separated.
     pub taints: Text,
+    /// What a condition of the cloud provider announces, a word and when: `PreemptScheduled: Mon,
+    /// 02 Mar 2026 19:01:45 GMT`; empty if nothing.
+    pub announced: Text,
     /// Labels, shared; a container instance's attributes.
     pub labels: Labels,
     /// What only ECS says; `None` for a Kubernetes node.

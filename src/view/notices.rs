@@ -63,7 +63,8 @@ pub fn briefly(outcome: Outcome) -> String {
         Outcome::NotReplaced => "not replaced".to_owned(),
         Outcome::Cut { tasks } => format!("{tasks} cut"),
         Outcome::Unseen => "unseen".to_owned(),
-        Outcome::CalledOff | Outcome::Stayed => outcome.words(),
+        Outcome::Unread => "not read here".to_owned(),
+        Outcome::CalledOff | Outcome::TookPlace | Outcome::Stayed => outcome.words(),
     }
 }
 

@@ -27,13 +27,24 @@ pub async fn run_because(
     actor: &impl Actor,
     plan: &Plan,
     reason: &str,
+    watch: impl FnMut(&Step, &CancellationToken),
+) -> (End, Vec<Step>) {
+    run_until(actor, plan, reason, &CancellationToken::new(), watch).await
+}
+
+/// The same until somebody cancels it, who may have done so already.
+pub async fn run_until(
+    actor: &impl Actor,
+    plan: &Plan,
+    reason: &str,
+    cancel: &CancellationToken,
     mut watch: impl FnMut(&Step, &CancellationToken),
 ) -> (End, Vec<Step>) {
     let (progress, mut events) = Progress::channel(Clock::system());
-    let (progress, cancel) = (progress.because(reason), CancellationToken::new());
+    let progress = progress.because(reason);
     let mut steps = Vec::new();
     let acts = async {
-        let end = actor.run(plan, &progress, &cancel).await;
+        let end = actor.run(plan, &progress, cancel).await;
         // The channel ends only when its sender does.
         drop(progress);
         end
@@ -41,7 +52,7 @@ pub async fn run_because(
     let listen = async {
         while let Some(event) = events.recv().await {
             if let Event::Step(step) = event {
-                watch(&step, &cancel);
+                watch(&step, cancel);
                 steps.push(step);
             }
         }

@@ -1,5 +1,5 @@
 //! Running an action of a test, with all its steps.
-#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::expect_used, reason = "helpers of tests fail as tests do")]
 
 #[path = "act.rs"]
 mod runs;
@@ -11,6 +11,7 @@ use quarterdeck::action::{Fate, Intent, Plan, Step, StepState, Verb};
 use quarterdeck::clock::Clock;
 use quarterdeck::domain::{ClusterId, Kind, ObjectId, Text};
 use quarterdeck::source::kubernetes::{ClusterSpec, Kubeconfig, SILENCE, Sources};
+#[allow(unused_imports, reason = "each test uses its part")]
 pub use runs::*;
 
 pub fn id(kind: Kind, namespace: &str, name: &str) -> ObjectId {

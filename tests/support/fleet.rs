@@ -58,6 +58,7 @@ pub fn node(name: &str, condition: NodeCondition) -> Node {
         runtime: Text::new("containerd://2.1.4"),
         allocatable: Resources { cpu: Millicores(3920), memory: Bytes(14 << 30) },
         allocatable_tasks: 58,
+        announced: Text::empty(),
         taints: Text::empty(),
         labels: labels(&[("zone", "a")]),
         ecs: None,

@@ -78,6 +78,7 @@ fn task(digits: &str, status: &str, health: Health, provider: &str, stop: Option
             started_by: Text::new("ecs-svc/0123456789012345678"),
             exec: false,
             protected_until: (digits.starts_with("0a")).then(|| now() + TimeDelta::minutes(26)),
+            stop_timeout: None,
             stop,
         })),
         restarts: 0,

@@ -4,13 +4,13 @@
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::{Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting, Told, Victim};
+use super::{
+    Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, STOP_TIMEOUT, Sighting, Told, Victim,
+};
 use crate::domain::{CapacityType, Event, Kind, Node, Task, Text, Timestamp};
 
 /// How long a preemptible machine of Google's, or a spot one of Azure's, is left.
 const SHORT: TimeDelta = TimeDelta::seconds(30);
-/// When a task is killed after it was told to stop, unless its definition says otherwise.
-const STOP_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 
 /// What a taint's key says; those that are not here say nothing of the kind.
 const TAINTS: [(&str, NoticeKind); 8] = [
@@ -28,6 +28,47 @@ const TAINTS: [(&str, NoticeKind); 8] = [
 /// Taints of every kind of disruption: of a spot machine they say that it leaves, of any
 /// other nothing that would call for somebody.
 const DISRUPTED: [&str; 3] = ["karpenter.sh/disrupted", "karpenter.sh/disruption", "ToBeDeletedByClusterAutoscaler"];
+
+/// What Azure announces, as the node-problem-detector of AKS says it in conditions and events.
+const AZURE: [(&str, NoticeKind, Fate); 5] = [
+    ("PreemptScheduled", NoticeKind::Interruption, Fate::Terminate),
+    ("TerminateScheduled", NoticeKind::Leaving, Fate::Terminate),
+    ("RedeployScheduled", NoticeKind::Scheduled, Fate::Stop),
+    ("RebootScheduled", NoticeKind::Scheduled, Fate::Reboot),
+    // It stands still for a few seconds.
+    ("FreezeScheduled", NoticeKind::Scheduled, Fate::Unknown),
+];
+/// What is dated no later than this after it was heard is of now: clocks differ.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
+
+/// What a condition or an event of AKS's announces: one of `PreemptScheduled`, `TerminateScheduled`,
+/// `RedeployScheduled`, `RebootScheduled`, `FreezeScheduled` in its type, its reason or, of
+/// `VMEventScheduled`, its message, then a colon and the message. `None` of any other.
+#[must_use]
+pub fn announced(kind: &str, reason: &str, message: &str) -> Option<String> {
+    let named = |what: &str| {
+        let words = || what.strip_suffix("Scheduled").is_some_and(|w| message.starts_with(&format!("{w} Scheduled")));
+        kind == what || reason == what || ([kind, reason].contains(&"VMEventScheduled") && words())
+    };
+    let (what, ..) = AZURE.iter().find(|(what, ..)| named(what))?;
+    Some(format!("{what}: {}", message.chars().take(200).collect::<String>()))
+}
+
+/// What was announced: why, what is done, and when if it is said (`19 Sep 2016 18:29:47 GMT`).
+fn azure(announced: &str) -> Option<(NoticeKind, Fate, Option<Timestamp>)> {
+    let (word, message) = announced.split_once(": ")?;
+    let (_, kind, fate) = AZURE.iter().find(|(what, ..)| *what == word)?;
+    let stamp = message.split_once(" GMT").map(|(before, _)| before);
+    let stamp = stamp.map(|s| s.rsplit_once(", ").map_or(s, |(_, rest)| rest).trim());
+    let at = stamp.and_then(|s| NaiveDateTime::parse_from_str(s, "%d %b %Y %H:%M:%S").ok()).map(|t| t.and_utc());
+    Some((*kind, *fate, at))
+}
+
+/// When it goes of what Azure announces: who says nothing means as soon as it may.
+fn azure_deadline(kind: NoticeKind, said: Option<Timestamp>, issued: Option<Timestamp>) -> Option<Deadline> {
+    let soon = || issued.filter(|_| kind == NoticeKind::Interruption).map(|t| Deadline::usual(t + SHORT));
+    said.map(Deadline::exact).or_else(soon)
+}
 
 /// True if this taint (`key=value:Effect`) keeps tasks off a machine that is to be emptied.
 #[must_use]
@@ -63,7 +104,8 @@ pub fn of_node(node: &Node, before: Option<&Node>, at: Timestamp) -> Vec<Told> {
         let is_new = before.is_some_and(|b| !b.taints.split(',').any(|t| t == taint));
         // The handler says when it acted: a moment after it was told.
         let acted = node.labels.iter().find(|(k, _)| k.as_str() == "aws-node-termination-handler/action-time");
-        let acted = acted.and_then(|(_, v)| DateTime::from_timestamp(v.parse().ok()?, 0)).filter(|t| *t <= at);
+        let acted = acted.and_then(|(_, v)| DateTime::from_timestamp(v.parse().ok()?, 0)).filter(|t| *t <= at + AHEAD);
+        let acted = acted.map(|t| t.min(at));
         let since = acted.filter(|_| key.starts_with("aws-node-termination-handler/")).or(is_new.then_some(at));
         // One node may carry a taint, lose it and get it again: each time is another.
         let message = format!("{}/{taint}", node.uid);
@@ -73,6 +115,14 @@ pub fn of_node(node: &Node, before: Option<&Node>, at: Timestamp) -> Vec<Told> {
             s.deadline = since.map(|t| Deadline::at_latest(t + spell));
         }
         out.push(Told::Notice(s));
+    }
+    if let Some((kind, fate, said)) = azure(&node.announced) {
+        let is_new = before.is_some_and(|b| b.announced != node.announced);
+        let message = format!("{}/{}", node.uid, node.announced);
+        let detail = node.announced.split(':').next().unwrap_or_default();
+        let s = sighting(kind, NoticeFeed::NodeTaint, &message, is_new.then_some(at), detail);
+        let deadline = azure_deadline(kind, said, s.issued);
+        out.push(Told::Notice(Sighting { deadline, fate, ..s }));
     }
     if out.is_empty() && is_spot && node.unschedulable {
         let is_new = before.is_some_and(|b| !b.unschedulable);
@@ -124,15 +174,18 @@ pub fn of_event(event: &Event, node: Option<&Node>, at: Timestamp) -> Option<Tol
     }
     let instance = node.map_or_else(Text::empty, |n| n.instance.clone());
     let victim = Victim::of_node(&event.about, &instance);
-    let issued = event.first.or(event.last);
+    // Nothing was given after it was heard: then the clocks differ.
+    let issued = event.first.or(event.last).map(|t| t.min(at));
     if event.reason == "StateChange" {
         let ended = ["shutting-down", "terminated", "stopping", "stopped"].iter().any(|s| event.message.contains(s));
-        let at = sent_at(&event.message).or(issued).unwrap_or(at);
+        let at = sent_at(&event.message).or(issued).unwrap_or(at).min(at);
         return ended.then_some(Told::Gone(Departure { victim, feed: NoticeFeed::NodeEvent, at, taken: false }));
     }
-    let (kind, fate) = reason(&event.reason)?;
-    let sent = sent_at(&event.message);
+    let azure = announced("", &event.reason, &event.message).and_then(|a| azure(&a));
+    let (kind, fate) = azure.map(|(kind, fate, _)| (kind, fate)).or_else(|| reason(&event.reason))?;
+    let sent = sent_at(&event.message).map(|t| t.min(at));
     let deadline = match kind {
+        _ if azure.is_some() => azure_deadline(kind, azure.and_then(|(.., said)| said), issued),
         // In the machine's own metadata is when it ends, in the queue's message when it was sent.
         NoticeKind::Interruption => ends_at(&event.message)
             .map(Deadline::exact)
@@ -189,9 +242,14 @@ pub fn of_task(task: &Task, at: Timestamp) -> Option<Told> {
     }
     let on_instance = task.node.starts_with("i-");
     let issued = stop.begun;
-    let spell = if on_instance { INTERRUPTION } else { STOP_TIMEOUT };
     let from = issued.unwrap_or(at);
-    let deadline = if on_instance { Deadline::at_latest(from + spell) } else { Deadline::usual(from + spell) };
+    let deadline = match (on_instance, ecs.stop_timeout) {
+        (true, _) => Deadline::at_latest(from + INTERRUPTION),
+        (false, Some(own)) if issued.is_some() => Deadline::exact(from + TimeDelta::seconds(i64::from(own))),
+        (false, Some(own)) => Deadline::at_latest(from + TimeDelta::seconds(i64::from(own))),
+        // How long it is left is its definition's affair, and that is not known.
+        (false, None) => Deadline::usual(from + STOP_TIMEOUT),
+    };
     Some(Told::Notice(Sighting {
         victim: if on_instance { Victim::Instance(task.node.clone()) } else { Victim::Task(ecs.arn.clone()) },
         kind: NoticeKind::Interruption,

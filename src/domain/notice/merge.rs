@@ -35,7 +35,8 @@ pub struct Notice {
     pub issued: Timestamp,
     /// True if [`Notice::issued`] is when it was seen: nobody says when it was given.
     pub issued_unknown: bool,
-    /// When it goes, as the one who knows best says; the earliest of several who do.
+    /// When it goes, as the one who knows best says; the earliest of several who do. Of maintenance
+    /// the newest word of each feed counts.
     pub deadline: Option<Deadline>,
     /// What is done to it.
     pub fate: Fate,
@@ -53,16 +54,19 @@ impl Notice {
     #[must_use]
     pub fn merged(sightings: &[Sighting]) -> Vec<Self> {
         let mut all: Vec<&Sighting> = sightings.iter().collect();
-        // One message is one sighting, the first, whenever it comes again.
+        // One message is one sighting, the first, whenever it comes again; maintenance has a name
+        // that all that is said of it carries.
         all.sort_by(|a, b| a.seen.cmp(&b.seen).then_with(|| a.cmp(b)));
         let mut known = HashSet::new();
-        all.retain(|s| s.message.is_empty() || known.insert((s.feed, &s.message)));
+        let scheduled = |s: &Sighting| s.kind == NoticeKind::Scheduled;
+        all.retain(|s| s.message.is_empty() || scheduled(s) || known.insert((s.feed, &s.message)));
         all.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.cmp(b)));
         let mut out: Vec<Vec<&Sighting>> = Vec::new();
         let mut last: Option<Timestamp> = None;
         for s in all {
             let at = s.issued.unwrap_or(s.seen);
-            if last.is_some_and(|l| at - l <= ANOTHER) && !out.is_empty() {
+            // What is to come in weeks is told of for weeks.
+            if last.is_some_and(|l| at - l <= ANOTHER || scheduled(s)) && !out.is_empty() {
                 if let Some(story) = out.last_mut() {
                     story.push(s);
                 }
@@ -102,7 +106,12 @@ impl Notice {
             kind: first.kind,
             issued: issued.unwrap_or(first.seen),
             issued_unknown: issued.is_none(),
-            deadline: story.iter().filter_map(|s| s.deadline).min(),
+            deadline: if first.kind == NoticeKind::Scheduled {
+                // It may be put off, or be brought forward.
+                newest(story).iter().filter_map(|s| s.deadline).min()
+            } else {
+                story.iter().filter_map(|s| s.deadline).min()
+            },
             fate: by_rank.iter().map(|s| s.fate).find(|f| *f != Fate::Unknown).unwrap_or_default(),
             place: Place {
                 account: said(|s| &s.place.account),
@@ -134,6 +143,15 @@ impl Notice {
     pub fn left(&self, now: Timestamp) -> Option<TimeDelta> {
         self.deadline.map(|d| d.at - now)
     }
+}
+
+/// Of each feed's word of each event the newest.
+fn newest<'s>(story: &[&'s Sighting]) -> Vec<&'s Sighting> {
+    let mut by_age = story.to_vec();
+    by_age.sort_by(|a, b| order(b).cmp(&order(a)).then_with(|| b.seen.cmp(&a.seen)).then_with(|| b.cmp(a)));
+    let mut known = HashSet::new();
+    by_age.retain(|s| s.message.is_empty() || known.insert((s.feed, &s.message)));
+    by_age
 }
 
 fn order(s: &Sighting) -> (Timestamp, NoticeFeed) {

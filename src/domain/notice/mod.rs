@@ -10,7 +10,7 @@ mod record;
 
 use chrono::TimeDelta;
 
-pub use cluster::{of_event, of_node, of_task, shuts};
+pub use cluster::{announced, of_event, of_node, of_task, shuts};
 pub use merge::{ANOTHER, Notice, Telling};
 pub use record::{Outcome, Record};
 
@@ -18,6 +18,9 @@ use super::{ObjectId, Text, Timestamp};
 
 /// How long EC2 leaves a spot instance from the interruption notice on.
 pub const INTERRUPTION: TimeDelta = TimeDelta::seconds(120);
+
+/// How long ECS leaves a task from when it is told to end on, unless its definition says otherwise.
+pub const STOP_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 
 /// What EC2 says of a request's status and of the instance's end within this time it says of one
 /// thing: its two stamps differ, and no reclaim that was announced ends so soon. Whoever empties a
@@ -77,7 +80,7 @@ pub enum NoticeFeed {
     EcsInstance,
     /// An event in the cluster: Karpenter, aws-node-termination-handler.
     NodeEvent,
-    /// A taint or label on the node.
+    /// A taint, a label or a condition of the node.
     NodeTaint,
     /// The node itself: it went, or is being emptied.
     Node,
@@ -288,6 +291,17 @@ pub struct Departure {
     pub taken: bool,
 }
 
+/// How what was to happen is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// It was done.
+    Completed,
+    /// It is not going to be done.
+    Cancelled,
+    /// It is told of no more; why is not known.
+    Unknown,
+}
+
 /// What a feed tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
@@ -295,12 +309,16 @@ pub enum Told {
     Notice(Sighting),
     /// Something has gone.
     Gone(Departure),
-    /// It is not going to happen: maintenance that was called off, or is over.
+    /// It is not going to happen any more: maintenance that was called off, or is over.
     Over {
         /// To whom it was going to happen.
         victim: Victim,
         /// What was going to happen.
         kind: NoticeKind,
+        /// The [`Sighting::message`] that told of it; empty where all of this kind is over.
+        message: Text,
+        /// Why it is not going to happen.
+        end: Ending,
         /// When that was known.
         at: Timestamp,
     },

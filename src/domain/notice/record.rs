@@ -25,10 +25,14 @@ pub enum Outcome {
     },
     /// It was called off.
     CalledOff,
+    /// Maintenance was done, and tasks were on it; what that did to them nobody says.
+    TookPlace,
     /// The time passed, and it is still there.
     Stayed,
     /// It was over before the console learnt of it, or ended while the console did not look.
     Unseen,
+    /// It is part of no cluster that is read: what became of what ran there is not known.
+    Unread,
 }
 
 impl Outcome {
@@ -42,8 +46,10 @@ impl Outcome {
             Self::Cut { tasks: 1 } => "1 task cut".to_owned(),
             Self::Cut { tasks } => format!("{tasks} tasks cut"),
             Self::CalledOff => "called off".to_owned(),
+            Self::TookPlace => "took place".to_owned(),
             Self::Stayed => "did not happen".to_owned(),
             Self::Unseen => "over before it was seen".to_owned(),
+            Self::Unread => "gone, not read here".to_owned(),
         }
     }
 }
@@ -102,10 +108,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// True if capacity was taken back: what counts for a pool's rate.
+    /// True if capacity of a pool that is read was taken back: what counts for its rate.
     #[must_use]
     pub fn is_interruption(&self) -> bool {
         matches!(self.kind, NoticeKind::Interruption | NoticeKind::Unannounced)
-            && !matches!(self.outcome, Outcome::CalledOff | Outcome::Stayed)
+            && !matches!(self.outcome, Outcome::CalledOff | Outcome::Stayed | Outcome::Unread)
     }
 }

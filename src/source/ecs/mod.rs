@@ -19,6 +19,7 @@ mod providers;
 mod reader;
 mod scaling;
 mod services;
+mod stop_timeouts;
 mod targets;
 mod tasks;
 mod trends;

@@ -157,6 +157,7 @@ impl Projector {
                 started_by: self.interner.text(t.started_by().unwrap_or_default()),
                 exec: t.enable_execute_command(),
                 protected_until: None,
+                stop_timeout: None,
                 stop,
             })),
         })
@@ -362,6 +363,7 @@ impl Projector {
             runtime: self.interner.text(versions.and_then(ecs::VersionInfo::docker_version).unwrap_or_default()),
             allocatable: resources(i.registered_resources()),
             allocatable_tasks: 0,
+            announced: Text::empty(),
             taints: Text::empty(),
             labels: self.interner.labels(pairs),
             ecs: Some(Box::new(EcsInstance {

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::metrics::Running;
+use super::stop_timeouts::StopTimeouts;
 use super::{Link, lock};
 use crate::domain::{Health, Resources, Task, Text, Timestamp};
 use crate::source::SourceError;
@@ -44,6 +45,7 @@ struct Known {
     complete: bool,
     /// Protection is not asked for before: it may not be, or failed.
     unprotected_until: Option<Instant>,
+    stop_timeouts: StopTimeouts,
 }
 
 /// Reads until it is stopped.
@@ -91,6 +93,7 @@ async fn round(link: &Link, known: &mut Known, supervisor: &Supervisor) -> Resul
     let now = link.account.now();
     forget(known, &running, listed.as_ref(), now, supervisor).await;
     age(known, now, supervisor).await;
+    define(link, known, supervisor).await;
     protect(link, known, supervisor).await;
     measure(link, known);
     Ok(())
@@ -119,6 +122,7 @@ async fn read(link: &Link, known: &mut Known, arns: &[String], supervisor: &Supe
             if let (Some(new), Some(old)) = (&mut row.ecs, known.tasks.get(&arn).and_then(|t| t.ecs.as_ref())) {
                 new.protected_until = old.protected_until.filter(|_| new.stop.is_none());
             }
+            known.stop_timeouts.fill(&mut row);
             if known.tasks.get(&arn) != Some(&row) {
                 news.push(row.clone());
                 known.tasks.insert(arn, row);
@@ -162,6 +166,24 @@ async fn age(known: &mut Known, now: Timestamp, supervisor: &Supervisor) {
     for t in known.tasks.values_mut().filter(|t| t.health == Health::Warning) {
         if stopped_at(t).is_some_and(|at| now - at >= FRESH_FAILURE) {
             t.health = Health::Done;
+            news.push(t.clone());
+        }
+    }
+    if !news.is_empty() {
+        supervisor.emit(Body::Upsert(Rows::Tasks(news))).await;
+    }
+}
+
+/// Reads how long tasks may take to end. Where that may not be asked, it is noted, and stays
+/// unknown.
+async fn define(link: &Link, known: &mut Known, supervisor: &Supervisor) {
+    if let Err(error) = known.stop_timeouts.read(link, known.tasks.values()).await {
+        supervisor.emit(Body::Note(error.text())).await;
+    }
+    let Known { tasks, stop_timeouts, .. } = known;
+    let mut news = Vec::new();
+    for t in tasks.values_mut() {
+        if stop_timeouts.fill(t) {
             news.push(t.clone());
         }
     }

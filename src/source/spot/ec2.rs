@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Talk, clipped};
 use crate::domain::notice::{
-    AT_ONCE, Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting,
+    AT_ONCE, Deadline, Departure, Ending, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting,
 };
 use crate::domain::notice::{Told, Victim};
 use crate::domain::{Text, Timestamp};
@@ -104,7 +104,7 @@ struct Poll {
     /// Instances that were told to be gone.
     gone: HashSet<String>,
     /// Scheduled events by instance and event, and whether they are over.
-    scheduled: HashMap<(String, String), bool>,
+    scheduled: HashMap<(String, String), (bool, String)>,
     denied: Denied,
     scheduled_at: Option<Instant>,
     taken_at: Option<Instant>,
@@ -348,21 +348,28 @@ impl Poll {
                 let key = (id.clone(), if own.is_empty() { format!("{code} {}", event("notBefore")) } else { own });
                 seen.insert(key.clone());
                 let description = event("description");
-                let over = description.starts_with("[Completed]") || description.starts_with("[Canceled]");
+                let end = match description.as_str() {
+                    d if d.starts_with("[Completed]") => Some(Ending::Completed),
+                    d if d.starts_with("[Canceled]") => Some(Ending::Cancelled),
+                    _ => None,
+                };
                 let victim = Victim::Instance(Text::new(&id));
-                if self.scheduled.insert(key.clone(), over) == Some(over) {
+                // Its date may be moved.
+                let state = (end.is_some(), event("notBefore"));
+                let message = Text::new(&clipped(&key.1, 200));
+                if self.scheduled.insert(key.clone(), state.clone()).as_ref() == Some(&state) {
                     return;
                 }
-                if over {
-                    told.push(Told::Over { victim, kind: NoticeKind::Scheduled, at: now });
+                if let Some(end) = end {
+                    told.push(Told::Over { victim, kind: NoticeKind::Scheduled, message, end, at: now });
                     return;
                 }
-                let start = timestamp(&event("notBefore")).map(|t| self.talk.here(t));
+                let start = timestamp(&state.1).map(|t| self.talk.here(t));
                 told.push(Told::Notice(Sighting {
                     victim,
                     kind: NoticeKind::Scheduled,
                     feed: NoticeFeed::Ec2,
-                    message: Text::new(&clipped(&key.1, 200)),
+                    message,
                     issued: None,
                     seen: now,
                     deadline: start.map(Deadline::exact),
@@ -373,14 +380,15 @@ impl Poll {
             });
         }
         // What is not listed any more has happened, or is not going to.
-        for (key, over) in &mut self.scheduled {
+        for (key, (over, _)) in &mut self.scheduled {
             if !*over && !seen.contains(key) {
                 *over = true;
                 let victim = Victim::Instance(Text::new(&key.0));
-                told.push(Told::Over { victim, kind: NoticeKind::Scheduled, at: now });
+                let (message, end) = (Text::new(&clipped(&key.1, 200)), Ending::Unknown);
+                told.push(Told::Over { victim, kind: NoticeKind::Scheduled, message, end, at: now });
             }
         }
-        self.scheduled.retain(|key, over| !*over || seen.contains(key));
+        self.scheduled.retain(|key, (over, _)| !*over || seen.contains(key));
         Ok(())
     }
 

@@ -6,12 +6,12 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::clipped;
-use crate::domain::notice::{Deadline, Departure, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, Sighting};
-use crate::domain::notice::{Told, Victim};
+use crate::domain::notice::{
+    Deadline, Departure, Ending, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, STOP_TIMEOUT,
+};
+use crate::domain::notice::{Sighting, Told, Victim};
 use crate::domain::{Text, Timestamp};
 
-/// A Fargate task is killed so long after the notice, unless its definition says otherwise.
-const STOP_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 /// What is dated later than this after it was heard has a date that says nothing.
 const FUTURE: TimeDelta = TimeDelta::seconds(10);
 /// Envelopes in envelopes are opened so deep.
@@ -261,6 +261,8 @@ impl Event<'_> {
             _ => Fate::Unknown,
         };
         let closed = self.text("statusCode") == "closed";
+        // Every word of one event has its ARN: a later one may move it.
+        let event = self.short("eventArn");
         let entities = self.detail["affectedEntities"].as_array().map(Vec::as_slice).unwrap_or_default();
         let named = entities.iter().filter_map(|e| Some((e["entityValue"].as_str()?, e["status"].as_str())));
         let mut told = Vec::new();
@@ -268,11 +270,14 @@ impl Event<'_> {
             let Some(victim) = instance(entity).map(Victim::Instance) else { continue };
             if closed || status == Some("RESOLVED") {
                 let at = self.issued.unwrap_or(self.hearing.seen);
-                told.push(Told::Over { victim, kind: NoticeKind::Scheduled, at });
+                // Health closes what was done and what was called off alike.
+                let (message, end) = (event.clone(), Ending::Unknown);
+                told.push(Told::Over { victim, kind: NoticeKind::Scheduled, message, end, at });
             } else {
                 let notice = self.sighting(victim, NoticeKind::Scheduled);
                 let (deadline, detail) = (start.map(Deadline::exact), self.short("eventTypeCode"));
-                told.push(Told::Notice(Sighting { deadline, fate, detail, ..notice }));
+                let message = if event.is_empty() { notice.message.clone() } else { event.clone() };
+                told.push(Told::Notice(Sighting { message, deadline, fate, detail, ..notice }));
             }
         }
         if told.is_empty() { Says::Odd("it names no instance") } else { Says::Tells(told) }

@@ -217,7 +217,13 @@ fn maintenance_is_of_every_instance_and_may_be_called_off() {
         "aws.health",
         &HEALTH.replace("\"service\"", "\"statusCode\":\"closed\",\"service\""),
     );
-    let over = |v: Victim| Told::Over { victim: v, kind: NoticeKind::Scheduled, at: at(10, 0, 0) };
+    let over = |v: Victim| Told::Over {
+        victim: v,
+        kind: NoticeKind::Scheduled,
+        message: Text::new("arn:aws:health:us-east-1::event/EC2/x"),
+        end: Ending::Unknown,
+        at: at(10, 0, 0),
+    };
     assert_eq!(told(&closed), [over(victim()), over(Victim::Instance(Text::new("i-0000000000000beef")))]);
     let no_start = envelope("AWS Health Event", "aws.health", &HEALTH.replace("startTime", "beginTime"));
     assert!(told(&no_start).iter().all(|t| matches!(t, Told::Notice(s) if s.deadline.is_none())));

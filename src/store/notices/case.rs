@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 
 use super::sum::{Look, Sum, Verdict};
 use crate::domain::notice::{
-    AT_ONCE, Departure, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Victim,
+    AT_ONCE, Deadline, Departure, Ending, Fate, INTERRUPTION, Notice, NoticeFeed, NoticeKind, Outcome, Place,
+    Precision, Record, STOP_TIMEOUT, Sighting, Victim,
 };
 use crate::domain::{CapacityType, ObjectId, Text, Timestamp};
 
@@ -28,6 +29,8 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(20);
 /// What a disruption budget holds is taken to be held for so long: budgets allow one eviction for a
 /// moment, and none the next.
 const HELD: TimeDelta = TimeDelta::seconds(15);
+/// The longest stopTimeout that Fargate allows.
+const LONGEST: TimeDelta = TimeDelta::seconds(120);
 /// How many sightings are kept of a victim; EventBridge's and EC2's are a handful.
 const SIGHTINGS: usize = 256;
 /// How many words of its end are kept; each feed has one or two.
@@ -100,7 +103,9 @@ pub struct Case {
     pub back: Option<Timestamp>,
     /// What became of it, and since when that is known.
     pub outcome: Option<(Outcome, Timestamp)>,
-    called_off: Option<Timestamp>,
+    over: Option<(Ending, Timestamp)>,
+    /// In seconds, how long a task that goes by itself is left, by its definition.
+    pub(super) stop_timeout: Option<u16>,
     /// Since when nothing new is put on it, as far as that was seen: cordoned, or draining.
     pub(super) shut: Option<Timestamp>,
     /// When a disruption budget last held one of its tasks.
@@ -131,7 +136,8 @@ impl Case {
             clear: None,
             back: None,
             outcome: None,
-            called_off: None,
+            over: None,
+            stop_timeout: None,
             shut: None,
             held: None,
             sum: RefCell::new(None),
@@ -162,6 +168,18 @@ impl Case {
         let same = |known: &&mut Sighting| {
             known.feed == s.feed && known.kind == s.kind && known.message == s.message && !s.message.is_empty()
         };
+        // Maintenance is put off under the same name: its words are kept, the newest counts.
+        if s.kind == NoticeKind::Scheduled && !s.message.is_empty() {
+            let said = |known: &Sighting| Sighting { seen: known.seen, ..s.clone() } == *known;
+            let last =
+                self.sightings.iter().filter(|k| k.feed == s.feed && k.message == s.message).max_by_key(|k| word(k));
+            if last.is_some_and(said) || self.sightings.contains(&s) || self.sightings.len() >= SIGHTINGS {
+                return false;
+            }
+            self.sightings.push(s);
+            self.merge();
+            return true;
+        }
         if let Some(known) = self.sightings.iter_mut().find(same) {
             // The same message again may know more (a deadline moved), and is no later for it.
             let newer = Sighting { seen: known.seen.min(s.seen), issued: known.issued.or(s.issued), ..s };
@@ -255,10 +273,17 @@ impl Case {
         self.main().map_or_else(|| self.gone.as_ref().map_or(self.heard, |g| g.at), |n| n.issued)
     }
 
-    /// When it goes; the deadline of what weighs most.
+    /// When it goes; the deadline of what weighs most. Who tells what is usual only does not know the
+    /// task's definition.
     #[must_use]
-    pub fn deadline(&self) -> Option<crate::domain::notice::Deadline> {
-        self.main().and_then(|n| n.deadline)
+    pub fn deadline(&self) -> Option<Deadline> {
+        let told = self.main().and_then(|n| n.deadline)?;
+        Some(match (&self.victim, told.precision, self.stop_timeout) {
+            (Victim::Task(_), Precision::Usual, Some(own)) => {
+                Deadline::exact(told.at - STOP_TIMEOUT + TimeDelta::seconds(i64::from(own)))
+            }
+            _ => told,
+        })
     }
 
     /// True until it is known what became of it.
@@ -305,10 +330,69 @@ impl Case {
         Some((notice.told_by()?.feed, notice.lateness()))
     }
 
-    pub(super) fn call_off(&mut self, kind: NoticeKind, at: Timestamp) {
-        if self.kind() == kind && self.gone.is_none() {
-            self.called_off = Some(at);
+    /// What one message told of is over; of several the others stand.
+    pub(super) fn finish(&mut self, kind: NoticeKind, message: &Text, end: Ending, at: Timestamp) {
+        if self.kind() != kind || self.gone.is_some() {
+            return;
         }
+        let about = |s: &Sighting| s.kind == kind && s.message == *message;
+        let feeds: Vec<NoticeFeed> = self.sightings.iter().filter(|s| about(s)).map(|s| s.feed).collect();
+        let others = self.sightings.iter().any(|s| s.kind == kind && feeds.contains(&s.feed) && !about(s));
+        if message.is_empty() || !others {
+            self.over = Some((end, at));
+            return;
+        }
+        self.sightings.retain(|s| !about(s));
+        self.merge();
+    }
+
+    /// Who told this takes it back; what nobody tells any more is called off.
+    pub(super) fn retract(&mut self, told: impl Fn(&Sighting) -> bool, at: Timestamp) {
+        if self.gone.is_some() || !self.is_open() || !self.sightings.iter().any(&told) {
+            return;
+        }
+        if self.sightings.iter().all(&told) {
+            // After its time it is not for that reason that it stays.
+            let due = self.deadline().is_some_and(|d| d.at <= at);
+            self.over = Some((if due { Ending::Unknown } else { Ending::Cancelled }, at));
+            return;
+        }
+        self.sightings.retain(|s| !told(s));
+        self.merge();
+    }
+
+    /// True if this begins another story although this one was over a moment ago: it had been
+    /// called off, and that is what changes.
+    pub(super) fn is_anew(&self, s: &Sighting) -> bool {
+        match self.outcome {
+            Some((Outcome::CalledOff, at)) => s.kind != self.kind() || word(s) > at,
+            _ => false,
+        }
+    }
+
+    /// Tasks that left before anything was taken away left for reasons of their own: they are none
+    /// of those at risk.
+    pub(super) fn forget_earlier(&mut self, now: Timestamp) {
+        let Some(from) = self.taking(now) else { return };
+        if self.tasks.iter().any(|t| t.left.is_some_and(|l| l.at < from)) {
+            self.tasks_mut().retain(|t| t.left.is_none_or(|l| l.at >= from));
+        }
+    }
+
+    /// Since when it takes away what runs; in the future if it does not yet, `None` where that is
+    /// not known.
+    fn taking(&self, now: Timestamp) -> Option<Timestamp> {
+        let main = self.main()?;
+        if self.gone.is_some() {
+            return None;
+        }
+        let not_yet = now + STAYS;
+        let closed = self.shut.unwrap_or(not_yet);
+        Some(match main.kind {
+            NoticeKind::Rebalance => closed,
+            NoticeKind::Scheduled => main.deadline.map_or(not_yet, |d| d.at - STAYS).min(closed),
+            _ => main.issued,
+        })
     }
 
     /// Takes in that it has gone; the earliest word counts.
@@ -327,6 +411,7 @@ impl Case {
         if owners.blocked {
             self.held = Some(now);
         }
+        self.forget_earlier(now);
         let lefts = || self.tasks.iter().map(|t| t.left);
         self.clear = if lefts().all(|l| l.is_some()) {
             Some(lefts().flatten().map(|l| l.at).max().unwrap_or(self.heard))
@@ -346,15 +431,21 @@ impl Case {
     }
 
     fn judge(&self, as_of: Timestamp, now: Timestamp) -> Option<Outcome> {
-        if self.called_off.is_some() {
-            return Some(Outcome::CalledOff);
-        }
         let deadline = self.deadline().map(|d| d.at);
         let gone = self.gone.as_ref().map(|g| g.at);
+        if let Some((end, at)) = self.over {
+            return Some(self.after(end, at));
+        }
         // It was over before anybody could see what was on it.
         if gone.is_some_and(|g| g < self.heard) && self.tasks.is_empty() && self.kind() != NoticeKind::Unannounced {
             let is_row_due = matches!(self.victim, Victim::Task(_)) && now - self.heard < WORD_OF_TASKS;
             return (!is_row_due).then_some(Outcome::Unseen);
+        }
+        if self.is_stranger() {
+            // What ran there nobody can see.
+            let over = gone.is_some() || deadline.is_some_and(|d| now > d);
+            let stays = deadline.is_none() && now - self.heard > NO_DEADLINE;
+            return if over { Some(Outcome::Unread) } else { stays.then_some(Outcome::Stayed) };
         }
         // Its own row is still to come.
         if matches!(self.victim, Victim::Task(_)) && self.tasks.is_empty() && now - self.heard < WORD_OF_TASKS {
@@ -397,6 +488,31 @@ impl Case {
         }
     }
 
+    /// True of a machine that is none of a cluster that is read.
+    fn is_stranger(&self) -> bool {
+        matches!(self.victim, Victim::Instance(_)) && self.node.is_none() && self.tasks.is_empty()
+    }
+
+    /// What became of what was over at `at`, though the machine is still there.
+    fn after(&self, end: Ending, at: Timestamp) -> Outcome {
+        let deadline = self.deadline().map(|d| d.at);
+        let done = match end {
+            Ending::Cancelled => return Outcome::CalledOff,
+            Ending::Completed => true,
+            // What is told of no more after it was to begin has been done; before, nobody knows.
+            Ending::Unknown => deadline.is_some_and(|d| d <= at) && self.kind() == NoticeKind::Scheduled,
+        };
+        match (done, self.clear, self.back) {
+            (false, ..) => Outcome::Stayed,
+            _ if self.is_stranger() => Outcome::TookPlace,
+            (true, Some(clear), Some(back)) if !self.tasks.is_empty() && deadline.is_none_or(|d| clear <= d) => {
+                let left = deadline.map(|d| (d - clear.max(back)).num_seconds().max(0));
+                Outcome::Evacuated { left }
+            }
+            _ => Outcome::TookPlace,
+        }
+    }
+
     /// How it is going to end, as it looks now; `None` without a deadline, or once it has.
     /// `blocked` tells whether a disruption budget holds a task.
     #[must_use]
@@ -409,10 +525,12 @@ impl Case {
         if !self.is_open() {
             return None;
         }
-        let deadline = self.deadline()?.at;
+        let Deadline { at: deadline, precision } = self.deadline()?;
         if self.cut() > 0 {
             return Some(Verdict::Cut);
         }
+        // Fargate leaves no task longer than this; until then nobody knows that one is cut.
+        let is_sure = precision != Precision::Usual || now > deadline - STOP_TIMEOUT + LONGEST;
         let look = Look {
             deadline,
             now,
@@ -420,7 +538,8 @@ impl Case {
             idle: self.is_idle(sum, deadline, now),
         };
         Some(match sum.verdict(look) {
-            Some(v) => v,
+            Some(v) if is_sure => v,
+            Some(v) => v.min(Verdict::Tight),
             None if self.back.is_none() && deadline - now < TimeDelta::seconds(30) => Verdict::Tight,
             None => Verdict::Safe,
         })

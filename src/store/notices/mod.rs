@@ -17,7 +17,8 @@ use chrono::TimeDelta;
 
 use super::Store;
 use crate::domain::notice::{
-    ANOTHER, Departure, NoticeFeed, Place, Record, Sighting, Told, Victim, of_event, of_node, of_task, shuts,
+    ANOTHER, Departure, NoticeFeed, NoticeKind, Outcome, Place, Record, Sighting, Told, Victim, of_event, of_node,
+    of_task, shuts,
 };
 use crate::domain::{
     CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
@@ -118,7 +119,9 @@ impl Notices {
     /// True if this story was over, and written down, before.
     fn is_past(&self, s: &Sighting) -> bool {
         let at = s.issued.unwrap_or(s.seen);
-        self.past.iter().rev().any(|r| r.victim == s.victim && (at - r.issued).abs() <= ANOTHER)
+        // What was called off says nothing of what is told for another reason.
+        let other = |r: &Record| r.outcome == Outcome::CalledOff && r.kind != s.kind;
+        self.past.iter().rev().any(|r| r.victim == s.victim && (at - r.issued).abs() <= ANOTHER && !other(r))
     }
 
     /// Word of what is over may come late: what is kept of it follows.
@@ -156,9 +159,9 @@ impl Store {
                     }
                 }
                 Told::Gone(d) => self.hear_departure(d, at, &mut fresh),
-                Told::Over { victim, kind, at } => {
+                Told::Over { victim, kind, message, end, at } => {
                     if let Some(case) = self.notices.cases.get_mut(&victim) {
-                        case.call_off(kind, at);
+                        case.finish(kind, &message, end, at);
                     }
                 }
             }
@@ -170,7 +173,8 @@ impl Store {
     fn hear_notice(&mut self, s: Sighting, at: Timestamp) -> Option<Victim> {
         let victim = s.victim.clone();
         let told_at = s.issued.unwrap_or(s.seen);
-        if let Some(case) = self.notices.cases.get_mut(&victim) {
+        let anew = self.notices.case(&victim).is_some_and(|case| case.is_anew(&s));
+        if let Some(case) = self.notices.cases.get_mut(&victim).filter(|_| !anew) {
             let ended = case.outcome.map(|(_, at)| at);
             // The same story, or a late word of it.
             if ended.is_none() || (told_at - case.issued()).abs() <= ANOTHER {
@@ -181,7 +185,7 @@ impl Store {
                 return None;
             }
         }
-        if self.notices.is_past(&s) {
+        if !anew && self.notices.is_past(&s) {
             return None;
         }
         self.begin(victim.clone(), at, told_at - AFTERMATH).hear(s);
@@ -270,6 +274,10 @@ impl Store {
                 if let Some(victim) = task.ecs.as_ref().and_then(|e| alone.get(&e.arn))
                     && let Some(risk) = self.at_risk(task, at)
                 {
+                    let own = task.ecs.as_ref().and_then(|e| e.stop_timeout);
+                    if let Some(case) = self.notices.cases.get_mut(*victim) {
+                        case.stop_timeout = own.or(case.stop_timeout);
+                    }
                     found.entry((*victim).clone()).or_default().push(risk);
                 }
             }
@@ -307,6 +315,9 @@ impl Store {
         let key = if row.instance.starts_with("i-") { row.instance.clone() } else { Text::new(&row.id.to_string()) };
         let before = self.nodes.get(&row.id);
         let told = of_node(row, before, at);
+        // What the row said before and says no more.
+        let said = before.filter(|b| b.uid == row.uid).map(|b| of_node(b, None, at)).unwrap_or_default();
+        let opened = before.is_some_and(|b| b.unschedulable && !row.unschedulable);
         if before.is_none() {
             self.notices.machines.entry(key).or_insert_with(|| row.id.clone());
         }
@@ -330,7 +341,35 @@ impl Store {
             }
         }
         self.find_tasks(&fresh, at);
+        let says: Vec<(NoticeFeed, Text)> = told.iter().filter_map(name_of).collect();
         self.pending_told(told, row, at);
+        let taken_back: Vec<(NoticeFeed, Text)> = said
+            .iter()
+            .filter_map(name_of)
+            // Who says more than a cordon does not take that back.
+            .filter(|(feed, _)| *feed == NoticeFeed::NodeTaint || opened)
+            .filter(|one| !says.contains(one))
+            .collect();
+        if !taken_back.is_empty() || opened {
+            self.take_back(&victim, row, (&taken_back, opened), at);
+        }
+    }
+
+    /// A node says no more what it said: taints that are gone, and whether it takes tasks again.
+    fn take_back(&mut self, victim: &Victim, row: &Node, said: (&[(NoticeFeed, Text)], bool), at: Timestamp) {
+        let Some(case) = self.notices.cases.get_mut(victim) else { return };
+        let (gone, opened) = said;
+        let words = [format!("{}/cordoned", row.uid), format!("{}/draining", row.uid)];
+        let told = |s: &Sighting| {
+            gone.iter().any(|(feed, message)| s.feed == *feed && s.message == *message)
+                // EventBridge tells of the same draining.
+                || (opened
+                    && s.kind == NoticeKind::Leaving
+                    && (words.iter().any(|w| s.message == **w) || s.detail == "draining"))
+        };
+        case.retract(told, at);
+        self.notices.changes += 1;
+        self.settle_one(victim, at, &mut HashMap::default());
     }
 
     /// A node that tells something may not be in its table yet.
@@ -404,8 +443,16 @@ impl Store {
         let late = self.risk_of(row, at);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
+        if let (Victim::Task(_), Some(ecs)) = (&case.victim, &row.ecs) {
+            case.stop_timeout = ecs.stop_timeout.or(case.stop_timeout);
+        }
+        if is_done(row) {
+            case.tasks_mut().retain(|t| t.uid != row.uid || t.id != row.id);
+            return;
+        }
         match (case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
+                known.grace = row.grace;
                 if known.leaving.is_none() && is_leaving(row) {
                     known.leaving = Some(at);
                 }
@@ -561,6 +608,19 @@ impl Store {
         found.sort_by_key(|c| (c.deadline().is_none(), c.deadline().map(|d| d.at), c.heard, c.victim.clone()));
         found
     }
+}
+
+/// By what a sighting of a node's row is known.
+fn name_of(told: &Told) -> Option<(NoticeFeed, Text)> {
+    match told {
+        Told::Notice(s) => Some((s.feed, s.message.clone())),
+        _ => None,
+    }
+}
+
+/// A job's task that has done its work: it left because it was done.
+fn is_done(task: &Task) -> bool {
+    matches!(task.owner_kind, Kind::Job | Kind::CronJob) && task.status == "Completed"
 }
 
 /// What a victim's row says of it.

@@ -120,6 +120,7 @@ pub fn node(object: &NodeObject<'_>, p: &mut Projector) -> Node {
         },
         allocatable_tasks: u32::try_from(pods.0).unwrap_or(u32::MAX),
         taints: p.interner.text(&taints.join(",")),
+        announced: Text::new(&announced(&status.conditions)),
         labels: labels.labels(&mut p.interner),
         ecs: None,
         id,
@@ -163,6 +164,12 @@ fn pressure(conditions: &[Condition<'_>]) -> String {
     names.join(",")
 }
 
+/// What Azure's node-problem-detector announces in a condition.
+fn announced(conditions: &[Condition<'_>]) -> String {
+    let said = |c: &Condition<'_>| crate::domain::notice::announced(&c.kind, &c.reason, &c.message);
+    conditions.iter().filter(|c| c.status == "True").find_map(said).unwrap_or_default()
+}
+
 /// Spot or on demand, by the labels of whoever made the node.
 fn capacity(labels: &Pairs<'_>) -> CapacityType {
     let is =
@@ -184,5 +191,26 @@ fn capacity(labels: &Pairs<'_>) -> CapacityType {
         (true, _) => CapacityType::Spot,
         (false, true) => CapacityType::OnDemand,
         (false, false) => CapacityType::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_condition_announces_is_in_the_row_while_it_is_true() {
+        let row = |status: &str| {
+            let json = format!(
+                "{{\"metadata\": {{\"name\": \"aks-1\", \"uid\": \"u\"}}, \"status\": {{\"conditions\": [\
+                 {{\"type\": \"Ready\", \"status\": \"True\"}}, {{\"type\": \"VMEventScheduled\", \
+                 \"status\": \"{status}\", \"reason\": \"VMEventScheduled\", \
+                 \"message\": \"Preempt Scheduled: Mon, 02 Mar 2026 19:01:45 GMT\"}}]}}}}"
+            );
+            let object: NodeObject<'_> = serde_json::from_str(&json).unwrap();
+            node(&object, &mut Projector::new(crate::domain::ClusterId::new("aks")))
+        };
+        assert_eq!(row("True").announced, "PreemptScheduled: Preempt Scheduled: Mon, 02 Mar 2026 19:01:45 GMT");
+        assert_eq!((row("False").announced.as_str(), row("True").pressure.as_str()), ("", ""));
     }
 }
