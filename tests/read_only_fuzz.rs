@@ -63,10 +63,11 @@ fn audit(state: &Path) -> Vec<Value> {
 fn names(intent: &Value) -> Vec<String> {
     let what = &intent["what"];
     let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
-    let targets =
-        list(&what["targets"]).into_iter().chain(list(&what["changes"]).into_iter().map(|c| c["target"].clone()));
+    let changes = list(&what["changes"]);
+    let through = changes.iter().flat_map(|c| list(&c["through"]));
+    let all = list(&what["targets"]).into_iter().chain(changes.iter().map(|c| c["target"].clone())).chain(through);
     // `deploy shop/web`
-    targets.filter_map(|t| t.as_str()?.rsplit([' ', '/']).next().map(str::to_owned)).collect()
+    all.filter_map(|t| t.as_str()?.rsplit([' ', '/']).next().map(str::to_owned)).collect()
 }
 
 /// The audit as far as it was read: what has begun and not ended.

@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::who::{Process, Who};
 use crate::action::guard::Assent;
-use crate::action::plan::{Change, End, Fate, Plan};
+use crate::action::intent::Verb;
+use crate::action::plan::{Change, End, Fate, Plan, Precondition};
 use crate::domain::{Text, Timestamp};
 
 /// The version of the format.
@@ -56,6 +57,9 @@ pub struct Noted {
     pub to: Text,
     /// `acts`, `waits` or `stays`.
     pub fate: Text,
+    /// Identities of what else is changed for it: the silences that end, the service deployment that stops.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Text>,
 }
 
 /// What was to be done.
@@ -186,7 +190,7 @@ impl Entry {
             cluster: intent.targets.first().map_or_else(Text::empty, |t| t.cluster.0.clone()),
             targets: intent.targets.iter().map(name).collect(),
             options,
-            changes: plan.changes.iter().take(CHANGES).map(noted).collect(),
+            changes: plan.changes.iter().take(CHANGES).map(|c| noted(c, intent.verb)).collect(),
             changes_left_out: plan.changes.len().saturating_sub(CHANGES),
         }
     }
@@ -214,7 +218,7 @@ fn name(id: &crate::domain::ObjectId) -> Text {
     Text::new(&format!("{} {ns}{}", id.kind.short(), id.name))
 }
 
-fn noted(change: &Change) -> Noted {
+fn noted(change: &Change, verb: Verb) -> Noted {
     let fate = match change.fate {
         Fate::Acts => "acts",
         Fate::Waits => "waits",
@@ -226,6 +230,11 @@ fn noted(change: &Change) -> Noted {
         from: short(&change.from),
         to: short(&change.to),
         fate: Text::new(fate),
+        through: match &change.precondition {
+            Precondition::Alert { silences, .. } if verb == Verb::Unsilence => silences.clone(),
+            Precondition::Deployment(arn) => vec![arn.clone()],
+            _ => Vec::new(),
+        },
     }
 }
 
