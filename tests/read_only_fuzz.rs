@@ -180,9 +180,10 @@ async fn fuzz(scenario: &str, arguments: &[&str], hands: Hands) -> Run {
     let kubeconfig = put("kubeconfig", here(sim.kubeconfig()));
     let aws = sim.aws();
     let (cluster, region, account) = &aws.clusters[0];
-    // A console receives from its queue, which a wallboard must not: it takes messages from whoever else reads.
+    // Who may change nothing must not receive from a queue: it takes messages from whoever else reads.
+    let read_only = hands == Hands::Wallboard || arguments.contains(&"--read-only");
     let queue = format!("[[notices]]\nname = \"queue\"\nregion = \"{region}\"\nqueue = \"quarterdeck-events\"\n");
-    let config = put("config.toml", if hands == Hands::Wallboard { queue } else { String::new() });
+    let config = put("config.toml", if read_only { queue } else { String::new() });
     let mut arguments: Vec<String> = arguments.iter().map(|f| (*f).to_owned()).collect();
     arguments.extend(["--config".to_owned(), config, "--kubeconfig".to_owned(), kubeconfig]);
     arguments.extend(["--context".to_owned(), "demo".to_owned()]);

@@ -42,8 +42,9 @@ pub fn start(
         interval,
         ec2_interval: if demo { interval * 3 } else { (interval * 3).max(EC2) },
         state: (!demo).then(|| config.state_dir(&Paths::discover(&env)).to_owned()),
-        // What is received nobody else receives: who looks once must not take it from a console.
-        receive: cli.verb.is_none(),
+        // What is received nobody else receives: who looks once must not take it from a console, and who may change
+        // nothing must not take anything from anywhere.
+        receive: cli.verb.is_none() && !config.read_only,
         clusters: clusters.iter().map(|c| c.as_str().rsplit('/').next().unwrap_or_default().to_owned()).collect(),
     };
     Some(Sources::spawn(plan, tx, clock.clone()))

@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a look for keys that wait already lasts. With no time at all, crossterm does not look.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Told by the thread that it has stopped waiting for keys.
 #[derive(Default)]
@@ -77,7 +79,7 @@ pub fn retire(mut events: EventStream) -> Vec<u8> {
     // What it took meanwhile. The first look may only find that it was woken.
     let mut nothing = 0;
     while nothing < 2 {
-        match poll(Duration::ZERO) {
+        match poll(LOOK) {
             Ok(true) => match read() {
                 Ok(event) => encode(&event, &mut typed),
                 Err(_) => break,

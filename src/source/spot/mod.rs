@@ -71,7 +71,8 @@ pub struct Plan {
     pub ec2_interval: Duration,
     /// The directory for what has to outlive the console. Without one no queue is read.
     pub state: Option<PathBuf>,
-    /// Receive from queues. Who looks once only looks at what was received before.
+    /// Receive from queues, and delete what is stored. Who looks once or may change nothing only looks at what was
+    /// received before.
     pub receive: bool,
     /// Names of clusters: a queue of such a name is Karpenter's.
     pub clusters: Vec<String>,

@@ -181,8 +181,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Looks once: at what was received before, and whether the queue may be read.
+    /// Receives nothing: looks at what was received before, and whether the queue may be read.
     async fn look(mut self, path: &Path) {
+        self.talk.remark = "receives nothing here; tells what another console on this machine stored".to_owned();
+        self.talk.introduce().await;
         self.talk.introduce_if_remarked(self.watch.said()).await;
         loop {
             let outcome = match self.tell_stored(path, false).await {
