@@ -27,6 +27,7 @@ mod limits;
 mod logs;
 mod model;
 mod network;
+mod placement;
 mod scaling;
 pub mod schema;
 mod spot;

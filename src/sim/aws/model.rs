@@ -742,20 +742,8 @@ impl Cluster {
             let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
             let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
             self.event(name, now, m);
-        } else if self.services.get(name).is_some_and(|s| {
-            s.events.front().is_none_or(|e| now - e.at > 60_000 || !e.message.contains("unable to place"))
-        }) {
-            let fargate = self.services.get(name).is_some_and(|s| s.launch.starts_with("fargate"));
-            let m = if fargate {
-                format!(
-                    "(service {name}) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-                )
-            } else {
-                format!(
-                    "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-                )
-            };
-            self.event(name, now, m);
+        } else {
+            self.no_place(name, now);
         }
     }
 
