@@ -118,7 +118,7 @@ pub struct Store {
     /// What is said of services whose tasks cannot be placed.
     placements: placements::Placements,
     /// The same as lines, as last asked.
-    unplaced: memo::Memo<Arc<[placements::Unplaced]>, (u64, memo::Moment)>,
+    unplaced: memo::Memo<Arc<[placements::Unplaced]>, (memo::Moment, Timestamp)>,
     /// Error budgets.
     pub budgets: Table<Budget>,
     /// Services with their golden signals.

@@ -188,7 +188,9 @@ impl Store {
         if !self.any_failed() {
             return Arc::from([]);
         }
-        self.unplaced.at((self.placements.changes, self.moment(now)), || self.unplaced_now(now).into())
+        // Tasks change all the time: as they are once in a second will do.
+        let moment = (self.placements.changes, self.workloads.revision(), now.timestamp());
+        self.patience.of_memo(&self.unplaced, (moment, now), || self.unplaced_now(now).into())
     }
 
     /// The same of one service.

@@ -45,6 +45,7 @@ pub fn line(c: Context<'_>, u: &Unplaced, width: usize) -> Line {
     // Name, where, what, why, who told: the first of these that fits.
     let ways = [
         (place(u), lacks(u, " tasks"), full, format!("  told by {told}")),
+        (place(u), lacks(u, " tasks"), brief.clone(), format!("  {told}")),
         (String::new(), lacks(u, " tasks"), brief.clone(), format!("  {told}")),
         (String::new(), lacks(u, ""), brief.clone(), format!("  {told}")),
         (String::new(), lacks(u, ""), brief, String::new()),
