@@ -789,7 +789,8 @@ async fn what_finds_no_place_is_told_by_ecs_and_by_event_bridge_until_it_is_plac
     let (unable, steady) =
         (said(&short, "was unable to place a task. Reason: Capacity is unavailable"), said(&short, "steady state"));
     assert!(unable.is_some_and(|at| steady.is_none_or(|s| at < s)), "the newest come first: {short:#}");
-    bench.until(320);
+    // Before it is dry again.
+    bench.until(280);
     let back = bench.service("search").await;
     assert_eq!(back["runningCount"], back["desiredCount"]);
     let actions = |all: Vec<Value>| -> BTreeMap<String, Value> {
