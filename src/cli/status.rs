@@ -126,15 +126,13 @@ fn notices(c: Context<'_>) -> String {
 
 /// Services whose tasks find no place.
 fn unplaced(c: Context<'_>) -> String {
-    let all = c.store.unplaced(c.now);
-    let lines: String = all
-        .iter()
-        .map(|u| {
-            let line = crate::view::placements::line(c, u, usize::MAX).text();
-            format!("{}\n", line.trim_start())
-        })
-        .collect();
-    if lines.is_empty() { lines } else { format!("\nservices that find no place\n{lines}") }
+    let mut out = String::new();
+    for u in c.store.unplaced(c.now).iter() {
+        let line = crate::view::placements::line(c, u, usize::MAX).text();
+        out += line.trim_start();
+        out.push('\n');
+    }
+    if out.is_empty() { out } else { format!("\nservices that find no place\n{out}") }
 }
 
 /// The alarms that fire, a line for all that are about the same.

@@ -738,13 +738,12 @@ impl Cluster {
 
     fn start_tasks(&mut self, name: &str, deployment: &str, wanted: u32, now: Ms) {
         let started: Vec<String> = (0..wanted).map_while(|_| self.launch(name, deployment, now)).collect();
-        if !started.is_empty() {
-            let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
-            let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
-            self.event(name, now, m);
-        } else {
-            self.no_place(name, now);
+        if started.is_empty() {
+            return self.no_place(name, now);
         }
+        let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
+        let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
+        self.event(name, now, m);
     }
 
     fn stop_tasks(&mut self, name: &str, deployment: &str, ids: &[String], now: Ms) {
