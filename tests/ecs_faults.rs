@@ -184,6 +184,8 @@ const TAKEN: &str = "[[ecs]]\nname = 'shop'\n[[ecs.services]]\nname = 'web'\ndes
     stop_timeout = '100s'\nstops_after = '95s'\nimage = 'r/web:1'\n\
     [[ecs.at]]\nt = '8s'\naction = 'spot-interrupt'\nservice = 'web'\ntasks = 1\n";
 
+const ACTION: &str = "ecs:DescribeTaskDefinition";
+
 /// What the countdown of that task says, its verdict, and what was noted of the definitions.
 async fn countdown(spoil: impl Fn(&mut quarterdeck::sim::aws::AwsFaults)) -> (String, Option<Verdict>, Vec<String>) {
     let sim = ecs::serve(TAKEN).await;
@@ -197,7 +199,7 @@ async fn countdown(spoil: impl Fn(&mut quarterdeck::sim::aws::AwsFaults)) -> (St
     let c = Context { store: &bench.store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
     let board = bench.store.board(now);
     let row = board.rows.first().expect("a notice");
-    let noted = bench.store.log().filter(|l| l.text.contains("ecs:DescribeTaskDefinition"));
+    let noted = bench.store.log().filter(|l| l.text.contains(ACTION));
     (left(c, row), row.verdict, noted.map(|l| l.text.to_string()).collect())
 }
 
@@ -210,7 +212,6 @@ async fn how_long_a_task_may_take_to_end_is_read_or_said_to_be_what_is_usual() {
     let (text, verdict, noted) = countdown(|_| {}).await;
     assert!(!text.ends_with('?') && (85..=100).contains(&seconds(&text)), "{text}");
     assert_eq!((verdict < Some(Verdict::Cut), noted.len()), (true, 0), "{noted:?}");
-    const ACTION: &str = "ecs:DescribeTaskDefinition";
     let (text, verdict, noted) = countdown(|f| drop(f.denied.insert(ACTION.to_owned()))).await;
     assert!(text.ends_with('?') && (10..=30).contains(&seconds(&text)), "{text}");
     // Nobody knows that it will be cut.

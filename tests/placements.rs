@@ -291,7 +291,7 @@ fn a_line_says_at_any_width_which_service_how_many_and_why() {
         ]
     );
     let few = lines(context(&store), 2, 120);
-    assert_eq!(few.last().map(|l| l.text()), Some("   and 2 more services lack tasks".to_owned()));
+    assert_eq!(few.last().map(quarterdeck::domain::Line::text), Some("   and 2 more services lack tasks".to_owned()));
 }
 
 #[test]
