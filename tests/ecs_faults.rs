@@ -212,12 +212,12 @@ async fn how_long_a_task_may_take_to_end_is_read_or_said_to_be_what_is_usual() {
     let (text, verdict, noted) = countdown(|_| {}).await;
     assert!(!text.ends_with('?') && (85..=100).contains(&seconds(&text)), "{text}");
     assert_eq!((verdict < Some(Verdict::Cut), noted.len()), (true, 0), "{noted:?}");
-    let (text, verdict, noted) = countdown(|f| drop(f.denied.insert(ACTION.to_owned()))).await;
+    let (text, verdict, noted) = countdown(|f| f.denied.extend([ACTION.to_owned()])).await;
     assert!(text.ends_with('?') && (10..=30).contains(&seconds(&text)), "{text}");
     // Nobody knows that it will be cut.
     assert!(verdict < Some(Verdict::Cut), "{verdict:?}");
     assert!(noted.len() == 1 && noted[0].contains("not allowed"), "{noted:?}");
-    let (text, verdict, noted) = countdown(|f| drop(f.throttled.insert(ACTION.to_owned()))).await;
+    let (text, verdict, noted) = countdown(|f| f.throttled.extend([ACTION.to_owned()])).await;
     assert!(text.ends_with('?') && (10..=30).contains(&seconds(&text)), "{text}");
     assert!(verdict < Some(Verdict::Cut), "{verdict:?}");
     assert!(noted.iter().all(|n| n.contains("throttled")), "{noted:?}");
