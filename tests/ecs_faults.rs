@@ -14,8 +14,12 @@ mod ecs;
 use std::time::Duration;
 
 use ecs::{Bench, live, state};
-use quarterdeck::domain::{Kind, ObjectId, Text};
+use quarterdeck::clock::Clock;
+use quarterdeck::domain::{Kind, ObjectId, Text, Thresholds};
 use quarterdeck::store::Feed;
+use quarterdeck::store::notices::Verdict;
+use quarterdeck::view::columns::Context;
+use quarterdeck::view::notices::left;
 
 const SHOP: &str = "[[ecs]]\nname = 'shop'\n[[ecs.instances]]\nprovider = 'asg'\ncount = 2\ninstance = 'm7i.large'\ncpu = 2\nmemory = 8\n\
     [[ecs.services]]\nname = 'web'\ndesired = 3\nimage = 'r/web:1'\nbalanced = true\nscaling = [1, 5]\n\
@@ -173,4 +177,48 @@ async fn a_clock_that_is_ten_minutes_off() {
 async fn an_endpoint_that_is_not_there() {
     let mut bench = Bench::new(SHOP, |spec| spec.account.endpoint = Some("http://127.0.0.1:1".to_owned())).await;
     bench.until("unreachable", PATIENCE, |s| state(s, Feed::Tasks).1.contains("cannot reach http://127.0.0.1:1")).await;
+}
+
+/// Two tasks on Fargate Spot, which may take 100 s to end; one is taken back.
+const TAKEN: &str = "[[ecs]]\nname = 'shop'\n[[ecs.services]]\nname = 'web'\ndesired = 2\nlaunch = 'fargate-spot'\n\
+    stop_timeout = '100s'\nstops_after = '95s'\nimage = 'r/web:1'\n\
+    [[ecs.at]]\nt = '8s'\naction = 'spot-interrupt'\nservice = 'web'\ntasks = 1\n";
+
+const ACTION: &str = "ecs:DescribeTaskDefinition";
+
+/// What the countdown of that task says, its verdict, and what was noted of the definitions.
+async fn countdown(spoil: impl Fn(&mut quarterdeck::sim::aws::AwsFaults)) -> (String, Option<Verdict>, Vec<String>) {
+    let sim = ecs::serve(TAKEN).await;
+    sim.aws_faults().set(spoil);
+    let specs = ecs::specs(&sim, Duration::from_millis(500));
+    let mut bench = Bench::reading(sim, specs);
+    bench.until("its notice", PATIENCE, |s| s.notices.cases().any(|c| !c.tasks.is_empty())).await;
+    bench.pass(Duration::from_secs(1)).await;
+    assert!(live(&bench.store, Feed::Tasks), "tasks do not depend on it");
+    let now = Clock::system().now();
+    let c = Context { store: &bench.store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
+    let board = bench.store.board(now);
+    let row = board.rows.first().expect("a notice");
+    let noted = bench.store.log().filter(|l| l.text.contains(ACTION));
+    (left(c, row), row.verdict, noted.map(|l| l.text.to_string()).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_long_a_task_may_take_to_end_is_read_or_said_to_be_what_is_usual() {
+    let seconds = |text: &str| -> i64 {
+        let (minutes, rest) = text.trim_end_matches('?').split_once(':').expect(text);
+        minutes.parse::<i64>().expect(text) * 60 + rest.parse::<i64>().expect(text)
+    };
+    let (text, verdict, noted) = countdown(|_| {}).await;
+    assert!(!text.ends_with('?') && (85..=100).contains(&seconds(&text)), "{text}");
+    assert_eq!((verdict < Some(Verdict::Cut), noted.len()), (true, 0), "{noted:?}");
+    let (text, verdict, noted) = countdown(|f| f.denied.extend([ACTION.to_owned()])).await;
+    assert!(text.ends_with('?') && (10..=30).contains(&seconds(&text)), "{text}");
+    // Nobody knows that it will be cut.
+    assert!(verdict < Some(Verdict::Cut), "{verdict:?}");
+    assert!(noted.len() == 1 && noted[0].contains("not allowed"), "{noted:?}");
+    let (text, verdict, noted) = countdown(|f| f.throttled.extend([ACTION.to_owned()])).await;
+    assert!(text.ends_with('?') && (10..=30).contains(&seconds(&text)), "{text}");
+    assert!(verdict < Some(Verdict::Cut), "{verdict:?}");
+    assert!(noted.iter().all(|n| n.contains("throttled")), "{noted:?}");
 }

@@ -91,6 +91,12 @@ impl Bench {
         serde_json::from_str(&self.aws(service, target, &body.to_string()).await).expect("JSON")
     }
 
+    async fn service(&self, name: &str) -> Value {
+        let ask = json!({"cluster": "shop-ecs", "services": [name]});
+        let found = self.json("ecs", "AmazonEC2ContainerServiceV20141113.DescribeServices", ask).await;
+        found["services"][0].clone()
+    }
+
     async fn ec2(&self, action: &str, rest: &str) -> String {
         self.aws("ec2", "", &format!("Action={action}&Version=2016-11-15{rest}")).await
     }
@@ -764,4 +770,57 @@ fn five_hundred_at_once() {
     ledger.entries().for_each(coherent);
     let told: BTreeSet<Timestamp> = ledger.entries().filter_map(|e| e.issued).collect();
     assert!((9..=11).contains(&told.len()), "over ten seconds: {told:?}");
+}
+
+/// Of services, by name: what ECS lists, what EventBridge sent to the group and to the queue.
+#[tokio::test]
+async fn what_finds_no_place_is_told_by_ecs_and_by_event_bridge_until_it_is_placed() {
+    let bench = Bench::storm().await;
+    // Fargate Spot is dry from 110 s to 200 s; tasks of search are taken back at 128 s.
+    bench.until(150);
+    let short = bench.service("search").await;
+    let said = |v: &Value, part: &str| {
+        v["events"]
+            .as_array()
+            .expect("events")
+            .iter()
+            .position(|e| e["message"].as_str().is_some_and(|m| m.contains(part)))
+    };
+    let (unable, steady) =
+        (said(&short, "was unable to place a task. Reason: Capacity is unavailable"), said(&short, "steady state"));
+    assert!(unable.is_some_and(|at| steady.is_none_or(|s| at < s)), "the newest come first: {short:#}");
+    // Before it is dry again.
+    bench.until(280);
+    let back = bench.service("search").await;
+    assert_eq!(back["runningCount"], back["desiredCount"]);
+    let actions = |all: Vec<Value>| -> BTreeMap<String, Value> {
+        let action = |e: &Value| e["detail-type"] == "ECS Service Action";
+        all.into_iter().filter(action).map(|e| (e["id"].as_str().expect("an id").to_owned(), e)).collect()
+    };
+    let logged = actions(bench.logged().await);
+    assert_eq!(logged, actions(bench.queued().await), "both targets have the same");
+    let of_search: Vec<&Value> =
+        logged.values().filter(|e| e["resources"][0].as_str().is_some_and(|r| r.ends_with("/search"))).collect();
+    let named = |name: &str| of_search.iter().filter(|e| e["detail"]["eventName"] == name).collect::<Vec<_>>();
+    let (failed, steady) = (named("SERVICE_TASK_PLACEMENT_FAILURE"), named("SERVICE_STEADY_STATE"));
+    assert!(!failed.is_empty() && !steady.is_empty(), "{of_search:#?}");
+    let region = "arn:aws:ecs:eu-west-1:123456789012";
+    for e in failed {
+        assert_eq!(e["resources"], json!([format!("{region}:service/shop-ecs/search")]));
+        let d = &e["detail"];
+        assert_eq!((&d["eventType"], &d["reason"]), (&json!("ERROR"), &json!("RESOURCE:FARGATE")));
+        assert_eq!(d["clusterArn"], format!("{region}:cluster/shop-ecs"));
+        assert_eq!(d["capacityProviderArns"], json!([format!("{region}:capacity-provider/FARGATE_SPOT")]));
+        let (whole, fine) = (e["time"].as_str().expect("a time"), d["createdAt"].as_str().expect("a time"));
+        assert_eq!(whole[..19], fine[..19]);
+    }
+    for e in steady {
+        assert_eq!((&e["detail"]["eventType"], e["detail"].get("reason")), (&json!("INFO"), None));
+    }
+    // Where no machine is left of a provider, or none has room, its own provider is named.
+    let of_machines = |e: &&Value| e["detail"]["reason"].as_str().is_some_and(|r| r != "RESOURCE:FARGATE");
+    for e in logged.values().filter(of_machines) {
+        let named = e["detail"]["capacityProviderArns"][0].as_str().expect("a provider");
+        assert!(!named.contains("FARGATE"), "{e:#}");
+    }
 }

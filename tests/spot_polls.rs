@@ -232,10 +232,14 @@ impl Ec2 {
     }
 
     fn scheduled(&self, id: &str, description: &str) {
+        self.scheduled_for(id, description, "2026-12-24T00:00:00.000Z");
+    }
+
+    fn scheduled_for(&self, id: &str, description: &str, start: &str) {
         self.0.lock().expect("no panic").2 = format!(
             "<item><instanceId>{id}</instanceId><availabilityZone>eu-west-1c</availabilityZone><eventsSet><item>\
              <instanceEventId>instance-event-1</instanceEventId><code>instance-retirement</code>\
-             <description>{description}</description><notBefore>2026-12-24T00:00:00.000Z</notBefore></item></eventsSet></item>"
+             <description>{description}</description><notBefore>{start}</notBefore></item></eventsSet></item>"
         );
     }
 }
@@ -327,6 +331,38 @@ async fn maintenance_that_is_over_says_whether_it_was_called_off() {
         listener.pass(Duration::from_secs(1)).await;
         assert!(listener.told.len() == 1 && listener.told.iter().all(over), "{:?}", listener.told);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_that_is_moved_has_the_date_that_was_told_last() {
+    let (clock, ec2, id) = (Clock::system(), Ec2::default(), "i-00000000000000003");
+    let hardware = "The instance is running on degraded hardware";
+    ec2.scheduled(id, hardware);
+    let web = ec2.serve().await;
+    let mut listener = Listener::start(of_account(&web.url(), false, true, &clock), clock.clone());
+    let date = |l: &Listener| match l.notices().as_slice() {
+        [one] => one.deadline.map(|d| d.at.to_rfc3339()),
+        other => panic!("one event is one notice: {other:?}"),
+    };
+    listener.until("the first date", |l| !l.told.is_empty()).await;
+    assert_eq!(date(&listener).as_deref(), Some("2026-12-24T00:00:00+00:00"));
+    // Later, and earlier than it was first.
+    for (told, start, want) in [
+        (2, "2027-01-07T00:00:00.000Z", "2027-01-07T00:00:00+00:00"),
+        (3, "2026-12-23T12:00:00.000Z", "2026-12-23T12:00:00+00:00"),
+    ] {
+        ec2.scheduled_for(id, hardware, start);
+        listener.until("the new date", |l| l.told.len() >= told).await;
+        assert_eq!(date(&listener).as_deref(), Some(want));
+        assert!(listener.told.iter().all(|t| matches!(t, Told::Notice(_))), "it is not over: {:?}", listener.told);
+    }
+    // The same date again is no news, and its end ends the one notice.
+    listener.pass(Duration::from_secs(5)).await;
+    assert_eq!(listener.told.len(), 3);
+    ec2.scheduled_for(id, &format!("[Canceled] {hardware}"), "2026-12-23T12:00:00.000Z");
+    let over =
+        |t: &Told| matches!(t, Told::Over { message, end: Ending::Cancelled, .. } if *message == *"instance-event-1");
+    listener.until("its end", |l| l.told.last().is_some_and(over)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use quarterdeck::clock::{Clock, instant};
 use quarterdeck::domain::notice::{NoticeFeed, NoticeKind, Outcome, Precision, Victim};
+use quarterdeck::domain::placement::Teller;
 use quarterdeck::domain::{ClusterId, Text, Thresholds, Timestamp};
 use quarterdeck::sim::cloud::{Entry, Outcome as Truth, Told};
 use quarterdeck::sim::model::{Model, Parameters, Scenario};
@@ -34,7 +35,7 @@ use quarterdeck::source::{ecs, kubernetes, spot};
 use quarterdeck::store::notices::{Case, countdown};
 use quarterdeck::store::{Observation, Store};
 use quarterdeck::view::columns::Context;
-use quarterdeck::view::notices;
+use quarterdeck::view::{notices, placements};
 use tokio::sync::mpsc;
 
 /// A step of the fleet's life.
@@ -398,4 +399,29 @@ async fn what_is_told_is_on_the_screen_in_time_and_counts_down_to_the_second() {
         eprintln!("{w}");
     }
     assert!(wrong.is_empty(), "{} are wrong", wrong.len());
+}
+
+/// What finds no place in the storm is a line while it lasts, by both feeds, and no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_that_find_no_place_are_told_of_by_both_feeds_until_they_are_whole() {
+    let mut console = Console::new(FAST).await;
+    // Fargate Spot is dry from 110 s to 200 s; at 128 s tasks of these are taken back.
+    console.until(165).await;
+    let now = console.clock.now();
+    let all = console.store.unplaced(now);
+    let search = all.iter().find(|u| u.name == *"search").unwrap_or_else(|| panic!("{all:#?}"));
+    let missing = search.missing.expect("how many");
+    assert!((1..=2).contains(&missing.tasks) && missing.desired == 6, "{search:#?}");
+    assert_eq!(search.why.words(&search.providers), "no Fargate Spot capacity");
+    let tellers: BTreeSet<Teller> = search.tellers.iter().copied().collect();
+    assert_eq!(tellers, BTreeSet::from([Teller::Service, Teller::EventLog, Teller::EventQueue]));
+    let since = search.since - console.start;
+    assert!((TimeDelta::seconds(120)..=TimeDelta::seconds(160)).contains(&since), "{since}");
+    let c = Context { store: &console.store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
+    let text: Vec<String> = placements::lines(c, 5, 120).iter().map(quarterdeck::domain::Line::text).collect();
+    assert!(text.iter().any(|l| l.contains("search in shop-ecs lacks")), "{text:#?}");
+    console.until(275).await;
+    let now = console.clock.now();
+    let all = console.store.unplaced(now);
+    assert!(all.iter().all(|u| u.name != *"search" || u.since > console.start + TimeDelta::seconds(200)), "{all:#?}");
 }

@@ -105,7 +105,7 @@ fn table(c: Context<'_>, namespace: Option<&str>) -> String {
         }
         out.push('\n');
     }
-    out + &notices(c) + &alarms(c)
+    out + &notices(c) + &unplaced(c) + &alarms(c)
 }
 
 /// What is going to go, the one with the least time first.
@@ -122,6 +122,17 @@ fn notices(c: Context<'_>) -> String {
         out += &format!("{}  {}  {cluster}  {}{gone}  {verdict}{told}\n", left(c, r), r.kind.word(), r.name);
     }
     if out.is_empty() { out } else { format!("\nnotices\n{out}") }
+}
+
+/// Services whose tasks find no place.
+fn unplaced(c: Context<'_>) -> String {
+    let mut out = String::new();
+    for u in c.store.unplaced(c.now).iter() {
+        let line = crate::view::placements::line(c, u, usize::MAX).text();
+        out += line.trim_start();
+        out.push('\n');
+    }
+    if out.is_empty() { out } else { format!("\nservices that find no place\n{out}") }
 }
 
 /// The alarms that fire, a line for all that are about the same.

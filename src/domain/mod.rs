@@ -17,6 +17,7 @@ pub mod limit;
 pub mod line;
 pub mod node;
 pub mod notice;
+pub mod placement;
 pub mod quantity;
 pub mod service;
 pub mod slo;

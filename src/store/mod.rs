@@ -12,6 +12,7 @@ pub mod memo;
 pub mod notices;
 pub mod observation;
 mod placed;
+pub mod placements;
 pub mod problems;
 pub mod services;
 pub mod summary;
@@ -114,6 +115,10 @@ pub struct Store {
     alarm_rules: AlarmRules,
     /// What is going to go.
     pub notices: notices::Notices,
+    /// What is said of services whose tasks cannot be placed.
+    placements: placements::Placements,
+    /// The same as lines, as last asked.
+    unplaced: memo::Memo<Arc<[placements::Unplaced]>, (memo::Moment, Timestamp)>,
     /// Error budgets.
     pub budgets: Table<Budget>,
     /// Services with their golden signals.

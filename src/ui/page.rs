@@ -14,7 +14,7 @@ use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::table::{Head, TableModel};
-use crate::view::{alarms, clusters, details, header, logs, notices, runbook, users};
+use crate::view::{alarms, clusters, details, header, logs, notices, placements, runbook, users};
 
 /// How wide a runbook is drawn that is not wrapped.
 const UNWRAPPED: usize = 400;
@@ -32,6 +32,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter
                 ViewKind::Overview => overview(buf, left, table, c, painter, wide),
                 ViewKind::Map => super::map::draw(buf, left, table, c, painter),
                 ViewKind::Pools => pools(buf, left, table, c, painter, wide),
+                ViewKind::Spot => spot(buf, left, table, c, painter, wide),
                 _ => list(buf, left, table, c, painter, wide),
             }
             if unmatched > 0 && left.height > 2 {
@@ -126,8 +127,24 @@ fn overview(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
     list(buf, rest, table, c, painter, wide);
 }
 
-/// Who leans on one pool, then the pools.
+/// Services that find no place, then the notices.
+fn spot(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
+    let rest = unplaced(buf, area, c, painter);
+    list(buf, rest, table, c, painter, wide);
+}
+
+/// Services that find no place, as lines; what is left of the area.
+fn unplaced(buf: &mut Buffer, area: Rect, c: Context<'_>, painter: &Painter<'_>) -> Rect {
+    let most = usize::from((area.height / 5).clamp(1, 5));
+    let text = placements::lines(c, most, usize::from(area.width));
+    let height = u16::try_from(text.len()).unwrap_or(0).min(area.height / 2);
+    lines(buf, Rect { height, ..area }, &text, painter);
+    Rect { y: area.y + height, height: area.height - height, ..area }
+}
+
+/// Services that find no place, who leans on one pool, then the pools.
 fn pools(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
+    let area = unplaced(buf, area, c, painter);
     let text = crate::view::notices::leaning(c, usize::from((area.height / 4).clamp(1, 5)));
     let height = u16::try_from(text.len()).unwrap_or(0).min(area.height / 2);
     lines(buf, Rect { height, ..area }, &text, painter);

@@ -43,6 +43,10 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
     if e.pending > 0 {
         d.row("pending", &e.pending.to_string(), Tone::Health(Health::Progressing));
     }
+    if let Some(u) = d.c.store.unplaced_of(&w.id, d.c.now) {
+        let said = super::placements::details(d.c, &u);
+        d.row("no place", &said.text, said.tone);
+    }
     d.row("placed on", &e.placement, spot(e.capacity_type));
     for name in &e.providers {
         provider(d, &w.id.cluster, name);

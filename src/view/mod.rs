@@ -20,6 +20,7 @@ pub mod json;
 pub mod logs;
 pub mod map;
 pub mod notices;
+pub mod placements;
 pub mod report;
 pub mod runbook;
 pub mod sources;

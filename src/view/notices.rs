@@ -11,6 +11,7 @@ use crate::app::table::ViewKind;
 use crate::domain::notice::{NoticeFeed, NoticeKind, Outcome, Precision, Victim};
 use crate::domain::{Freshness, Health, Line, ObjectId, Task, Tone, age::age};
 use crate::store::notices::{Board, NoticeRow, Rush, Verdict, countdown};
+use crate::store::placements::Unplaced;
 use crate::store::{Feed, SourceState};
 
 /// A sign of how it stands: state is never colour alone.
@@ -294,7 +295,8 @@ pub fn banner(c: Context<'_>, key: Option<&str>, width: usize) -> Option<Line> {
 #[must_use]
 pub fn overview(c: Context<'_>) -> Option<Line> {
     let board = c.store.board(c.now);
-    if board.rows.is_empty() {
+    let unplaced = c.store.unplaced(c.now);
+    if board.rows.is_empty() && unplaced.is_empty() {
         return None;
     }
     let rush = board.rush;
@@ -312,6 +314,9 @@ pub fn overview(c: Context<'_>) -> Option<Line> {
     say(rush.tight, "tight", Health::Warning);
     let unsure = (rush.machines + rush.tasks).saturating_sub(rush.cut + rush.tight + rush.safe);
     say(unsure, "without a deadline", Health::Warning);
+    let worst = unplaced.first().map_or(Health::Warning, Unplaced::health);
+    let (n, word) = (unplaced.len(), if unplaced.len() == 1 { "service lacks tasks" } else { "services lack tasks" });
+    say(u32::try_from(n).unwrap_or(u32::MAX), word, worst);
     say(rush.safe, "safe", Health::Ok);
     say(rush.strangers, "of no cluster here", Health::Done);
     say(board.advised, "advised", Health::Progressing);

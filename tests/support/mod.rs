@@ -5,3 +5,4 @@ pub mod budgets;
 pub mod fleet;
 pub mod mixed;
 pub mod taken;
+pub mod unplaced;

@@ -14,6 +14,7 @@ pub use cluster::{announced, of_event, of_node, of_task, shuts};
 pub use merge::{ANOTHER, Notice, Telling};
 pub use record::{Outcome, Record};
 
+use super::placement::Placement;
 use super::{ObjectId, Text, Timestamp};
 
 /// How long EC2 leaves a spot instance from the interruption notice on.
@@ -322,16 +323,19 @@ pub enum Told {
         /// When that was known.
         at: Timestamp,
     },
+    /// Whether an ECS service's tasks can be placed: no notice, nothing goes.
+    Placement(Placement),
 }
 
 impl Told {
-    /// Whom it is about.
+    /// What is going to go, or has gone; `None` where nothing does.
     #[must_use]
-    pub fn victim(&self) -> &Victim {
+    pub fn victim(&self) -> Option<&Victim> {
         match self {
-            Self::Notice(s) => &s.victim,
-            Self::Gone(d) => &d.victim,
-            Self::Over { victim, .. } => victim,
+            Self::Notice(s) => Some(&s.victim),
+            Self::Gone(d) => Some(&d.victim),
+            Self::Over { victim, .. } => Some(victim),
+            Self::Placement(_) => None,
         }
     }
 }

@@ -347,7 +347,7 @@ impl Cluster {
             self.event(name, now, format!("(service {name}) (deployment {id}) deployment completed."));
         }
         if news {
-            self.event(name, now, format!("(service {name}) has reached a steady state."));
+            self.steady(name, now);
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct AwsFaults {
     /// This share of all calls, in per cent, is answered with "slow down".
     pub throttle_percent: u32,
+    /// `service:Operation`s that are always answered with "slow down".
+    pub throttled: BTreeSet<String>,
     /// `service:Operation`s that the user may not.
     pub denied: BTreeSet<String>,
     /// The credentials have expired.

@@ -27,6 +27,7 @@ mod limits;
 mod logs;
 mod model;
 mod network;
+mod placement;
 mod scaling;
 pub mod schema;
 mod spot;
@@ -247,7 +248,12 @@ impl AwsApi {
             w.limits.on = on;
             w.limits.take(&caller.account, &caller.region, call.service, &call.operation, now)
         });
-        let unlucky = self.faults.throttles();
+        let prefix = match call.service {
+            "monitoring" => "cloudwatch",
+            other => other,
+        };
+        let action = format!("{prefix}:{}", call.operation);
+        let unlucky = self.faults.throttles() || faults.throttled.contains(&action);
         if unlucky {
             self.change(|w| w.limits.throttle());
         }
@@ -260,11 +266,6 @@ impl AwsApi {
                 _ => Refusal::new("ThrottlingException", "Rate exceeded"),
             });
         }
-        let prefix = match call.service {
-            "monitoring" => "cloudwatch",
-            other => other,
-        };
-        let action = format!("{prefix}:{}", call.operation);
         if faults.denied.contains(&action) {
             let code = match call.protocol {
                 wire::Protocol::Query { ec2: true } => "UnauthorizedOperation",

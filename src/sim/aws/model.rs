@@ -738,25 +738,12 @@ impl Cluster {
 
     fn start_tasks(&mut self, name: &str, deployment: &str, wanted: u32, now: Ms) {
         let started: Vec<String> = (0..wanted).map_while(|_| self.launch(name, deployment, now)).collect();
-        if !started.is_empty() {
-            let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
-            let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
-            self.event(name, now, m);
-        } else if self.services.get(name).is_some_and(|s| {
-            s.events.front().is_none_or(|e| now - e.at > 60_000 || !e.message.contains("unable to place"))
-        }) {
-            let fargate = self.services.get(name).is_some_and(|s| s.launch.starts_with("fargate"));
-            let m = if fargate {
-                format!(
-                    "(service {name}) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-                )
-            } else {
-                format!(
-                    "(service {name}) was unable to place a task because no container instance met all of its requirements. The closest matching container-instance has insufficient memory available. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-                )
-            };
-            self.event(name, now, m);
+        if started.is_empty() {
+            return self.no_place(name, now);
         }
+        let list: Vec<String> = started.iter().map(|id| format!("(task {id})")).collect();
+        let m = format!("(service {name}) has started {} tasks: {}.", started.len(), list.join(" "));
+        self.event(name, now, m);
     }
 
     fn stop_tasks(&mut self, name: &str, deployment: &str, ids: &[String], now: Ms) {

@@ -13,6 +13,7 @@ mod limits;
 mod list;
 mod logs;
 mod metrics;
+mod placements;
 mod project;
 mod protection;
 mod providers;

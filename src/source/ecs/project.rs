@@ -29,7 +29,8 @@ pub fn tail(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-fn time(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
+/// AWS's time, by AWS's clock.
+pub(super) fn time(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
     let at = at?;
     Timestamp::from_timestamp(at.secs(), at.subsec_nanos())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::limits::Surge;
+use super::placements::Placements;
 use super::tasks::Failures;
 use super::{Link, Rounds, lock};
 use crate::domain::{CapacityType, Event, Health, Text, Timestamp, Workload};
@@ -25,7 +26,7 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut events: Superv
     supervisor.loading().await;
     events.loading().await;
     let (mut rounds, mut event_rounds) = (Rounds::<Workload>::default(), Rounds::<Event>::default());
-    let mut jitter = Jitter::default();
+    let (mut jitter, mut placements) = (Jitter::default(), Placements::default());
     loop {
         match link.services().await {
             Ok(found) => {
@@ -63,6 +64,10 @@ pub async fn run(link: Arc<Link>, mut supervisor: Supervisor, mut events: Superv
                 *lock(&link.surges) = workloads.iter().filter_map(surge).collect();
                 rounds.send(&mut supervisor, workloads, |w| &w.id, Rows::Workloads).await;
                 event_rounds.send(&mut events, news, |e| &e.id, Rows::Events).await;
+                let told = placements.news(&found, link.account.now(), link.account.clock_offset());
+                if !told.is_empty() {
+                    events.emit(Body::Upsert(Rows::Told(told))).await;
+                }
                 link.services_known.send_replace(true);
                 let spend = link.account.limits.spend(link.account.now());
                 supervisor.emit(Body::Spend(spend)).await;

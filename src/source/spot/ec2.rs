@@ -46,6 +46,8 @@ const LATELY: TimeDelta = TimeDelta::hours(1);
 const EARLY: TimeDelta = TimeDelta::seconds(15);
 /// What is scheduled is days ahead.
 const SCHEDULED: Duration = Duration::from_mins(1);
+/// In so many rounds at the latest, where they are quick.
+const SELDOM: u32 = 20;
 /// Instances that were taken without a word.
 const TAKEN: Duration = Duration::from_secs(20);
 /// A filter takes so many values.
@@ -107,6 +109,8 @@ struct Poll {
     scheduled: HashMap<(String, String), (bool, String)>,
     denied: Denied,
     scheduled_at: Option<Instant>,
+    /// Between two questions for maintenance.
+    scheduled_every: Duration,
     taken_at: Option<Instant>,
     /// The first look at what was taken: nobody says when that was.
     first_taken: bool,
@@ -122,6 +126,7 @@ pub(super) async fn run(talk: Talk, interval: Duration) {
         scheduled: HashMap::new(),
         denied: Denied::default(),
         scheduled_at: None,
+        scheduled_every: SCHEDULED.min(interval * SELDOM),
         taken_at: None,
         first_taken: true,
     };
@@ -159,7 +164,7 @@ impl Poll {
             }
             let outcome = match part {
                 Part::Requests => self.requests(&mut told).await,
-                Part::Scheduled if due(self.scheduled_at, SCHEDULED) => self.scheduled(&mut told).await,
+                Part::Scheduled if due(self.scheduled_at, self.scheduled_every) => self.scheduled(&mut told).await,
                 Part::Taken if due(self.taken_at, TAKEN) => self.taken(&mut told).await,
                 Part::Scheduled | Part::Taken => continue,
             };

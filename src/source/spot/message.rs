@@ -1,6 +1,7 @@
-//! What EventBridge sends of instances and tasks that are going to go: the bodies of SQS
-//! messages and of CloudWatch Logs events. They come bare, wrapped by SNS, or, from an auto
-//! scaling group's hook, without EventBridge's envelope. SEMANTICS.md section 4.
+//! What EventBridge sends of instances and tasks that are going to go, and of services whose tasks
+//! cannot be placed: the bodies of SQS messages and of CloudWatch Logs events. They come bare,
+//! wrapped by SNS, or, from an auto scaling group's hook, without EventBridge's envelope.
+//! SEMANTICS.md section 4.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use crate::domain::notice::{
     Deadline, Departure, Ending, Fate, INTERRUPTION, NoticeFeed, NoticeKind, Place, STOP_TIMEOUT,
 };
 use crate::domain::notice::{Sighting, Told, Victim};
+use crate::domain::placement::{Placement, Placing, Shortage, Teller, service_key, tail};
 use crate::domain::{Text, Timestamp};
 
 /// What is dated later than this after it was heard has a date that says nothing.
@@ -18,6 +20,8 @@ const FUTURE: TimeDelta = TimeDelta::seconds(10);
 const WRAPPED: usize = 3;
 /// An event is about so many instances at most.
 const MANY: usize = 1000;
+/// The same of capacity providers.
+const PROVIDERS: usize = 20;
 
 /// How a message came.
 #[derive(Debug, Clone, Copy)]
@@ -199,6 +203,7 @@ impl Event<'_> {
             "AWS Health Event" => self.health(),
             "ECS Task State Change" => self.task(),
             "ECS Container Instance State Change" => self.container_instance(),
+            "ECS Service Action" => self.service_action(),
             other => Says::Ignored(clipped(other, 80)),
         }
     }
@@ -318,6 +323,40 @@ impl Event<'_> {
         let place = Place { zone: self.short("availabilityZone"), ..notice.place };
         let (fate, detail) = (Fate::Terminate, self.short("stoppedReason"));
         Says::Tells(vec![Told::Notice(Sighting { deadline: Some(deadline), fate, place, detail, ..notice })])
+    }
+
+    /// A service's tasks cannot be placed, or are all placed.
+    fn service_action(&self) -> Says {
+        let providers = || {
+            let arns = self.detail["capacityProviderArns"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let named = arns.iter().filter_map(Value::as_str).take(PROVIDERS);
+            let mut names: Vec<Text> = named.map(|arn| Text::new(&clipped(tail(arn), 100))).collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let reason = self.short("reason");
+        let says = match self.text("eventName") {
+            "SERVICE_STEADY_STATE" => Placing::Steady,
+            "SERVICE_TASK_PLACEMENT_FAILURE" => {
+                Placing::Failed { why: Shortage::from_code(&reason), providers: providers() }
+            }
+            "SERVICE_TASK_CONFIGURATION_FAILURE" => {
+                Placing::Failed { why: Shortage::Settings(reason), providers: providers() }
+            }
+            "" => return Says::Odd("it names no action of a service"),
+            _ => return Says::Ignored("ECS service that does something else".to_owned()),
+        };
+        let resources = self.value["resources"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let arns = resources.iter().filter_map(Value::as_str).filter(|arn| arn.len() <= 512);
+        let Some(service) = arns.take(MANY).find_map(|arn| service_key(arn, self.text("clusterArn"))) else {
+            return Says::Odd("it names no service");
+        };
+        let teller = if self.hearing.feed == NoticeFeed::EventQueue { Teller::EventQueue } else { Teller::EventLog };
+        // The envelope has whole seconds only.
+        let whole = self.issued.unwrap_or(self.hearing.seen);
+        let finer = self.time("createdAt").filter(|at| (*at - whole).abs() < TimeDelta::seconds(60));
+        Says::Tells(vec![Told::Placement(Placement { at: finer.unwrap_or(whole), service, says, teller })])
     }
 
     /// A container instance that is emptied: by the agent, or by somebody.

@@ -250,6 +250,64 @@ fn what_has_gone() {
     assert_eq!((gone.at, gone.taken, gone.victim.name()), (at(9, 59, 58), true, "T"));
 }
 
+/// AWS's own example, of this action and with this in its detail.
+fn action(name: &str, rest: &str) -> String {
+    let detail = format!(
+        "{{\"eventType\":\"INFO\",\"eventName\":\"{name}\",{rest}\"clusterArn\":\"arn:aws:ecs:us-east-1:1:cluster/C\",\
+         \"createdAt\":\"2026-11-20T10:00:00.725Z\"}}"
+    );
+    envelope("ECS Service Action", "aws.ecs", &detail)
+        .replace("arn:aws:ec2:us-east-1b:instance/i-0000000000000dead", "arn:aws:ecs:us-east-1:1:service/C/web")
+}
+
+#[test]
+fn what_services_say_of_their_placement() {
+    use crate::domain::placement::{Placement, Placing, Shortage, Teller};
+    const FAILURE: &str = "SERVICE_TASK_PLACEMENT_FAILURE";
+    let providers = "\"capacityProviderArns\":[\"arn:aws:ecs:us-east-1:1:capacity-provider/FARGATE_SPOT\"],";
+    let failed =
+        |why, providers: &[&str]| Placing::Failed { why, providers: providers.iter().map(|p| Text::new(p)).collect() };
+    let table = [
+        (
+            action(FAILURE, &format!("{providers}\"reason\":\"RESOURCE:FARGATE\",")),
+            failed(Shortage::Fargate, &["FARGATE_SPOT"]),
+        ),
+        // With the ARNs of the nearest instances instead of a provider.
+        (
+            action(FAILURE, "\"containerInstanceArns\":[\"arn:x\"],\"reason\":\"RESOURCE:CPU\","),
+            failed(Shortage::Cpu, &[]),
+        ),
+        (
+            action(
+                FAILURE,
+                "\"capacityProviderArns\":[\"arn:b/y\",5,\"arn:a/x\",\"arn:b/y\"],\"reason\":\"RESOURCE:MEMORY\",",
+            ),
+            failed(Shortage::Memory, &["x", "y"]),
+        ),
+        (action(FAILURE, "\"capacityProviderArns\":{},"), failed(Shortage::Other(Text::empty()), &[])),
+        (
+            action("SERVICE_TASK_CONFIGURATION_FAILURE", "\"reason\":\"role\","),
+            failed(Shortage::Settings(Text::new("role")), &[]),
+        ),
+        (action("SERVICE_STEADY_STATE", ""), Placing::Steady),
+    ];
+    for (body, says) in table {
+        let at = at(10, 0, 0) + TimeDelta::milliseconds(725);
+        let service = Text::new("arn:aws:ecs:us-east-1:1:service/C/web");
+        let want = Placement { at, service, says, teller: Teller::EventLog };
+        assert_eq!(told(&body), [Told::Placement(want.clone())], "{body}");
+        // An ARN of old has no cluster in it.
+        assert_eq!(told(&body.replace("service/C/web", "service/web")), [Told::Placement(want.clone())]);
+        // A time that is not the event's is not believed.
+        let other = told(&body.replace("2026-11-20T10:00:00.725Z", "2026-11-06T19:09:33.087Z"));
+        assert_eq!(other, [Told::Placement(Placement { at: self::at(10, 0, 0), ..want.clone() })]);
+        // The queue says the same, by the console's clock.
+        let ahead = TimeDelta::seconds(90);
+        let Says::Tells(queued) = read(&body, &hearing(NoticeFeed::EventQueue, ahead)).says else { panic!("{body}") };
+        assert_eq!(queued, [Told::Placement(Placement { at: at + ahead, teller: Teller::EventQueue, ..want })]);
+    }
+}
+
 #[test]
 fn what_does_not_matter_is_ignored_by_name() {
     let state = |s: &str| {
@@ -278,6 +336,8 @@ fn what_does_not_matter_is_ignored_by_name() {
         task(&format!("{TAKEN_BACK},\"launchType\":\"EC2\",\"containerInstanceArn\":\"arn:x\"")),
         drain("ACTIVE", "i-0b662ef9931388ba0"),
         drain("DRAINING", "mi-0b662ef9931388ba0"),
+        action("SERVICE_TASK_START_IMPAIRED", ""),
+        action("CAPACITY_PROVIDER_STEADY_STATE", ""),
     ];
     for body in table {
         assert!(matches!(heard(&body).says, Says::Ignored(what) if !what.is_empty()), "{body}");
@@ -316,6 +376,10 @@ fn what_makes_no_sense_is_odd_and_has_a_name() {
         envelope("AWS Health Event", "aws.health", &HEALTH.replace("affectedEntities", "other")),
         envelope("ECS Task State Change", "aws.ecs", "{\"stopCode\":\"SpotInterruption\",\"taskArn\":[]}"),
         envelope("ECS Container Instance State Change", "aws.ecs", "{\"status\":\"DRAINING\"}"),
+        // The resources of these are an instance.
+        envelope("ECS Service Action", "aws.ecs", "{}"),
+        envelope("ECS Service Action", "aws.ecs", "{\"eventName\":\"SERVICE_STEADY_STATE\"}"),
+        action("SERVICE_STEADY_STATE", "").replace("[\"arn:aws:ecs:us-east-1:1:service/C/web\"]", "{}"),
         "{\"LifecycleTransition\":\"autoscaling:EC2_INSTANCE_TERMINATING\"}".to_owned(),
     ];
     for body in table {

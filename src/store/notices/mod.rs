@@ -159,6 +159,7 @@ impl Store {
                     }
                 }
                 Told::Gone(d) => self.hear_departure(d, at, &mut fresh),
+                Told::Placement(word) => self.hear_placement(word, at),
                 Told::Over { victim, kind, message, end, at } => {
                     if let Some(case) = self.notices.cases.get_mut(&victim) {
                         case.finish(kind, &message, end, at);
@@ -508,6 +509,7 @@ impl Store {
     /// Says what became of what is over. To be called once a second; costs what is open.
     pub fn settle(&mut self, now: Timestamp) {
         self.notices.changes += 1;
+        self.settle_placements(now);
         board::add_up(self);
         // Many cases have the same owners.
         let mut standings = HashMap::default();

@@ -20,6 +20,7 @@ use crate::view::columns::{
 use crate::view::header::grouped;
 use crate::view::map::{Detail, MapCell, elsewhere, map};
 use crate::view::notices::{left, left_tone, shape, short, verdict};
+use crate::view::placements;
 use crate::view::spark::bar;
 use crate::view::summary::{ClusterSummary, clusters};
 use crate::view::words::cut;
@@ -423,29 +424,26 @@ fn spot(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) ->
             trust,
         ),
     ];
-    let room = height.max(2);
+    // Services that find no place first: they lack tasks already.
+    let mut lines = placements::lines(c, (height / 4).clamp(1, 4), width);
+    let room = height.saturating_sub(lines.len()).max(2);
     let shown = if board.rows.len() > room { room - 1 } else { board.rows.len() };
     let name_width = (width / 3).max(12);
-    let mut lines: Vec<Line> = board
-        .rows
-        .iter()
-        .take(shown)
-        .map(|r| {
-            let name = cut(short(&r.name), name_width, true, c.ascii);
-            let pad = name_width.saturating_sub(name.width());
-            let v = verdict(c, r);
-            Line::new()
-                .with(format!("{:>12}  ", left(c, r)), left_tone(c, r))
-                .with(format!("{name}{}  ", " ".repeat(pad)), Tone::Strong)
-                .with(format!("{:>7}  ", format!("{}/{}", r.tasks.0, r.tasks.1)), Tone::Plain)
-                .with(format!("{:<13} ", r.kind.word()), Tone::Dim)
-                .with(v.text, v.tone)
-        })
-        .collect();
+    lines.extend(board.rows.iter().take(shown).map(|r| {
+        let name = cut(short(&r.name), name_width, true, c.ascii);
+        let pad = name_width.saturating_sub(name.width());
+        let v = verdict(c, r);
+        Line::new()
+            .with(format!("{:>12}  ", left(c, r)), left_tone(c, r))
+            .with(format!("{name}{}  ", " ".repeat(pad)), Tone::Strong)
+            .with(format!("{:>7}  ", format!("{}/{}", r.tasks.0, r.tasks.1)), Tone::Plain)
+            .with(format!("{:<13} ", r.kind.word()), Tone::Dim)
+            .with(v.text, v.tone)
+    }));
     if board.rows.len() > shown {
         lines.push(Line::new().with(format!("  and {} more", board.rows.len() - shown), Tone::Dim));
     }
-    if lines.is_empty() {
+    if board.rows.is_empty() {
         let day = c.store.notices.past().iter().filter(|r| c.now - r.issued < chrono::TimeDelta::days(1));
         let cut = day.clone().filter(|r| matches!(r.outcome, Outcome::Cut { .. })).count();
         let text = match trust {
