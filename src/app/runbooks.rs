@@ -509,9 +509,6 @@ fn subject_of(id: &ObjectId, store: &Store, now: Timestamp) -> Subject {
         subject.since = Some(row.issued);
         row.node.iter().chain(&row.task).for_each(|i| subject.add(i.clone()));
     }
-    if let Some(service) = store.service(id).filter(|_| id.kind == Kind::Service) {
-        service.workloads.iter().for_each(|w| subject.add(w.clone()));
-    }
     // Of an alarm what it is about decides, too.
     let mut at = 0;
     while let Some(next) = subject.ids.get(at).cloned() {
@@ -563,6 +560,11 @@ fn surroundings(subject: &mut Subject, id: &ObjectId, store: &Store, now: Timest
         if let Some(task) = worst.first() {
             subject.add(task.id.clone());
         }
+    } else if let Some(service) = store.service(id).filter(|_| id.kind == Kind::Service) {
+        service.workloads.iter().for_each(|w| subject.add(w.clone()));
+    } else if let Some(limit) = store.limits.get(id).filter(|l| !l.service.is_empty()) {
+        // Whose rollout needs most of it.
+        subject.add(ObjectId { kind: Kind::EcsService, name: limit.service.clone(), ..id.clone() });
     } else if let Some(budget) = store.budgets.get(id) {
         subject.status.extend(budget.state().map(|s| Text::new(s.word())));
         // Its namespace is the service.

@@ -1,0 +1,390 @@
+//! Each runbook that ships, tried: in the demo of its situation it is found by what is selected, and every step
+//! of it is carried out, by keys, to its end.
+
+#![cfg(all(unix, feature = "kubernetes", feature = "aws", feature = "prometheus"))]
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+#[path = "support/console.rs"]
+mod console;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use console::Console;
+use quarterdeck::app::Page;
+use quarterdeck::app::table::ViewKind;
+use quarterdeck::domain::{Kind, ObjectId};
+use quarterdeck::runbook::render::What;
+use quarterdeck::runbook::{Library, StepKind};
+use quarterdeck::store::Store;
+
+/// A situation, and what its runbook does in it.
+struct Case {
+    book: &'static str,
+    scenario: &'static str,
+    /// Seconds of it that have passed when the console is opened.
+    age: u32,
+    /// Where one sees it: a view, what is typed there as a filter, and what the chosen row is called.
+    at: (ViewKind, &'static str, &'static str),
+    /// Every step of the runbook, in its order: its title, and what has to come of it.
+    steps: &'static [(&'static str, Outcome)],
+}
+
+enum Outcome {
+    /// A view with rows, on which all of this stands.
+    Rows(&'static [&'static str]),
+    /// A view in which, sooner or later, nothing is left.
+    Empty,
+    /// Log lines, one of them with this.
+    Log(&'static str),
+    /// A description with all of this in it.
+    Text(&'static [&'static str]),
+    /// An action: what is typed first, whom it is done to, what is said at its end, and what is so then.
+    Done { typed: &'static str, to: &'static str, says: &'static str, then: fn(&Store, &ObjectId) -> bool },
+    /// A program that prints this.
+    Prints(&'static str),
+}
+
+use Outcome::{Done, Empty, Log, Prints, Rows, Text};
+
+fn revised(store: &Store, id: &ObjectId) -> bool {
+    store.workloads.get(id).is_some()
+}
+
+fn scaled<const N: u32>(store: &Store, id: &ObjectId) -> bool {
+    store.workloads.get(id).is_some_and(|w| w.replicas.desired == N)
+}
+
+fn cordoned(store: &Store, id: &ObjectId) -> bool {
+    store.nodes.get(id).is_some_and(|n| n.unschedulable)
+}
+
+fn image<const OLD: bool>(store: &Store, id: &ObjectId) -> bool {
+    let _ = OLD;
+    store.workloads.get(id).is_some()
+}
+
+const CASES: &[Case] = &[
+    Case {
+        book: "crash-loop",
+        scenario: "bad-deploy",
+        age: 120,
+        at: (ViewKind::Alarms, "KubePodCrashLooping", "KubePodCrashLooping"),
+        steps: &[
+            ("What crashes now", Rows(&["api-", "CrashLoopBackOff"])),
+            ("What its cluster says of it", Rows(&["BackOff"])),
+            ("The last words of the run before", Log("PAYMENT_GATEWAY_URL")),
+            ("State, exit code and probes", Text(&["CrashLoopBackOff", "Exit Code"])),
+            ("Roll back to the revision before", Done { typed: "", to: "api", says: "", then: image::<true> }),
+            ("Restart with the mended configuration", Done { typed: "", to: "api", says: "", then: revised }),
+            ("All its tasks are ready, and no restarts are added", Rows(&["api-", "Running"])),
+        ],
+    },
+    Case {
+        book: "image-pull",
+        scenario: "bad-deploy",
+        age: 120,
+        at: (ViewKind::Tasks, "suggest status=ImagePullBackOff", "suggest-"),
+        steps: &[
+            ("The registry's own words", Rows(&["not found"])),
+            ("Who else waits for an image", Rows(&["suggest-", "ImagePullBackOff"])),
+            ("Roll back to the image before", Done { typed: "", to: "suggest", says: "", then: image::<true> }),
+            ("Take no new tasks on its node", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("Ask at once", Done { typed: "", to: "suggest", says: "", then: revised }),
+            ("No task waits any more", Rows(&["suggest-", "Running"])),
+        ],
+    },
+    Case {
+        book: "node-not-ready",
+        scenario: "bad-night",
+        age: 120,
+        at: (ViewKind::Alarms, "KubeNodeNotReady", "KubeNodeNotReady"),
+        steps: &[
+            ("Nodes that are not ready", Rows(&["NotReady"])),
+            ("Conditions, pressure, and since when", Text(&["Conditions", "Ready"])),
+            ("Its last events", Rows(&["NodeNotReady"])),
+            ("Tasks on it", Rows(&["kube-proxy-"])),
+            ("Take no new tasks", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("Move its tasks away", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("What is still short of tasks", Empty),
+        ],
+    },
+    Case {
+        book: "spot-storm",
+        scenario: "spot-storm",
+        age: 36,
+        at: (ViewKind::Spot, "", ""),
+        steps: &[
+            ("Countdowns, the least time first", Rows(&["ip-"])),
+            ("Which pools are taken back, and who leans on one", Rows(&["c7i.xlarge"])),
+            ("Tasks that find no room", Rows(&["Pending"])),
+            ("Move its tasks away, within the two minutes", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("Workloads that are short", Rows(&["ranker"])),
+            ("More tasks for the workload that is short", Done { typed: "5", to: "", says: "", then: scaled::<5> }),
+            ("Budgets", Rows(&["gateway"])),
+        ],
+    },
+    Case {
+        book: "budget-burn",
+        scenario: "budget-burn",
+        age: 270,
+        at: (ViewKind::Alarms, "ErrorBudgetBurn payments", "ErrorBudgetBurn"),
+        steps: &[
+            ("Time until each budget is gone", Rows(&["payments-api"])),
+            ("Errors, latency and load of every service", Rows(&["payments-api"])),
+            ("What was reported last", Rows(&["api-"])),
+            ("What is being rolled out, or is short", Empty),
+            ("Roll the workload back", Done { typed: "", to: "api", says: "", then: image::<true> }),
+            ("What else fires", Rows(&["ErrorBudgetBurn"])),
+            ("More tasks", Done { typed: "8", to: "api", says: "", then: scaled::<8> }),
+            ("What it says itself", Log("payments")),
+        ],
+    },
+    Case {
+        book: "ecs-deployment-stuck",
+        scenario: "bad-deploy",
+        age: 120,
+        at: (ViewKind::Workloads, "invoices", "invoices"),
+        steps: &[
+            ("Deployments, events, circuit breaker", Text(&["PRIMARY", "IN_PROGRESS"])),
+            ("Its tasks: running, pending, stopped and why", Rows(&["invoices", "Essential"])),
+            ("Logs of its tasks", Log("connection refused")),
+            ("Instances, and what they have left", Rows(&["m7i.large"])),
+            (
+                "Roll back to the task definition before",
+                Done { typed: "", to: "invoices", says: "", then: image::<true> },
+            ),
+            ("Force a new deployment", Done { typed: "", to: "invoices", says: "", then: revised }),
+            ("Its events: steady state", Rows(&["steady state"])),
+        ],
+    },
+    Case {
+        book: "fargate-out-of-ips",
+        scenario: "bad-night",
+        age: 90,
+        at: (ViewKind::Overview, "addresses", "subnet-"),
+        steps: &[
+            ("What is short, subnet by subnet", Rows(&["addresses short"])),
+            ("Who waits", Rows(&["storefront", "Provisioning"])),
+            (
+                "Roll back the rollout that takes twice as many",
+                Done { typed: "", to: "storefront", says: "", then: image::<true> },
+            ),
+            ("Fewer tasks", Done { typed: "12", to: "storefront", says: "", then: scaled::<12> }),
+            ("Which services have most tasks", Rows(&["previews", "basket"])),
+            (
+                "Force a new deployment, once it has more subnets",
+                Done { typed: "", to: "storefront", says: "", then: revised },
+            ),
+            ("It reaches its steady state", Rows(&["steady state"])),
+        ],
+    },
+    Case {
+        book: "quota-reached",
+        scenario: "bad-night",
+        age: 120,
+        at: (ViewKind::Workloads, "encode", "encode"),
+        steps: &[
+            ("Who said no, word for word", Rows(&["reached the limit on the number of vCPUs"])),
+            ("What is short", Rows(&["Fargate vCPU short"])),
+            ("Who takes most, largest first", Rows(&["render", "encode"])),
+            ("Fewer tasks of what can wait", Done { typed: "6", to: "encode", says: "", then: scaled::<6> }),
+            ("Jobs", Empty),
+            ("Nothing waits any more", Empty),
+        ],
+    },
+    Case {
+        book: "certificate-expired",
+        scenario: "bad-night",
+        age: 120,
+        at: (ViewKind::Alarms, "CertificateExpired", "CertificateExpired"),
+        steps: &[
+            ("Who complains, and of whom", Log("expired certificate")),
+            ("Ask the server itself", Prints("notAfter of shop.example.com:443")),
+            ("What cert-manager and others report", Rows(&["certificate has been successfully issued"])),
+            ("Restart whoever serves it", Done { typed: "", to: "gateway", says: "", then: revised }),
+            ("Errors go down", Rows(&["gateway"])),
+        ],
+    },
+    Case {
+        book: "dependency-slow",
+        scenario: "bad-night",
+        age: 200,
+        at: (ViewKind::Alarms, "RequestLatencyHigh", "RequestLatencyHigh"),
+        steps: &[
+            ("Latency and saturation of every service", Rows(&["search"])),
+            ("Timeouts name whom they waited for", Log("upstream index.search timed out")),
+            ("Its tasks: CPU, memory, restarts", Rows(&["query-", "Running"])),
+            ("What changed in the last hour", Rows(&["NodeNotReady"])),
+            ("More tasks of the slow one", Done { typed: "6", to: "query", says: "", then: scaled::<6> }),
+            ("Roll it back", Done { typed: "", to: "query", says: "", then: image::<true> }),
+            ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: revised }),
+            ("Budgets stand still", Rows(&["search"])),
+        ],
+    },
+];
+
+#[test]
+fn all_that_ships_is_tried_and_every_step_of_it() {
+    let library = Library::shipped();
+    for book in &library.books {
+        let case = CASES.iter().find(|c| c.book == book.name.as_str());
+        let case = case.unwrap_or_else(|| panic!("nobody tries {}", book.name));
+        let titles: Vec<&str> = case.steps.iter().map(|(title, _)| *title).collect();
+        let written: Vec<String> = book.steps.iter().map(|s| s.title.to_string()).collect();
+        assert_eq!(titles, written, "{}: what is tried, and what is written", book.name);
+    }
+    assert_eq!(CASES.len(), library.books.len());
+}
+
+#[test]
+fn each_step_of_each_runbook_works_in_the_demo() {
+    let only = std::env::var("QUARTERDECK_TEST_RUNBOOK").unwrap_or_default();
+    // All at once: most of the time is spent waiting.
+    let tried: Vec<_> = CASES
+        .iter()
+        .filter(|c| only.is_empty() || only == c.book)
+        .map(|case| {
+            let run = || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(attempt(case));
+            };
+            (case.book, std::thread::Builder::new().name(case.book.to_owned()).spawn(run).expect("a thread"))
+        })
+        .collect();
+    let failed: Vec<_> = tried.into_iter().filter_map(|(book, t)| t.join().err().map(|_| book)).collect();
+    assert!(failed.is_empty(), "these do not work: {failed:?}");
+}
+
+/// Stands in for programs that would ask somebody else's servers.
+fn programs(dir: &Path) {
+    let put = |name: &str, script: &str| {
+        let file = dir.join(name);
+        std::fs::write(&file, script).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("may be run");
+    };
+    put("openssl", "#!/bin/sh\n[ \"$1 $2 $4\" = 's_client -connect -servername' ] && echo \"notAfter of $3 as $5\"\n");
+}
+
+async fn attempt(case: &Case) {
+    let dir = tempfile::tempdir().expect("a directory");
+    programs(dir.path());
+    let mut console = Console::open(case.scenario, case.age, 4, (dir.path(), dir.path())).await;
+    let (view, filter, name) = case.at;
+    console.demo.app.show(view);
+    if !filter.is_empty() {
+        console.press("/");
+        console.types(filter);
+        console.press("enter");
+    }
+    console
+        .wait(&format!("{}: {filter} in {view:?}", case.book), |c| {
+            c.screen();
+            let selected = c.demo.app.table().and_then(|t| t.selected(&c.demo.store));
+            selected.is_some_and(|id| id.name.starts_with(name))
+        })
+        .await;
+    let seen = console.screen();
+    console.press(", b");
+    assert_eq!(console.book(), Some(case.book), "{:?}\n{seen}\n{}", console.complaint(), console.screen());
+    for number in 0..case.steps.len() {
+        step(&mut console, case, number).await;
+    }
+}
+
+/// Puts the cursor on a step by the keys for it.
+fn choose(console: &mut Console, number: usize) {
+    let at = |c: &Console| match c.demo.app.page() {
+        Some(Page::Text(t)) => t.runbook.as_ref().and_then(|o| o.item().map(|i| i.what.clone())),
+        _ => None,
+    };
+    console.press("g");
+    for _ in 0..100 {
+        if at(console) == Some(What::Step(number)) {
+            return;
+        }
+        console.press("tab");
+    }
+    panic!("no step {number}\n{}", console.screen());
+}
+
+async fn step(console: &mut Console, case: &Case, number: usize) {
+    let (title, outcome) = &case.steps[number];
+    let what = format!("{}, step {}, {title}", case.book, number + 1);
+    choose(console, number);
+    let book = Library::shipped().get(case.book).cloned().expect(case.book);
+    let kind = book.steps[number].kind.as_ref().expect(&what);
+    console.press("enter");
+    assert_eq!(console.complaint(), None, "{what}\n{}", console.screen());
+    match outcome {
+        Rows(wanted) => {
+            opened(console, kind, &what);
+            for text in *wanted {
+                console.wait(&format!("{what}: `{text}`"), |c| !c.rows().is_empty() && c.screen().contains(text)).await;
+            }
+        }
+        Empty => {
+            opened(console, kind, &what);
+            console.wait(&format!("{what}: nothing is left"), |c| c.rows().is_empty()).await;
+        }
+        Log(text) => {
+            assert!(matches!(console.demo.app.page(), Some(Page::Logs(_))), "{what}\n{}", console.screen());
+            console.shows(&what, text).await;
+        }
+        Text(wanted) => {
+            for text in *wanted {
+                console.shows(&what, text).await;
+            }
+        }
+        Done { typed, to, says, then } => {
+            if !typed.is_empty() {
+                console.types(typed);
+                console.press("enter");
+            }
+            let (said, targets) = console.confirm(&what).await;
+            assert!(said.contains(says), "{what}: {said}");
+            let [target] = &targets[..] else { panic!("{what}: {targets:?}") };
+            assert!(target.name.starts_with(to), "{what}: {target}");
+            console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, target)).await;
+            eprintln!("{what}: {said}");
+            kept(console, &what, &said);
+        }
+        Prints(text) => {
+            let (said, _) = console.confirm(&what).await;
+            kept(console, &what, &said);
+            console.shows(&what, text).await;
+        }
+    }
+    for _ in 0..6 {
+        if console.book() == Some(case.book) && console.demo.app.overlay.is_none() {
+            return;
+        }
+        console.press("esc");
+    }
+    panic!("{what}: no way back\n{}", console.screen());
+}
+
+/// The view is open, with the step's filter.
+fn opened(console: &mut Console, kind: &StepKind, what: &str) {
+    let screen = console.screen();
+    let table = console.demo.app.table().unwrap_or_else(|| panic!("{what}: no table\n{screen}"));
+    match kind {
+        StepKind::View { view, filter, .. } => {
+            assert_eq!((table.kind.name(), table.filter.raw.as_str()), (*view, filter.as_str()), "{what}");
+        }
+        StepKind::Events(_) => assert_eq!(table.kind, ViewKind::Events, "{what}"),
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+/// The page keeps below the step how it went.
+fn kept(console: &mut Console, what: &str, said: &str) {
+    let screen = console.screen();
+    let short: String = said.chars().take(60).collect();
+    assert!(screen.contains("done: ") && screen.contains(short.as_str()), "{what}: {said} is not kept\n{screen}");
+}
+
+#[allow(dead_code, reason = "for what follows")]
+fn is_workload(id: &ObjectId) -> bool {
+    id.kind == Kind::EcsService || id.kind.is_workload()
+}
