@@ -10,10 +10,11 @@ mod console;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use chrono::TimeDelta;
 use console::Console;
 use quarterdeck::app::Page;
 use quarterdeck::app::table::ViewKind;
-use quarterdeck::domain::{Kind, ObjectId};
+use quarterdeck::domain::{Health, Kind, ObjectId, Task, Timestamp};
 use quarterdeck::runbook::render::What;
 use quarterdeck::runbook::{Library, StepKind};
 use quarterdeck::store::Store;
@@ -40,28 +41,51 @@ enum Outcome {
     /// A description with all of this in it.
     Text(&'static [&'static str]),
     /// An action: what is typed first, whom it is done to, what is said at its end, and what is so then.
-    Done { typed: &'static str, to: &'static str, says: &'static str, then: fn(&Store, &ObjectId) -> bool },
+    Done { typed: &'static str, to: &'static str, says: &'static str, then: fn(&Store, &ObjectId, Timestamp) -> bool },
     /// A program that prints this.
     Prints(&'static str),
 }
 
 use Outcome::{Done, Empty, Log, Prints, Rows, Text};
 
-fn revised(store: &Store, id: &ObjectId) -> bool {
-    store.workloads.get(id).is_some()
+/// Its tasks that are there to stay.
+fn tasks<'s>(store: &'s Store, id: &'s ObjectId) -> impl Iterator<Item = &'s Task> {
+    store.tasks.rows().filter(move |t| {
+        let over = matches!(t.health, Health::Done) || t.status.starts_with("Terminating");
+        !over && store.workload_id_of(t).as_ref() == Some(id)
+    })
 }
 
-fn scaled<const N: u32>(store: &Store, id: &ObjectId) -> bool {
-    store.workloads.get(id).is_some_and(|w| w.replicas.desired == N)
+/// As many run as are wanted, all of them from this image, and nothing is being rolled out any more.
+fn runs(store: &Store, id: &ObjectId, image: &str) -> bool {
+    let Some(w) = store.workloads.get(id) else { return false };
+    let all = tasks(store, id).all(|t| t.containers.iter().any(|c| c.image.ends_with(image)));
+    let over = w.ecs.as_ref().is_none_or(|e| e.deployments.iter().all(|d| d.rollout == "COMPLETED"));
+    all && over && w.replicas.ready == w.replicas.desired && tasks(store, id).count() == w.replicas.desired as usize
 }
 
-fn cordoned(store: &Store, id: &ObjectId) -> bool {
+/// All its tasks are younger than that, and there are as many as are wanted.
+fn anew(store: &Store, id: &ObjectId, since: Timestamp) -> bool {
+    let Some(w) = store.workloads.get(id) else { return false };
+    let young = tasks(store, id).all(|t| t.created.is_some_and(|c| c >= since - TimeDelta::seconds(2)));
+    young && w.replicas.ready == w.replicas.desired && tasks(store, id).count() == w.replicas.desired as usize
+}
+
+fn wants(store: &Store, id: &ObjectId, replicas: u32) -> bool {
+    store.workloads.get(id).is_some_and(|w| w.replicas.desired == replicas && w.replicas.ready == replicas)
+}
+
+fn cordoned(store: &Store, id: &ObjectId, _: Timestamp) -> bool {
     store.nodes.get(id).is_some_and(|n| n.unschedulable)
 }
 
-fn image<const OLD: bool>(store: &Store, id: &ObjectId) -> bool {
-    let _ = OLD;
-    store.workloads.get(id).is_some()
+/// Nothing is left on it but what each node has.
+fn drained(store: &Store, id: &ObjectId, now: Timestamp) -> bool {
+    let left = store.tasks.rows().filter(|t| {
+        let workload = store.workload_id_of(t);
+        t.id.cluster == id.cluster && t.node == id.name && workload.is_none_or(|w| w.kind != Kind::DaemonSet)
+    });
+    cordoned(store, id, now) && left.count() == 0
 }
 
 const CASES: &[Case] = &[
@@ -75,8 +99,11 @@ const CASES: &[Case] = &[
             ("What its cluster says of it", Rows(&["BackOff"])),
             ("The last words of the run before", Log("PAYMENT_GATEWAY_URL")),
             ("State, exit code and probes", Text(&["CrashLoopBackOff", "Exit Code"])),
-            ("Roll back to the revision before", Done { typed: "", to: "api", says: "", then: image::<true> }),
-            ("Restart with the mended configuration", Done { typed: "", to: "api", says: "", then: revised }),
+            (
+                "Roll back to the revision before",
+                Done { typed: "", to: "api", says: "", then: |s, id, _| runs(s, id, ":7.4.0") },
+            ),
+            ("Restart with the mended configuration", Done { typed: "", to: "api", says: "", then: anew }),
             ("All its tasks are ready, and no restarts are added", Rows(&["api-", "Running"])),
         ],
     },
@@ -88,9 +115,12 @@ const CASES: &[Case] = &[
         steps: &[
             ("The registry's own words", Rows(&["not found"])),
             ("Who else waits for an image", Rows(&["suggest-", "ImagePullBackOff"])),
-            ("Roll back to the image before", Done { typed: "", to: "suggest", says: "", then: image::<true> }),
+            (
+                "Roll back to the image before",
+                Done { typed: "", to: "suggest", says: "", then: |s, id, _| runs(s, id, ":2.3.3") },
+            ),
             ("Take no new tasks on its node", Done { typed: "", to: "ip-", says: "", then: cordoned }),
-            ("Ask at once", Done { typed: "", to: "suggest", says: "", then: revised }),
+            ("Ask at once", Done { typed: "", to: "suggest", says: "", then: anew }),
             ("No task waits any more", Rows(&["suggest-", "Running"])),
         ],
     },
@@ -105,7 +135,7 @@ const CASES: &[Case] = &[
             ("Its last events", Rows(&["NodeNotReady"])),
             ("Tasks on it", Rows(&["kube-proxy-"])),
             ("Take no new tasks", Done { typed: "", to: "ip-", says: "", then: cordoned }),
-            ("Move its tasks away", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("Move its tasks away", Done { typed: "", to: "ip-", says: "", then: drained }),
             ("What is still short of tasks", Empty),
         ],
     },
@@ -118,9 +148,8 @@ const CASES: &[Case] = &[
             ("Countdowns, the least time first", Rows(&["ip-"])),
             ("Which pools are taken back, and who leans on one", Rows(&["c7i.xlarge"])),
             ("Tasks that find no room", Rows(&["Pending"])),
-            ("Move its tasks away, within the two minutes", Done { typed: "", to: "ip-", says: "", then: cordoned }),
+            ("Move its tasks away, within the two minutes", Done { typed: "", to: "ip-", says: "", then: drained }),
             ("Workloads that are short", Rows(&["ranker"])),
-            ("More tasks for the workload that is short", Done { typed: "5", to: "", says: "", then: scaled::<5> }),
             ("Budgets", Rows(&["gateway"])),
         ],
     },
@@ -134,9 +163,9 @@ const CASES: &[Case] = &[
             ("Errors, latency and load of every service", Rows(&["payments-api"])),
             ("What was reported last", Rows(&["api-"])),
             ("What is being rolled out, or is short", Empty),
-            ("Roll the workload back", Done { typed: "", to: "api", says: "", then: image::<true> }),
+            ("Roll the workload back", Done { typed: "", to: "api", says: "", then: |s, id, _| runs(s, id, ":7.4.0") }),
             ("What else fires", Rows(&["ErrorBudgetBurn"])),
-            ("More tasks", Done { typed: "8", to: "api", says: "", then: scaled::<8> }),
+            ("More tasks", Done { typed: "8", to: "api", says: "", then: |s, id, _| wants(s, id, 8) }),
             ("What it says itself", Log("payments")),
         ],
     },
@@ -152,9 +181,9 @@ const CASES: &[Case] = &[
             ("Instances, and what they have left", Rows(&["m7i.large"])),
             (
                 "Roll back to the task definition before",
-                Done { typed: "", to: "invoices", says: "", then: image::<true> },
+                Done { typed: "", to: "invoices", says: "", then: |s, id, _| runs(s, id, ":3.3.1") },
             ),
-            ("Force a new deployment", Done { typed: "", to: "invoices", says: "", then: revised }),
+            ("Force a new deployment", Done { typed: "", to: "invoices", says: "", then: anew }),
             ("Its events: steady state", Rows(&["steady state"])),
         ],
     },
@@ -168,13 +197,12 @@ const CASES: &[Case] = &[
             ("Who waits", Rows(&["storefront", "Provisioning"])),
             (
                 "Roll back the rollout that takes twice as many",
-                Done { typed: "", to: "storefront", says: "", then: image::<true> },
+                Done { typed: "", to: "storefront", says: "", then: |s, id, _| runs(s, id, ":8.0.3") },
             ),
-            ("Fewer tasks", Done { typed: "12", to: "storefront", says: "", then: scaled::<12> }),
             ("Which services have most tasks", Rows(&["previews", "basket"])),
             (
                 "Force a new deployment, once it has more subnets",
-                Done { typed: "", to: "storefront", says: "", then: revised },
+                Done { typed: "", to: "storefront", says: "", then: anew },
             ),
             ("It reaches its steady state", Rows(&["steady state"])),
         ],
@@ -187,8 +215,7 @@ const CASES: &[Case] = &[
         steps: &[
             ("Who said no, word for word", Rows(&["reached the limit on the number of vCPUs"])),
             ("What is short", Rows(&["Fargate vCPU short"])),
-            ("Who takes most, largest first", Rows(&["render", "encode"])),
-            ("Fewer tasks of what can wait", Done { typed: "6", to: "encode", says: "", then: scaled::<6> }),
+            ("Who has most tasks", Rows(&["render", "encode"])),
             ("Jobs", Empty),
             ("Nothing waits any more", Empty),
         ],
@@ -202,7 +229,7 @@ const CASES: &[Case] = &[
             ("Who complains, and of whom", Log("expired certificate")),
             ("Ask the server itself", Prints("notAfter of shop.example.com:443")),
             ("What cert-manager and others report", Rows(&["certificate has been successfully issued"])),
-            ("Restart whoever serves it", Done { typed: "", to: "gateway", says: "", then: revised }),
+            ("Restart whoever serves it", Done { typed: "", to: "gateway", says: "", then: anew }),
             ("Errors go down", Rows(&["gateway"])),
         ],
     },
@@ -216,9 +243,12 @@ const CASES: &[Case] = &[
             ("Timeouts name whom they waited for", Log("upstream index.search timed out")),
             ("Its tasks: CPU, memory, restarts", Rows(&["query-", "Running"])),
             ("What changed in the last hour", Rows(&["NodeNotReady"])),
-            ("More tasks of the slow one", Done { typed: "6", to: "query", says: "", then: scaled::<6> }),
-            ("Roll it back", Done { typed: "", to: "query", says: "", then: image::<true> }),
-            ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: revised }),
+            (
+                "More tasks of the slow one",
+                Done { typed: "6", to: "query", says: "", then: |s, id, _| wants(s, id, 6) },
+            ),
+            ("Roll it back", Done { typed: "", to: "query", says: "", then: |s, id, _| runs(s, id, "PREVIOUS") }),
+            ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: anew }),
             ("Budgets stand still", Rows(&["search"])),
         ],
     },
@@ -286,7 +316,8 @@ async fn attempt(case: &Case) {
         .await;
     let seen = console.screen();
     console.press(", b");
-    assert_eq!(console.book(), Some(case.book), "{:?}\n{seen}\n{}", console.complaint(), console.screen());
+    let screen = console.screen();
+    assert_eq!(console.book(), Some(case.book), "{:?}\n{seen}\n{screen}", console.complaint());
     for number in 0..case.steps.len() {
         step(&mut console, case, number).await;
     }
@@ -341,11 +372,12 @@ async fn step(console: &mut Console, case: &Case, number: usize) {
                 console.types(typed);
                 console.press("enter");
             }
+            let since = console.clock.now();
             let (said, targets) = console.confirm(&what).await;
             assert!(said.contains(says), "{what}: {said}");
             let [target] = &targets[..] else { panic!("{what}: {targets:?}") };
             assert!(target.name.starts_with(to), "{what}: {target}");
-            console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, target)).await;
+            console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, target, since)).await;
             eprintln!("{what}: {said}");
             kept(console, &what, &said);
         }
@@ -382,9 +414,4 @@ fn kept(console: &mut Console, what: &str, said: &str) {
     let screen = console.screen();
     let short: String = said.chars().take(60).collect();
     assert!(screen.contains("done: ") && screen.contains(short.as_str()), "{what}: {said} is not kept\n{screen}");
-}
-
-#[allow(dead_code, reason = "for what follows")]
-fn is_workload(id: &ObjectId) -> bool {
-    id.kind == Kind::EcsService || id.kind.is_workload()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::overlay::{Choice, Overlay, Palette};
-use super::table::{Scope, ViewKind};
+use super::table::{Scope, Sort, ViewKind};
 use super::text::{Content, TextKind, TextState};
 use super::{App, Effect, Page};
 use crate::action::Intent;
@@ -94,6 +94,7 @@ impl App {
         }
         library.unread.extend(wrong);
         self.runbooks.library = library;
+        self.runbooks.unmatched = None;
     }
 
     /// What comes before the key of a runbook.
@@ -394,7 +395,9 @@ impl App {
             return Ok(effects);
         }
         match kind {
-            StepKind::View { view, filter, within } => self.open_view(view, filter, *within, subject)?,
+            StepKind::View { view, filter, within, sort } => {
+                self.open_view(view, (filter, sort), *within, subject)?;
+            }
             StepKind::Logs { previous, target } => {
                 let id = target.of(subject, |k| k == Kind::Task || k.is_workload())?;
                 return Ok(self.open_logs(id, store, now, *previous));
@@ -417,10 +420,23 @@ impl App {
         Ok(Vec::new())
     }
 
-    fn open_view(&mut self, view: &str, filter: &str, within: bool, subject: &Subject) -> Result<(), Text> {
+    fn open_view(
+        &mut self,
+        view: &str,
+        (filter, sort): (&str, &str),
+        within: bool,
+        subject: &Subject,
+    ) -> Result<(), Text> {
         let Some(kind) = ViewKind::from_name(view) else { return Err(Text::new(&format!("there is no view {view}"))) };
         let raw = crate::runbook::fill::filter(filter, subject)?;
-        let keys: Vec<&str> = (self.settings.columns)(kind).iter().map(|c| c.key).collect();
+        let keys: Vec<&'static str> = (self.settings.columns)(kind).iter().map(|c| c.key).collect();
+        let column = keys.iter().copied().find(|k| *k == sort);
+        if column.is_none() && !sort.is_empty() {
+            return Err(Text::new(&format!(
+                "the step's sort: {view} has no column {sort}; it has {}",
+                keys.join(", ")
+            )));
+        }
         let filter = Filter::parse(&raw, &keys).map_err(|e| Text::new(&format!("the step's filter: {e}")))?;
         let of = |fits: &dyn Fn(Kind) -> bool| subject.nearest(fits).cloned();
         let scope = match (within, kind) {
@@ -437,6 +453,9 @@ impl App {
         self.open_table(kind, scope, None);
         if let Some(table) = self.table_mut() {
             table.filter = filter;
+            if let Some(column) = column {
+                table.sort = Sort { column, descending: true };
+            }
             table.touch();
         }
         Ok(())
