@@ -579,16 +579,17 @@ fn surroundings(subject: &mut Subject, id: &ObjectId, store: &Store, now: Timest
         if let Some(task) = worst.first() {
             subject.add(task.id.clone());
         }
-    } else if let Some(service) = store.service(id).filter(|_| id.kind == Kind::Service) {
-        service.workloads.iter().for_each(|w| subject.add(w.clone()));
+    } else if id.kind == Kind::Service {
+        // An alarm names the service of its cluster; what is measured of it comes from a backend.
+        let known = store.service(id).map(|s| s.workloads).filter(|w| !w.is_empty());
+        let found = known.unwrap_or_else(|| store.workloads_of(&id.name, store.about(id)).into());
+        found.iter().for_each(|w| subject.add(w.clone()));
     } else if let Some(limit) = store.limits.get(id).filter(|l| !l.service.is_empty()) {
         // Whose rollout needs most of it.
         subject.add(ObjectId { kind: Kind::EcsService, name: limit.service.clone(), ..id.clone() });
     } else if let Some(budget) = store.budgets.get(id) {
         subject.status.extend(budget.state().map(|s| Text::new(s.word())));
         // Its namespace is the service.
-        if let Some(service) = store.services.rows().find(|s| s.id.name == id.namespace) {
-            service.workloads.iter().for_each(|w| subject.add(w.clone()));
-        }
+        store.workloads_of(&id.namespace, store.about(id)).into_iter().for_each(|w| subject.add(w));
     }
 }

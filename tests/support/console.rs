@@ -57,7 +57,7 @@ impl Console {
 
     /// Lets time pass, takes in what came, and draws: one round of the console's loop.
     pub async fn turn(&mut self) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
         let passed = TimeDelta::from_std(self.turned.elapsed()).unwrap_or_default();
         self.turned = instant();
         self.clock.advance(passed * self.speed);
@@ -74,7 +74,6 @@ impl Console {
             let effects = self.demo.app.keep_up_logs(&self.demo.store, now);
             self.carry_out(effects);
         }
-        self.screen();
         self.demo.backend.show(&self.demo.app.shown(&self.demo.store));
     }
 

@@ -143,6 +143,7 @@ impl World {
             }
         }
         template["spec"]["containers"][0]["image"] = next.as_str().into();
+        self.rolled_out.insert(at.clone(), next.clone());
         if let Some((_, version)) = next.rsplit_once(':') {
             template["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
         }
@@ -163,6 +164,11 @@ impl World {
     fn rollback(&mut self, workload: &(String, String)) {
         let Some(at) = self.named(workload) else { return };
         let Some(c) = self.controllers.get(&at) else { return };
+        // Whoever watches has gone back already, or on to something else.
+        let image = c.spec["template"]["spec"]["containers"][0]["image"].as_str();
+        if self.rolled_out.get(&at).is_some_and(|rolled| image != Some(rolled)) {
+            return;
+        }
         let mut sets: Vec<&super::world::Controller> =
             self.children_of(c.meta.uid).iter().filter_map(|r| self.controllers.get(r)).collect();
         sets.sort_by_key(|s| std::cmp::Reverse(revision(s)));
