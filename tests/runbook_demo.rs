@@ -47,16 +47,19 @@ enum Outcome {
     Text(&'static [&'static str]),
     /// An action: what is typed first, whom it is done to, what is said at its end, and what is so then.
     Done { typed: &'static str, to: &'static str, says: &'static str, then: fn(&Store, &ObjectId, Timestamp) -> bool },
+    /// A view in which somebody then selects a row and scales it to so much.
+    Scales { shows: &'static [&'static str], row: &'static str, to: u32, then: fn(&Store, &ObjectId) -> bool },
     /// A program that prints this.
     Prints(&'static str),
 }
 
-use Outcome::{Done, Empty, Log, Prints, Rows, Text};
+use Outcome::{Done, Empty, Log, Prints, Rows, Scales, Text};
 
 /// Its tasks that are there to stay.
 fn tasks<'s>(store: &'s Store, id: &'s ObjectId) -> impl Iterator<Item = &'s Task> {
     store.tasks.rows().filter(move |t| {
-        let over = matches!(t.health, Health::Done) || t.status.starts_with("Terminating");
+        let stopped = t.ecs.as_ref().is_some_and(|e| e.stop.is_some());
+        let over = stopped || t.health == Health::Done || t.status.starts_with("Terminating");
         !over && store.workload_id_of(t).as_ref() == Some(id)
     })
 }
@@ -91,6 +94,10 @@ fn anew(store: &Store, id: &ObjectId, since: Timestamp) -> bool {
 
 fn wants(store: &Store, id: &ObjectId, replicas: u32) -> bool {
     store.workloads.get(id).is_some_and(|w| w.replicas.desired == replicas && w.replicas.ready == replicas)
+}
+
+fn of(id: &ObjectId, name: &str) -> ObjectId {
+    ObjectId { name: quarterdeck::domain::Text::new(name), ..id.clone() }
 }
 
 fn cordoned(store: &Store, id: &ObjectId, _: Timestamp) -> bool {
@@ -145,7 +152,7 @@ const CASES: &[Case] = &[
     Case {
         book: "node-not-ready",
         scenario: "bad-night",
-        age: 120,
+        age: 240,
         at: (ViewKind::Alarms, "KubeNodeNotReady", "KubeNodeNotReady"),
         steps: &[
             ("Nodes that are not ready", Rows(&["NotReady"])),
@@ -191,7 +198,7 @@ const CASES: &[Case] = &[
         book: "ecs-deployment-stuck",
         scenario: "bad-night",
         age: 120,
-        at: (ViewKind::Workloads, "reviews", "reviews"),
+        at: (ViewKind::Workloads, "name=reviews", "reviews"),
         steps: &[
             ("Deployments, events, circuit breaker", Text(&["PRIMARY", "IN_PROGRESS"])),
             ("Its tasks: running, pending, stopped and why", Rows(&["reviews", "failed ELB health checks"])),
@@ -217,7 +224,10 @@ const CASES: &[Case] = &[
                 "Roll back the rollout that takes twice as many",
                 Done { typed: "", to: "storefront", says: "", then: |s, id, _| runs(s, id, ":8.0.3") },
             ),
-            ("Which services have most tasks", Rows(&["previews", "basket"])),
+            (
+                "Which services have most tasks",
+                Scales { shows: &["storefront", "basket"], row: "previews", to: 0, then: |s, id| wants(s, id, 0) },
+            ),
             (
                 "Force a new deployment, once it has more subnets",
                 Done { typed: "", to: "storefront", says: "", then: anew },
@@ -233,7 +243,15 @@ const CASES: &[Case] = &[
         steps: &[
             ("Who said no, word for word", Rows(&["You've reached the limit"])),
             ("What is short", Rows(&["Fargate vCPU short"])),
-            ("Who has most tasks", Rows(&["render", "encode"])),
+            (
+                "Who has most tasks",
+                Scales {
+                    shows: &["encode", "kube-proxy"],
+                    row: "render",
+                    to: 4,
+                    then: |s, id| wants(s, &of(id, "encode"), 10),
+                },
+            ),
             ("Jobs", Rows(&["thumbnails-backfill"])),
             ("Nothing waits any more", Empty),
         ],
@@ -257,7 +275,7 @@ const CASES: &[Case] = &[
         age: 200,
         at: (ViewKind::Alarms, "RequestLatencyHigh", "RequestLatencyHigh"),
         steps: &[
-            ("Latency and saturation of every service", Rows(&["search"])),
+            ("Latency and saturation of every service", Rows(&["query"])),
             ("Timeouts name whom they waited for", Log("upstream index.search timed out")),
             ("Its tasks: CPU, memory, restarts", Rows(&["query-", "Running"])),
             ("What changed in the last hour", Rows(&["NodeNotReady"])),
@@ -267,7 +285,7 @@ const CASES: &[Case] = &[
             ),
             ("Roll it back", Done { typed: "", to: "query", says: "", then: |s, id, _| left(s, id, ":6.1.0") }),
             ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: anew }),
-            ("Budgets stand still", Rows(&["search"])),
+            ("Budgets stand still", Rows(&["gateway"])),
         ],
     },
 ];
@@ -382,6 +400,25 @@ async fn step(console: &mut Console, case: &Case, number: usize) {
             for text in *wanted {
                 console.wait(&format!("{what}: `{text}`"), |c| !c.rows().is_empty() && c.screen().contains(text)).await;
             }
+        }
+        Scales { shows, row, to, then } => {
+            opened(console, kind, &what);
+            for text in *shows {
+                console.shows(&what, text).await;
+            }
+            let most = console.rows();
+            let ready = |c: &Console, id| c.demo.store.workloads.get(id).map(|w| w.replicas.ready);
+            assert!(most.is_sorted_by_key(|id| std::cmp::Reverse(ready(console, id))), "{what}: {most:?}");
+            let at = most.iter().position(|id| id.name.as_str() == *row).unwrap_or_else(|| panic!("{what}: {most:?}"));
+            for _ in 0..at {
+                console.press("j");
+            }
+            console.press("s");
+            console.types(&to.to_string());
+            console.press("enter");
+            let (_, targets) = console.confirm(&what).await;
+            assert_eq!(targets[0].name.as_str(), *row, "{what}");
+            console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, &targets[0])).await;
         }
         Empty => {
             opened(console, kind, &what);

@@ -515,6 +515,21 @@ fn alarm_subject(alarm: &Alarm, store: &Store) -> Subject {
     subject
 }
 
+/// The workloads behind a service. Where nothing says which, the one that `payments-api` is a usual name for: `api` in
+/// the namespace `payments`.
+fn behind(service: &str, within: Option<&ClusterId>, store: &Store) -> Vec<ObjectId> {
+    let found = store.workloads_of(service, within);
+    if !found.is_empty() {
+        return found;
+    }
+    let called = |id: &ObjectId| {
+        let rest = service.strip_prefix(id.namespace.as_str()).and_then(|r| r.strip_prefix('-'));
+        rest == Some(id.name.as_str()) && within.is_none_or(|c| id.cluster == *c)
+    };
+    let own = store.workloads.rows().filter(|w| !w.owner_kind.is_workload() && called(&w.id));
+    own.map(|w| w.id.clone()).collect()
+}
+
 /// What is selected, and what belongs to it.
 fn subject_of(id: &ObjectId, store: &Store, now: Timestamp) -> Subject {
     let mut subject = match store.alarms.get(id) {
@@ -581,15 +596,15 @@ fn surroundings(subject: &mut Subject, id: &ObjectId, store: &Store, now: Timest
         }
     } else if id.kind == Kind::Service {
         // An alarm names the service of its cluster; what is measured of it comes from a backend.
-        let known = store.service(id).map(|s| s.workloads).filter(|w| !w.is_empty());
-        let found = known.unwrap_or_else(|| store.workloads_of(&id.name, store.about(id)).into());
-        found.iter().for_each(|w| subject.add(w.clone()));
+        let known = store.service(id).map(|s| s.workloads.to_vec()).filter(|w| !w.is_empty());
+        let found = known.unwrap_or_else(|| behind(&id.name, store.about(id), store));
+        found.into_iter().for_each(|w| subject.add(w));
     } else if let Some(limit) = store.limits.get(id).filter(|l| !l.service.is_empty()) {
         // Whose rollout needs most of it.
         subject.add(ObjectId { kind: Kind::EcsService, name: limit.service.clone(), ..id.clone() });
     } else if let Some(budget) = store.budgets.get(id) {
         subject.status.extend(budget.state().map(|s| Text::new(s.word())));
         // Its namespace is the service.
-        store.workloads_of(&id.namespace, store.about(id)).into_iter().for_each(|w| subject.add(w));
+        behind(&id.namespace, store.about(id), store).into_iter().for_each(|w| subject.add(w));
     }
 }
