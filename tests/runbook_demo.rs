@@ -39,13 +39,13 @@ struct Case {
 enum Outcome {
     /// A view with rows, on which all of this stands.
     Rows(&'static [&'static str]),
-    /// A view in which, sooner or later, nothing is left.
-    Empty,
+    /// A view in which, sooner or later, these rows are left and no others.
+    Only(&'static [&'static str]),
     /// Log lines, one of them with this.
     Log(&'static str),
     /// A description with all of this in it.
     Text(&'static [&'static str]),
-    /// An action: what is typed first, whom it is done to, what is said at its end, and what is so then.
+    /// An action: what is typed first (`^`: the autoscaler's minimum is meant), whom it is done to, what is said at its end, and what is so then.
     Done { typed: &'static str, to: &'static str, says: &'static str, then: fn(&Store, &ObjectId, Timestamp) -> bool },
     /// A view in which somebody then selects a row and scales it to so much.
     Scales { shows: &'static [&'static str], row: &'static str, to: u32, then: fn(&Store, &ObjectId) -> bool },
@@ -53,7 +53,7 @@ enum Outcome {
     Prints(&'static str),
 }
 
-use Outcome::{Done, Empty, Log, Prints, Rows, Scales, Text};
+use Outcome::{Done, Log, Only, Prints, Rows, Scales, Text};
 
 /// Its tasks that are there to stay.
 fn tasks<'s>(store: &'s Store, id: &'s ObjectId) -> impl Iterator<Item = &'s Task> {
@@ -161,7 +161,7 @@ const CASES: &[Case] = &[
             ("Tasks on it", Rows(&["kube-proxy-"])),
             ("Take no new tasks", Done { typed: "", to: "ip-", says: "", then: cordoned }),
             ("Move its tasks away", Done { typed: "", to: "ip-", says: "", then: drained }),
-            ("What is still short of tasks", Empty),
+            ("What is still short of tasks", Only(&["encode"])),
         ],
     },
     Case {
@@ -187,21 +187,21 @@ const CASES: &[Case] = &[
             ("Time until each budget is gone", Rows(&["payments-api"])),
             ("Errors, latency and load of every service", Rows(&["payments-api"])),
             ("What was reported last", Rows(&["api-"])),
-            ("What is being rolled out, or is short", Empty),
+            ("What is being rolled out, or is short", Only(&[])),
             ("Roll the workload back", Done { typed: "", to: "api", says: "", then: |s, id, _| runs(s, id, ":7.4.0") }),
             ("What else fires", Rows(&["ErrorBudgetBurn"])),
-            ("More tasks", Done { typed: "8", to: "api", says: "", then: |s, id, _| wants(s, id, 8) }),
-            ("What it says itself", Log("payments")),
+            ("More tasks", Done { typed: "8^", to: "api", says: "", then: |s, id, _| wants(s, id, 8) }),
+            ("What it says itself", Log("\"service\":\"api\"")),
         ],
     },
     Case {
         book: "ecs-deployment-stuck",
         scenario: "bad-night",
         age: 120,
-        at: (ViewKind::Workloads, "name=reviews", "reviews"),
+        at: (ViewKind::Workloads, "name=reviews status!=Steady", "reviews"),
         steps: &[
             ("Deployments, events, circuit breaker", Text(&["PRIMARY", "IN_PROGRESS"])),
-            ("Its tasks: running, pending, stopped and why", Rows(&["reviews", "failed ELB health checks"])),
+            ("Its tasks: running, pending, stopped and why", Rows(&["reviews", "ServiceSchedulerInitiated"])),
             ("Logs of its tasks", Log("connection refused")),
             ("Instances, and what they have left", Rows(&["m7i.large"])),
             (
@@ -253,7 +253,7 @@ const CASES: &[Case] = &[
                 },
             ),
             ("Jobs", Rows(&["thumbnails-backfill"])),
-            ("Nothing waits any more", Empty),
+            ("Nothing waits any more", Only(&[])),
         ],
     },
     Case {
@@ -283,7 +283,7 @@ const CASES: &[Case] = &[
                 "More tasks of the slow one",
                 Done { typed: "6", to: "query", says: "", then: |s, id, _| wants(s, id, 6) },
             ),
-            ("Roll it back", Done { typed: "", to: "query", says: "", then: |s, id, _| left(s, id, ":6.1.0") }),
+            ("Roll it back", Done { typed: "", to: "query", says: "", then: |s, id, _| left(s, id, ":6.1.4") }),
             ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: anew }),
             ("Budgets stand still", Rows(&["gateway"])),
         ],
@@ -420,9 +420,10 @@ async fn step(console: &mut Console, case: &Case, number: usize) {
             assert_eq!(targets[0].name.as_str(), *row, "{what}");
             console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, &targets[0])).await;
         }
-        Empty => {
+        Only(rows) => {
             opened(console, kind, &what);
-            console.wait(&format!("{what}: nothing is left"), |c| c.rows().is_empty()).await;
+            let left = |c: &mut Console| c.rows().iter().map(|id| id.name.to_string()).collect::<Vec<_>>();
+            console.wait(&format!("{what}: only {rows:?}"), |c| left(c) == *rows).await;
         }
         Log(text) => {
             assert!(matches!(console.demo.app.page(), Some(Page::Logs(_))), "{what}\n{}", console.screen());
@@ -435,8 +436,8 @@ async fn step(console: &mut Console, case: &Case, number: usize) {
         }
         Done { typed, to, says, then } => {
             if !typed.is_empty() {
-                console.types(typed);
-                console.press("enter");
+                console.types(typed.trim_end_matches('^'));
+                console.press(if typed.ends_with('^') { "tab space" } else { "enter" });
             }
             let since = console.clock.now();
             let (said, targets) = console.confirm(&what).await;

@@ -754,11 +754,13 @@ impl Cluster {
         for t in self.tasks.values().filter(|t| t.service.as_deref() == Some(name) && t.wanted()) {
             let drained =
                 t.instance.as_ref().is_some_and(|id| self.instances.iter().any(|i| i.id == *id && i.draining));
+            // What the load balancer finds unhealthy is not what was wanted.
+            let runs = u32::from(t.running() && t.outcome != Outcome::Unhealthy);
             if t.deployment == primary.id && !drained {
-                own_running += u32::from(t.running());
+                own_running += runs;
                 own.push((t.created, t.id.clone()));
             } else {
-                old_running += u32::from(t.running());
+                old_running += runs;
                 old.push((t.created, t.id.clone()));
             }
         }
