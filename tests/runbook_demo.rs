@@ -15,7 +15,6 @@ use chrono::TimeDelta;
 use console::Console;
 use quarterdeck::app::Page;
 use quarterdeck::app::table::ViewKind;
-use quarterdeck::clock::instant;
 use quarterdeck::domain::{Health, Kind, ObjectId, Task, Timestamp};
 use quarterdeck::runbook::render::What;
 use quarterdeck::runbook::{Library, StepKind};
@@ -126,9 +125,9 @@ const CASES: &[Case] = &[
             ("State, exit code and probes", Text(&["CrashLoopBackOff", "exit code 1"])),
             (
                 "Roll back to the revision before",
-                Done { typed: "", to: "api", says: "", then: |s, id, _| runs(s, id, ":7.4.0") },
+                Done { typed: "", to: "api", says: "revision 2 -> 1", then: |s, id, _| runs(s, id, ":7.4.0") },
             ),
-            ("Restart with the mended configuration", Done { typed: "", to: "api", says: "", then: anew }),
+            ("Restart with the mended configuration", Done { typed: "", to: "api", says: "is restarted", then: anew }),
             ("All its tasks are ready, and no restarts are added", Rows(&["api-", "Running"])),
         ],
     },
@@ -142,10 +141,13 @@ const CASES: &[Case] = &[
             ("Who else waits for an image", Rows(&["suggest-", "ImagePullBackOff"])),
             (
                 "Roll back to the image before",
-                Done { typed: "", to: "suggest", says: "", then: |s, id, _| runs(s, id, ":2.3.3") },
+                Done { typed: "", to: "suggest", says: "revision 4 -> 3", then: |s, id, _| runs(s, id, ":2.3.3") },
             ),
-            ("Take no new tasks on its node", Done { typed: "", to: "ip-", says: "", then: cordoned }),
-            ("Ask at once", Done { typed: "", to: "suggest", says: "", then: anew }),
+            (
+                "Take no new tasks on its node",
+                Done { typed: "", to: "ip-", says: "schedulable yes -> no", then: cordoned },
+            ),
+            ("Ask at once", Done { typed: "", to: "suggest", says: "is restarted", then: anew }),
             ("No task waits any more", Rows(&["suggest-", "Running"])),
         ],
     },
@@ -159,8 +161,8 @@ const CASES: &[Case] = &[
             ("Conditions, pressure, and since when", Text(&["CONDITIONS", "KubeletNotReady"])),
             ("Its last events", Rows(&["NodeNotReady"])),
             ("Tasks on it", Rows(&["kube-proxy-"])),
-            ("Take no new tasks", Done { typed: "", to: "ip-", says: "", then: cordoned }),
-            ("Move its tasks away", Done { typed: "", to: "ip-", says: "", then: drained }),
+            ("Take no new tasks", Done { typed: "", to: "ip-", says: "schedulable yes -> no", then: cordoned }),
+            ("Move its tasks away", Done { typed: "", to: "ip-", says: "drained: ", then: drained }),
             ("What is still short of tasks", Only(&["encode"])),
         ],
     },
@@ -173,7 +175,10 @@ const CASES: &[Case] = &[
             ("Countdowns, the least time first", Rows(&["ip-"])),
             ("Which pools are taken back, and who leans on one", Rows(&["c7i.xlarge"])),
             ("Tasks that find no room", Rows(&["Pending"])),
-            ("Move its tasks away, within the two minutes", Done { typed: "", to: "ip-", says: "", then: drained }),
+            (
+                "Move its tasks away, within the two minutes",
+                Done { typed: "", to: "ip-", says: "drained: ", then: drained },
+            ),
             ("Workloads that are short", Rows(&[])),
             ("Budgets", Rows(&["gateway"])),
         ],
@@ -188,7 +193,10 @@ const CASES: &[Case] = &[
             ("Errors, latency and load of every service", Rows(&["payments-api"])),
             ("What was reported last", Rows(&["api-"])),
             ("What is being rolled out, or is short", Only(&[])),
-            ("Roll the workload back", Done { typed: "", to: "api", says: "", then: |s, id, _| runs(s, id, ":7.4.0") }),
+            (
+                "Roll the workload back",
+                Done { typed: "", to: "api", says: "revision 2 -> 1", then: |s, id, _| runs(s, id, ":7.4.0") },
+            ),
             ("What else fires", Rows(&["ErrorBudgetBurn"])),
             ("More tasks", Done { typed: "8^", to: "api", says: "", then: |s, id, _| wants(s, id, 8) }),
             ("What it says itself", Log("\"service\":\"api\"")),
@@ -206,9 +214,9 @@ const CASES: &[Case] = &[
             ("Instances, and what they have left", Rows(&["m7i.large"])),
             (
                 "Roll back to the task definition before",
-                Done { typed: "", to: "reviews", says: "", then: |s, id, _| runs(s, id, ":2.3.1") },
+                Done { typed: "", to: "reviews", says: "1 of 1 rolled back", then: |s, id, _| runs(s, id, ":2.3.1") },
             ),
-            ("Force a new deployment", Done { typed: "", to: "reviews", says: "", then: anew }),
+            ("Force a new deployment", Done { typed: "", to: "reviews", says: "1 of 1 restarted", then: anew }),
             ("Its events: steady state", Rows(&["steady state"])),
         ],
     },
@@ -222,7 +230,12 @@ const CASES: &[Case] = &[
             ("Who waits", Rows(&["storefront", "Provisioning"])),
             (
                 "Roll back the rollout that takes twice as many",
-                Done { typed: "", to: "storefront", says: "", then: |s, id, _| runs(s, id, ":8.0.3") },
+                Done {
+                    typed: "",
+                    to: "storefront",
+                    says: "1 of 1 rolled back",
+                    then: |s, id, _| runs(s, id, ":8.0.3"),
+                },
             ),
             (
                 "Which services have most tasks",
@@ -230,7 +243,7 @@ const CASES: &[Case] = &[
             ),
             (
                 "Force a new deployment, once it has more subnets",
-                Done { typed: "", to: "storefront", says: "", then: anew },
+                Done { typed: "", to: "storefront", says: "1 of 1 restarted", then: anew },
             ),
             ("It reaches its steady state", Rows(&["steady state"])),
         ],
@@ -265,7 +278,7 @@ const CASES: &[Case] = &[
             ("Who complains, and of whom", Log("expired certificate")),
             ("Ask the server itself", Prints("notAfter of shop.example.com:443")),
             ("What cert-manager and others report", Rows(&["certificate has been successfully issued"])),
-            ("Restart whoever serves it", Done { typed: "", to: "gateway", says: "", then: renewed }),
+            ("Restart whoever serves it", Done { typed: "", to: "gateway", says: "is restarted", then: renewed }),
             ("Errors go down", Rows(&["gateway"])),
         ],
     },
@@ -281,10 +294,13 @@ const CASES: &[Case] = &[
             ("What changed in the last hour", Rows(&["NodeNotReady"])),
             (
                 "More tasks of the slow one",
-                Done { typed: "6", to: "query", says: "", then: |s, id, _| wants(s, id, 6) },
+                Done { typed: "6", to: "query", says: "replicas 4 -> 6", then: |s, id, _| wants(s, id, 6) },
             ),
-            ("Roll it back", Done { typed: "", to: "query", says: "", then: |s, id, _| left(s, id, ":6.1.4") }),
-            ("Let its connections be made anew", Done { typed: "", to: "query", says: "", then: anew }),
+            (
+                "Roll it back",
+                Done { typed: "", to: "query", says: "revision 3 -> 2", then: |s, id, _| left(s, id, ":6.1.4") },
+            ),
+            ("Let its connections be made anew", Done { typed: "", to: "query", says: "is restarted", then: anew }),
             ("Budgets stand still", Rows(&["gateway"])),
         ],
     },
@@ -315,12 +331,10 @@ fn each_step_of_each_runbook_works_in_the_demo() {
                 loop {
                     let next = left.lock().expect("no panic").pop();
                     let Some(case) = next else { return };
-                    let begun = instant();
                     let tried = std::panic::catch_unwind(|| {
                         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                         runtime.expect("a runtime").block_on(attempt(case));
                     });
-                    println!("{}: {:.1?}", case.book, begun.elapsed());
                     if tried.is_err() {
                         failed.lock().expect("no panic").push(case.book);
                     }
@@ -445,7 +459,6 @@ async fn step(console: &mut Console, case: &Case, number: usize) {
             let [target] = &targets[..] else { panic!("{what}: {targets:?}") };
             assert!(target.name.starts_with(to), "{what}: {target}");
             console.wait(&format!("{what}: it is so"), |c| then(&c.demo.store, target, since)).await;
-            eprintln!("{what}: {said}");
             kept(console, &what, &said);
         }
         Prints(text) => {

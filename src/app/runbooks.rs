@@ -598,13 +598,13 @@ fn surroundings(subject: &mut Subject, id: &ObjectId, store: &Store, now: Timest
         // An alarm names the service of its cluster; what is measured of it comes from a backend.
         let known = store.service(id).map(|s| s.workloads.to_vec()).filter(|w| !w.is_empty());
         let found = known.unwrap_or_else(|| behind(&id.name, store.about(id), store));
-        found.into_iter().for_each(|w| subject.add(w));
+        subject.add_all(found);
     } else if let Some(limit) = store.limits.get(id).filter(|l| !l.service.is_empty()) {
         // Whose rollout needs most of it.
         subject.add(ObjectId { kind: Kind::EcsService, name: limit.service.clone(), ..id.clone() });
     } else if let Some(budget) = store.budgets.get(id) {
         subject.status.extend(budget.state().map(|s| Text::new(s.word())));
         // Its namespace is the service.
-        behind(&id.namespace, store.about(id), store).into_iter().for_each(|w| subject.add(w));
+        subject.add_all(behind(&id.namespace, store.about(id), store));
     }
 }

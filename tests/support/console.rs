@@ -25,7 +25,7 @@ use ratatui::layout::Rect;
 use tokio::sync::mpsc;
 
 /// How long anything may take before a test fails. Generous: machines are shared.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const AREA: Rect = Rect { x: 0, y: 0, width: 180, height: 60 };
 
 pub struct Console {
@@ -190,7 +190,7 @@ impl Console {
         let targets = judged.plan.intent.targets.clone();
         let typed = match &judged.verdict.confirm {
             Confirm::Type(name) => Some(name.to_string()),
-            _ => None,
+            Confirm::Choose => None,
         };
         for _ in 0..12 {
             match self.dialog().map(|d| d.focus) {
