@@ -243,6 +243,35 @@ fn which_key_and_the_picker_show_what_there_is() {
 }
 
 #[test]
+fn alarms_that_nobody_wrote_a_runbook_for_are_counted() {
+    let unknown = |n: usize| alarm(&format!("NobodyKnows{n}"), None, "");
+    let mut alarms: Vec<_> = (0..14).map(unknown).collect();
+    // None of these: one has a runbook, one a link, one does not fire.
+    alarms.push(alarm("KubePodCrashLooping", None, ""));
+    alarms.push(alarm("Linked", None, "https://r.example/x"));
+    alarms.push(Alarm { state: AlarmState::Ok, ..unknown(14) });
+    let mut desk = Desk::new(alarmed(alarms.clone()));
+    desk.press("7");
+    for (width, height) in [(80, 24), (120, 30)] {
+        let frame = desk.frame(width, height);
+        assert!(frame.contains("14 alarms have no runbook"), "{frame}");
+    }
+    desk.press(", ,");
+    let frame = desk.frame(120, 30);
+    assert!(frame.contains("14 alarms have no runbook"), "{frame}");
+    // Fewer fire, and somebody writes a runbook.
+    desk.press("esc");
+    alarms.drain(..3);
+    observe(&mut desk.store, Feed::Alarms, Rows::Alarms(alarms));
+    assert!(desk.frame(120, 30).contains("11 alarms have no runbook"), "{}", desk.frame(120, 30));
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("ours.md"), "---\nfor:\n  alarms: \"NobodyKnows*\"\n---\n# Ours\n")
+        .expect("written");
+    desk.app.set_runbooks(Library::load(&[dir.path().to_owned()]));
+    assert!(!desk.frame(120, 30).contains("no runbook"), "{}", desk.frame(120, 30));
+}
+
+#[test]
 fn an_alarm_s_link_is_copied_or_fetched_where_that_is_allowed() {
     let url = "https://raw.example.com/books/disk.md";
     let mut desk = Desk::new(alarmed(vec![alarm("DiskFull", None, url)]));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::overlay::{Choice, Overlay, Palette};
-use super::table::{Scope, ViewKind};
+use super::table::{Scope, Sort, ViewKind};
 use super::text::{Content, TextKind, TextState};
 use super::{App, Effect, Page};
 use crate::action::Intent;
@@ -94,6 +94,7 @@ impl App {
         }
         library.unread.extend(wrong);
         self.runbooks.library = library;
+        self.runbooks.unmatched = None;
     }
 
     /// What comes before the key of a runbook.
@@ -394,7 +395,9 @@ impl App {
             return Ok(effects);
         }
         match kind {
-            StepKind::View { view, filter, within } => self.open_view(view, filter, *within, subject)?,
+            StepKind::View { view, filter, within, sort } => {
+                self.open_view(view, (filter, sort), *within, subject)?;
+            }
             StepKind::Logs { previous, target } => {
                 let id = target.of(subject, |k| k == Kind::Task || k.is_workload())?;
                 return Ok(self.open_logs(id, store, now, *previous));
@@ -417,10 +420,23 @@ impl App {
         Ok(Vec::new())
     }
 
-    fn open_view(&mut self, view: &str, filter: &str, within: bool, subject: &Subject) -> Result<(), Text> {
+    fn open_view(
+        &mut self,
+        view: &str,
+        (filter, sort): (&str, &str),
+        within: bool,
+        subject: &Subject,
+    ) -> Result<(), Text> {
         let Some(kind) = ViewKind::from_name(view) else { return Err(Text::new(&format!("there is no view {view}"))) };
         let raw = crate::runbook::fill::filter(filter, subject)?;
-        let keys: Vec<&str> = (self.settings.columns)(kind).iter().map(|c| c.key).collect();
+        let keys: Vec<&'static str> = (self.settings.columns)(kind).iter().map(|c| c.key).collect();
+        let column = keys.iter().copied().find(|k| *k == sort);
+        if column.is_none() && !sort.is_empty() {
+            return Err(Text::new(&format!(
+                "the step's sort: {view} has no column {sort}; it has {}",
+                keys.join(", ")
+            )));
+        }
         let filter = Filter::parse(&raw, &keys).map_err(|e| Text::new(&format!("the step's filter: {e}")))?;
         let of = |fits: &dyn Fn(Kind) -> bool| subject.nearest(fits).cloned();
         let scope = match (within, kind) {
@@ -437,6 +453,9 @@ impl App {
         self.open_table(kind, scope, None);
         if let Some(table) = self.table_mut() {
             table.filter = filter;
+            if let Some(column) = column {
+                table.sort = Sort { column, descending: true };
+            }
             table.touch();
         }
         Ok(())
@@ -496,6 +515,21 @@ fn alarm_subject(alarm: &Alarm, store: &Store) -> Subject {
     subject
 }
 
+/// The workloads behind a service. Where nothing says which, the one that `payments-api` is a usual name for: `api` in
+/// the namespace `payments`.
+fn behind(service: &str, within: Option<&ClusterId>, store: &Store) -> Vec<ObjectId> {
+    let found = store.workloads_of(service, within);
+    if !found.is_empty() {
+        return found;
+    }
+    let called = |id: &ObjectId| {
+        let rest = service.strip_prefix(id.namespace.as_str()).and_then(|r| r.strip_prefix('-'));
+        rest == Some(id.name.as_str()) && within.is_none_or(|c| id.cluster == *c)
+    };
+    let own = store.workloads.rows().filter(|w| !w.owner_kind.is_workload() && called(&w.id));
+    own.map(|w| w.id.clone()).collect()
+}
+
 /// What is selected, and what belongs to it.
 fn subject_of(id: &ObjectId, store: &Store, now: Timestamp) -> Subject {
     let mut subject = match store.alarms.get(id) {
@@ -508,9 +542,6 @@ fn subject_of(id: &ObjectId, store: &Store, now: Timestamp) -> Subject {
         subject.status.push(Text::new(row.kind.word()));
         subject.since = Some(row.issued);
         row.node.iter().chain(&row.task).for_each(|i| subject.add(i.clone()));
-    }
-    if let Some(service) = store.service(id).filter(|_| id.kind == Kind::Service) {
-        service.workloads.iter().for_each(|w| subject.add(w.clone()));
     }
     // Of an alarm what it is about decides, too.
     let mut at = 0;
@@ -563,11 +594,17 @@ fn surroundings(subject: &mut Subject, id: &ObjectId, store: &Store, now: Timest
         if let Some(task) = worst.first() {
             subject.add(task.id.clone());
         }
+    } else if id.kind == Kind::Service {
+        // An alarm names the service of its cluster; what is measured of it comes from a backend.
+        let known = store.service(id).map(|s| s.workloads.to_vec()).filter(|w| !w.is_empty());
+        let found = known.unwrap_or_else(|| behind(&id.name, store.about(id), store));
+        subject.add_all(found);
+    } else if let Some(limit) = store.limits.get(id).filter(|l| !l.service.is_empty()) {
+        // Whose rollout needs most of it.
+        subject.add(ObjectId { kind: Kind::EcsService, name: limit.service.clone(), ..id.clone() });
     } else if let Some(budget) = store.budgets.get(id) {
         subject.status.extend(budget.state().map(|s| Text::new(s.word())));
         // Its namespace is the service.
-        if let Some(service) = store.services.rows().find(|s| s.id.name == id.namespace) {
-            service.workloads.iter().for_each(|w| subject.add(w.clone()));
-        }
+        subject.add_all(behind(&id.namespace, store.about(id), store));
     }
 }

@@ -32,7 +32,7 @@ Examples:
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Show the embedded fleet instead of your clusters: calm, bad-deploy, zone-down, budget-burn, spot-storm or big.
+    /// Show the embedded fleet instead of your clusters: calm, bad-deploy, zone-down, budget-burn, spot-storm, bad-night or big.
     #[arg(long, global = true, value_name = "SCENARIO", num_args = 0..=1, default_missing_value = "calm")]
     pub demo: Option<String>,
     /// A kubeconfig context to show; repeat it for several. Default: the current one.

@@ -21,8 +21,6 @@ use crate::clock::{Clock, instant};
 use crate::config::{self, Config, LoadOptions, Overrides, Paths};
 use crate::domain::Timestamp;
 use crate::run::gather::{pass, settle};
-use crate::sim::model::Parameters;
-use crate::sim::server::ServerOptions;
 use crate::store::{Feed, Observation, Store};
 use crate::theme::Theme;
 
@@ -200,14 +198,7 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
     config.metrics_interval = Duration::from_hours(1);
     let night = DateTime::from_timestamp(NIGHT, 0).unwrap_or_default();
     let clock = Clock::manual(night - TimeDelta::seconds(i64::from(album.age)));
-    let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-    let sim = session::start_sim(album.scenario, Parameters::default(), options, clock.clone()).await?;
-    // Requests are signed with the machine's time, and paced by it.
-    sim.aws_faults().set(|f| (f.any_time, f.unlimited) = (true, true));
-    for _ in 0..album.age {
-        clock.advance(TimeDelta::seconds(1));
-        sim.tick();
-    }
+    let sim = super::demo::lived(album.scenario, album.age, &clock).await?;
     let reading = session::read_demo(&cli, &config, &clock, sim)?;
     let desk = reading.desk(&paths.state_dir, &clock);
     let mut observations = reading.observations;

@@ -8,6 +8,7 @@ mod audit;
 #[cfg(feature = "prometheus")]
 mod backends;
 mod console;
+pub mod demo;
 mod doctor;
 mod exec;
 pub mod export;

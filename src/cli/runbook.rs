@@ -154,7 +154,7 @@ fn mistakes(file: &Path, book: &Runbook, known: &Library) -> Vec<Diagnostic> {
         }
     }
     for step in &book.steps {
-        let Ok(StepKind::View { view, filter, .. }) = &step.kind else { continue };
+        let Ok(StepKind::View { view, filter, sort, .. }) = &step.kind else { continue };
         let Some(kind) = ViewKind::from_name(view) else { continue };
         // Whatever is filled in is one plain word.
         let mut sample = String::new();
@@ -164,6 +164,10 @@ fn mistakes(file: &Path, book: &Runbook, known: &Library) -> Vec<Diagnostic> {
         let keys: Vec<&str> = crate::view::column_infos(kind).iter().map(|c| c.key).collect();
         if let Err(e) = Filter::parse(&sample, &keys) {
             out.push(source.at(&find(filter), format!("the filter of `{}`: {e}", step.title)));
+        }
+        if !sort.is_empty() && !keys.contains(&sort.as_str()) {
+            let what = format!("the sort of `{}`: {view} has no column {sort}", step.title);
+            out.push(source.at(&find(sort), what).hint(format!("it has {}", keys.join(", "))));
         }
     }
     for item in render(book, Look { width: WIDTH, ascii: true }, &|_| false).items {

@@ -103,6 +103,8 @@ pub enum StepKind {
         filter: String,
         /// Only what belongs to what is selected: a node's or a workload's tasks.
         within: bool,
+        /// By this column, largest or worst first; as the view has it without one.
+        sort: String,
     },
     /// Opens logs.
     Logs {
@@ -157,10 +159,11 @@ impl StepKind {
     #[must_use]
     pub fn summary(&self) -> String {
         match self {
-            Self::View { view, filter, within } => {
+            Self::View { view, filter, within, sort } => {
                 let within = if *within { " of what is selected" } else { "" };
                 let gap = if filter.is_empty() { "" } else { "  " };
-                format!("view {view}{within}{gap}{filter}")
+                let by = if sort.is_empty() { String::new() } else { format!("  most {sort} first") };
+                format!("view {view}{within}{gap}{filter}{by}")
             }
             Self::Logs { previous, target } => {
                 format!("{}logs{}", if *previous { "previous " } else { "" }, target.word())
@@ -339,6 +342,8 @@ struct RawView {
     filter: String,
     #[serde(default)]
     within: bool,
+    #[serde(default)]
+    sort: String,
 }
 
 #[derive(Deserialize)]
@@ -507,7 +512,7 @@ fn read(kind: &str, body: &str) -> Result<StepKind, Wrong> {
             if raw.within && !matches!(*view, "tasks" | "nodes" | "events") {
                 return Err((None, format!("`within` means nothing for {view}; only for tasks, nodes and events")));
             }
-            Ok(StepKind::View { view, filter: raw.filter, within: raw.within })
+            Ok(StepKind::View { view, filter: raw.filter, within: raw.within, sort: raw.sort })
         }
         "logs" => {
             let raw: RawLook = toml(body)?;

@@ -40,6 +40,13 @@ impl Subject {
         }
     }
 
+    /// Adds several that belong to it, in this order.
+    pub fn add_all(&mut self, ids: Vec<ObjectId>) {
+        for id in ids {
+            self.add(id);
+        }
+    }
+
     /// Which incident this is: progress is kept for it. An alarm that fires anew is another one.
     #[must_use]
     pub fn incident(&self) -> String {

@@ -265,6 +265,21 @@ impl Cluster {
         Some(new)
     }
 
+    /// The deployment of this definition that was complete before, and still has its tasks, becomes the primary one
+    /// again: it needs no others.
+    fn resume(&mut self, service: &str, definition: &str, now: Ms) -> Option<Deployment> {
+        let s = self.services.get_mut(service)?;
+        let at =
+            s.deployments.iter().position(|d| !d.primary && d.definition == definition && d.state == "COMPLETED")?;
+        let mut old = s.deployments.remove(at);
+        s.deployments.iter_mut().for_each(|d| d.primary = false);
+        s.steady = false;
+        old.reason = format!("ECS deployment {} in progress.", old.id);
+        (old.primary, old.state, old.updated, old.not_before) = (true, "IN_PROGRESS", now, now);
+        s.deployments.insert(0, old.clone());
+        Some(old)
+    }
+
     /// Goes back from a rollout to what was before it.
     fn go_back(&mut self, service: &str, deployment: &str, why: &str, now: Ms) {
         let find = |s: &Service| s.rollouts.iter().position(|r| r.deployment == deployment);
@@ -274,7 +289,9 @@ impl Cluster {
         }) else {
             return;
         };
-        let Some(new) = self.put(service, Some(&before), now) else { return };
+        let Some(new) = self.resume(service, &before, now).or_else(|| self.put(service, Some(&before), now)) else {
+            return;
+        };
         if let Some(r) = self.services.get_mut(service).and_then(|s| s.rollouts.get_mut(at)) {
             r.status = "ROLLBACK_IN_PROGRESS";
             why.clone_into(&mut r.reason);

@@ -332,7 +332,7 @@ impl World {
             "monitoring" => self.cloudwatch(caller, &call.operation, &call.input, faults, now),
             "logs" => self.logs(caller, &call.operation, &call.input, now),
             "application-autoscaling" => self.scaling(caller, &call.operation, &call.input, faults),
-            "servicequotas" => Self::quotas(&call.operation, &call.input),
+            "servicequotas" => self.quotas(caller, &call.operation, &call.input),
             "sqs" => self.queues.answer(caller, &call.operation, &call.input, now),
             "sts" => Ok(Some(json!({"Arn": format!("arn:aws:iam::{}:user/quarterdeck", caller.account),
                 "UserId": "SIM", "Account": caller.account}))),

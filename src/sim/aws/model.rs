@@ -107,6 +107,11 @@ impl Task {
     pub fn is_fargate(&self) -> bool {
         self.launch == "FARGATE"
     }
+
+    /// It has an address of its zone's subnet.
+    pub fn has_address(&self) -> bool {
+        self.is_fargate() && self.phase < Phase::Stopped && self.outcome != Outcome::NoAddress
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -204,6 +209,10 @@ pub struct Cluster {
     pub region: String,
     pub account: String,
     pub insights: Insights,
+    /// Of each of its subnets.
+    pub prefix: u8,
+    /// The account's quota of Fargate vCPUs; it is only kept where a scenario sets one.
+    pub vcpus: Option<u32>,
     pub instances: Vec<Instance>,
     pub services: BTreeMap<String, Service>,
     pub tasks: BTreeMap<String, Task>,
@@ -231,6 +240,8 @@ impl Cluster {
             region: def.region.clone(),
             account: def.account.clone(),
             insights: def.insights,
+            prefix: def.subnet_prefix,
+            vcpus: def.fargate_vcpus,
             instances: Vec::new(),
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -407,6 +418,12 @@ impl Cluster {
         self.begin(order, now)
     }
 
+    /// Addresses that are left in the subnet of a zone.
+    pub fn free_addresses(&self, zone: usize) -> usize {
+        let all = 2_usize.pow(32 - u32::from(self.prefix.min(32))).saturating_sub(5);
+        all.saturating_sub(self.tasks.values().filter(|t| t.zone == zone && t.has_address()).count())
+    }
+
     /// Starts a task; `None` if nothing has room for it.
     pub fn begin(&mut self, order: Order, now: Ms) -> Option<String> {
         let Order { service, deployment, group, definition, launch, provider, cpu, memory } = order;
@@ -418,6 +435,17 @@ impl Cluster {
         let mut instance = None;
         if provider == "FARGATE_SPOT" && self.spot.dry_until > now {
             return None;
+        }
+        let mut outcome = outcome;
+        if launch == "FARGATE" {
+            if !self.has_vcpus(&provider, cpu) {
+                return None;
+            }
+            let open = (zone..zone + ZONES.len()).map(|z| z % ZONES.len());
+            match open.into_iter().find(|z| self.zone_down != Some(*z) && self.free_addresses(*z) > 0) {
+                Some(found) => zone = found,
+                None => outcome = Outcome::NoAddress,
+            }
         }
         if launch == "EC2" {
             let roomy = self
@@ -437,7 +465,9 @@ impl Cluster {
         }
         self.next_ip += 1;
         let (id, seed) = (self.hex(32), self.rng.next());
-        let next = now + self.rng.range(2_000, 5_000);
+        // Fargate tries for a while before it gives up.
+        let patience = if outcome == Outcome::NoAddress { 40_000 } else { 0 };
+        let next = now + patience + self.rng.range(2_000, 5_000);
         self.tasks.insert(
             id.clone(),
             Task {
@@ -621,11 +651,24 @@ impl Cluster {
 
     fn next_phase(&mut self, id: &str, now: Ms) {
         let wait = self.rng.range(1_500, 5_000);
+        let subnet = self.tasks.get(id).map(|t| self.subnet(t.zone)).unwrap_or_default();
         let Some(t) = self.tasks.get_mut(id) else { return };
         t.version += 1;
         let balanced = t.service.as_ref().and_then(|s| self.services.get(s)).is_some_and(|s| s.balanced);
         let going = t.stop.is_some();
         (t.phase, t.next) = match t.phase {
+            Phase::Provisioning if t.outcome == Outcome::NoAddress => {
+                t.stopping = Some(now);
+                t.stop = Some(Stop {
+                    code: "TaskFailedToStart",
+                    reason: format!(
+                        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in subnet '{subnet}': InsufficientFreeAddressesInSubnet"
+                    ),
+                    exit: None,
+                    container_reason: String::new(),
+                });
+                (Phase::Deprovisioning, Some(now + wait))
+            }
             Phase::Provisioning => (Phase::Pending, Some(now + wait + 2_000)),
             Phase::Pending if t.outcome == Outcome::NoImage => {
                 let image = self.definitions.get(&t.definition).map(|d| d.image.clone()).unwrap_or_default();
@@ -644,7 +687,7 @@ impl Cluster {
             Phase::Pending | Phase::Activating => {
                 t.started = Some(now);
                 let end = match t.outcome {
-                    Outcome::Healthy => None,
+                    Outcome::Healthy | Outcome::NoAddress => None,
                     Outcome::Crash | Outcome::NoImage => Some(now + 4_000 + wait),
                     Outcome::OutOfMemory => Some(now + 20_000 + wait),
                     Outcome::Unhealthy => Some(now + 30_000 + wait),
@@ -703,11 +746,13 @@ impl Cluster {
         for t in self.tasks.values().filter(|t| t.service.as_deref() == Some(name) && t.wanted()) {
             let drained =
                 t.instance.as_ref().is_some_and(|id| self.instances.iter().any(|i| i.id == *id && i.draining));
+            // What the load balancer finds unhealthy is not what was wanted.
+            let runs = u32::from(t.running() && t.outcome != Outcome::Unhealthy);
             if t.deployment == primary.id && !drained {
-                own_running += u32::from(t.running());
+                own_running += runs;
                 own.push((t.created, t.id.clone()));
             } else {
-                old_running += u32::from(t.running());
+                old_running += runs;
                 old.push((t.created, t.id.clone()));
             }
         }
@@ -783,7 +828,7 @@ fn ending(outcome: Outcome, cluster: &str) -> Stop {
                 "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{cluster}/0123456789abcdef)"
             ),
         ),
-        Outcome::Healthy | Outcome::Crash | Outcome::NoImage => exited(1, ""),
+        Outcome::Healthy | Outcome::Crash | Outcome::NoImage | Outcome::NoAddress => exited(1, ""),
     }
 }
 

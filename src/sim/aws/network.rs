@@ -8,9 +8,6 @@ use super::{Caller, World};
 
 type Answer = Result<Option<Value>, Refusal>;
 
-/// Addresses that a subnet has: a /24 less AWS's five.
-const ADDRESSES: usize = 251;
-
 /// The values of `Name.1`, `Name.2`, ... of a form.
 pub(super) fn numbered<'v>(input: &'v Value, name: &str) -> Vec<&'v str> {
     (1..=1000).map_while(|n| input.get(format!("{name}.{n}")).and_then(Value::as_str)).collect()
@@ -44,13 +41,11 @@ fn subnets(mine: &[&Cluster], input: &Value) -> Result<Value, Refusal> {
         if !wanted.is_empty() && !wanted.contains(&id.as_str()) {
             continue;
         }
-        let used = mine
-            .iter()
-            .flat_map(|c| c.tasks.values())
-            .filter(|t| t.is_fargate() && t.zone == zone && t.phase < Phase::Stopped)
-            .count();
+        let others = mine.iter().skip(1).flat_map(|c| c.tasks.values());
+        let used = others.filter(|t| t.zone == zone && t.has_address()).count();
+        let free = first.free_addresses(zone).saturating_sub(used);
         out.push(json!({"subnetId": id, "state": "available", "vpcId": "vpc-0a1b2c3d",
-            "cidrBlock": format!("10.{}.0.0/24", 20 + zone), "availableIpAddressCount": ADDRESSES.saturating_sub(used),
+            "cidrBlock": format!("10.{}.0.0/{}", 20 + zone, first.prefix), "availableIpAddressCount": free,
             "availabilityZone": first.zone_name(zone)}));
     }
     if let Some(missing) = wanted.iter().find(|w| !out.iter().any(|s| s["subnetId"] == **w)) {

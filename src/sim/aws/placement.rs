@@ -19,9 +19,14 @@ impl Cluster {
         }
         let (provider, code, why) = if s.launch.starts_with("fargate") {
             let provider = if s.launch == "fargate" { "FARGATE" } else { "FARGATE_SPOT" };
-            let why = "Reason: Capacity is unavailable at this time. Please try again later or in a different \
-                       availability zone.";
-            (provider.to_owned(), "RESOURCE:FARGATE", format!(". {why} {MORE}"))
+            let why = if self.has_vcpus(provider, s.cpu) {
+                format!(
+                    "Capacity is unavailable at this time. Please try again later or in a different availability zone. {MORE}"
+                )
+            } else {
+                "You've reached the limit on the number of vCPUs you can run concurrently.".to_owned()
+            };
+            (provider.to_owned(), "RESOURCE:FARGATE", format!(". Reason: {why}"))
         } else {
             let (code, why) = self.nearest(&s.launch, (s.cpu, s.memory));
             (s.launch.clone(), code, format!(" because no container instance met all of its requirements. {why}"))
@@ -30,6 +35,14 @@ impl Cluster {
         let provider = format!("arn:aws:ecs:{}:{}:capacity-provider/{provider}", self.region, self.account);
         let detail = json!({"capacityProviderArns": [provider], "reason": code});
         self.send_action(name, "ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", detail, now);
+    }
+
+    /// Whether the quota lets a task of so many CPU units start, on demand or on spot.
+    pub fn has_vcpus(&self, provider: &str, cpu: u32) -> bool {
+        let spot = provider == "FARGATE_SPOT";
+        let like = |t: &&super::model::Task| t.is_fargate() && t.stopped.is_none() && (t.provider == "FARGATE_SPOT") == spot;
+        let used: u32 = self.tasks.values().filter(like).map(|t| t.cpu).sum();
+        self.vcpus.is_none_or(|all| used + cpu <= all * 1024)
     }
 
     /// A service has what it wants, and had not before.

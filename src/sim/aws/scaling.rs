@@ -81,14 +81,16 @@ impl World {
         Ok(json!({}))
     }
 
-    pub(super) fn quotas(operation: &str, input: &Value) -> Answer {
+    pub(super) fn quotas(&self, caller: &Caller, operation: &str, input: &Value) -> Answer {
         if operation != "GetServiceQuota" {
             return Ok(None);
         }
         let code = input["QuotaCode"].as_str().unwrap_or_default();
+        let own = |c: &&super::model::Cluster| c.account == caller.account && c.region == caller.region;
+        let vcpus = self.clusters.iter().filter(own).find_map(|c| c.vcpus).unwrap_or(64);
         let (name, value) = match code {
-            "L-3032A538" => ("Fargate On-Demand vCPU resource count", 64.0),
-            "L-36FBB829" => ("Fargate Spot vCPU resource count", 64.0),
+            "L-3032A538" => ("Fargate On-Demand vCPU resource count", f64::from(vcpus)),
+            "L-36FBB829" => ("Fargate Spot vCPU resource count", f64::from(vcpus)),
             _ => {
                 return Err(Refusal::new(
                     "NoSuchResourceException",

@@ -18,6 +18,11 @@ pub struct ClusterDef {
     /// The account it is in.
     #[serde(default = "account")]
     pub account: String,
+    /// How large its subnets are: 24 is a block of 256 addresses, of which AWS keeps five.
+    #[serde(default = "prefix")]
+    pub subnet_prefix: u8,
+    /// How many vCPUs the account may have on Fargate, on demand and on spot each.
+    pub fargate_vcpus: Option<u32>,
     /// Container Insights.
     #[serde(default)]
     pub insights: Insights,
@@ -59,6 +64,9 @@ impl Insights {
 
 fn region() -> String {
     "eu-west-1".to_owned()
+}
+fn prefix() -> u8 {
+    24
 }
 fn account() -> String {
     "123456789012".to_owned()
@@ -187,6 +195,9 @@ pub enum Outcome {
     Unhealthy,
     /// They use more memory than they have.
     OutOfMemory,
+    /// No subnet has an address for them.
+    #[serde(skip)]
+    NoAddress,
 }
 
 /// One thing that happens.
@@ -310,6 +321,9 @@ impl ClusterDef {
     /// # Errors
     /// Where it is (an offset in bytes, 0 for nowhere in particular), what is wrong, and what is allowed.
     pub fn check(&self) -> Result<(), Fault> {
+        if !(16..=28).contains(&self.subnet_prefix) {
+            return Err((0, format!("ECS cluster {:?} has a subnet_prefix that is not between 16 and 28", self.name)));
+        }
         let providers: Vec<&str> = self.instances.iter().map(|i| i.provider.as_str()).collect();
         for s in &self.services {
             if !matches!(s.launch.as_str(), "fargate" | "fargate-spot" | "fargate-mixed")

@@ -30,6 +30,8 @@ pub struct Event {
     component: &'static str,
     host: Arc<str>,
     annotations: Obj,
+    /// It is about a certificate, a kind that this API does not serve.
+    certificate: bool,
     pub first: Ms,
     pub last: Ms,
     pub count: u32,
@@ -43,6 +45,13 @@ pub struct Events {
 }
 
 impl Events {
+    /// The last one is about a certificate.
+    pub fn of_certificate(&mut self) {
+        if let Some(e) = self.all.get_mut(&self.next) {
+            e.certificate = true;
+        }
+    }
+
     pub fn render(&self, id: u64) -> Option<Value> {
         let e = self.all.get(&id)?;
         let mut about = json!({"kind": kind_name(e.about.kind), "name": &*e.about.name, "uid": e.about_uid,
@@ -52,6 +61,9 @@ impl Events {
         }
         if let Some(f) = &e.field {
             about["fieldPath"] = f.clone().into();
+        }
+        if e.certificate {
+            (about["kind"], about["apiVersion"]) = ("Certificate".into(), "cert-manager.io/v1".into());
         }
         let mut source = json!({"component": e.component});
         if !e.host.is_empty() {
@@ -120,6 +132,7 @@ impl World {
             component: s.component,
             host: s.host,
             annotations: s.annotations,
+            certificate: false,
             first: now,
             last: now,
             count: 1,

@@ -12,6 +12,7 @@ use super::template::Role;
 use super::world::World;
 use crate::domain::Timestamp;
 use crate::sim::backend::{LogLine, LogQuery, Refusal};
+use crate::sim::telemetry::Trouble;
 
 /// A kubelet keeps about this much of a run before it rotates the rest away.
 const KEPT_LINES: i64 = 10_000;
@@ -67,7 +68,8 @@ impl World {
         };
         let failing = ended.is_some_and(|e| e.exit != 0)
             || matches!(self.behaviour(p, i), Behaviour::Crash(_) | Behaviour::Oom(_));
-        Ok(collect(p, &run, style, failing, query))
+        let trouble = |at| self.telemetry.trouble(&p.ns, &p.profile.workload, p.created, at);
+        Ok(collect((p, &trouble), &run, style, failing, query))
     }
 }
 
@@ -83,7 +85,13 @@ fn pick(p: &Pod, name: Option<&str>) -> Result<usize, Refusal> {
     found.ok_or_else(|| unknown(""))
 }
 
-fn collect(p: &Pod, run: &Run, style: LogStyle, failing: bool, q: &LogQuery) -> Vec<LogLine> {
+fn collect(
+    (p, trouble): (&Pod, &dyn Fn(Ms) -> Option<Trouble>),
+    run: &Run,
+    style: LogStyle,
+    failing: bool,
+    q: &LogQuery,
+) -> Vec<LogLine> {
     let since = q.since.map_or(run.started, |t| t.timestamp_millis()).max(run.started);
     let tail = q.tail.unwrap_or(usize::MAX);
     if tail == 0 || since > run.until {
@@ -104,7 +112,8 @@ fn collect(p: &Pod, run: &Run, style: LogStyle, failing: bool, q: &LogQuery) -> 
         let h = hash2(run.seed, k as u64);
         let at = run.started + k * run.every + (unit(h) * 0.9 * run.every as f64) as Ms;
         if at <= run.until && run.ended.is_none_or(|e| at < e.finished - 20) && at > run.started + 900 {
-            let texts = line(&LineOf { style, pod: p, at, h, failing });
+            let trouble = trouble(at);
+            let texts = line(&LineOf { style, pod: p, at, h, failing, trouble });
             for (n, text) in texts.into_iter().enumerate().rev() {
                 push(&mut out, at + n as Ms / 64, text);
             }

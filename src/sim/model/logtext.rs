@@ -1,9 +1,12 @@
 //! What the fleet's applications write.
 
+use std::borrow::Cow;
+
 use super::meta::{Ms, civil, time};
 use super::pod::{Ended, Pod};
 use super::profile::LogStyle;
 use super::rng::{hash2, unit};
+use crate::sim::telemetry::Trouble;
 
 /// One line's circumstances.
 pub struct LineOf<'a> {
@@ -13,6 +16,8 @@ pub struct LineOf<'a> {
     pub h: u64,
     /// The run is going to end badly.
     pub failing: bool,
+    /// What the service suffers from at the time.
+    pub trouble: Option<Trouble>,
 }
 
 const PATHS: [&str; 10] = [
@@ -51,14 +56,37 @@ fn of<'a>(list: &[&'a str], h: u64) -> &'a str {
 
 fn level(l: &LineOf<'_>) -> &'static str {
     match unit(hash2(l.h, 1)) {
-        u if u < 0.01 || (l.failing && u < 0.25) => "error",
+        u if u < 0.01 || ((l.failing || l.trouble.is_some()) && u < 0.25) => "error",
         u if u < 0.06 => "warn",
         u if u < 0.2 => "debug",
         _ => "info",
     }
 }
 
-fn message(l: &LineOf<'_>) -> &'static str {
+/// What is wrong, in the words of Go's libraries.
+fn complaint(l: &LineOf<'_>, trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Certificate => format!(
+            "http: TLS handshake error from 10.{}.{}.{}:{}: remote error: tls: expired certificate",
+            64 + (l.h >> 8 & 31),
+            l.h >> 16 & 255,
+            l.h >> 24 & 255,
+            32768 + (l.h >> 32 & 0x3FFF)
+        ),
+        Trouble::Waits(whom) => {
+            format!("upstream {whom} timed out after 2000ms, attempt {}: context deadline exceeded", 1 + l.h % 3)
+        }
+    }
+}
+
+fn message(l: &LineOf<'_>) -> Cow<'static, str> {
+    match (level(l), &l.trouble) {
+        ("error", Some(trouble)) => complaint(l, trouble).into(),
+        _ => usual(l).into(),
+    }
+}
+
+fn usual(l: &LineOf<'_>) -> &'static str {
     match level(l) {
         "error" if l.failing => "dial tcp 10.100.14.7:5432: connect: connection refused",
         "error" | "warn" => of(&TROUBLE, l.h >> 8),
@@ -95,6 +123,10 @@ pub fn line(l: &LineOf<'_>) -> Vec<String> {
     let (at, h, name) = (l.at, l.h, &*l.pod.profile.workload);
     let method = of(&["GET", "GET", "GET", "POST", "PUT"], h >> 3);
     let ms = latency(h);
+    // What only writes down requests says this beside them.
+    if let (LogStyle::Access | LogStyle::Envoy, "error", Some(trouble)) = (l.style, level(l), &l.trouble) {
+        return vec![format!("{} [error] {}", time(at), complaint(l, trouble))];
+    }
     let one = match l.style {
         LogStyle::Json => format!(
             "{{\"ts\":\"{}\",\"level\":\"{}\",\"service\":\"{name}\",\"msg\":\"{}\",\"trace_id\":\"{:016x}\",\"duration_ms\":{ms}}}",

@@ -396,7 +396,7 @@ fn parameters_are_checked() {
     let e = Scenario::embedded("big", p).unwrap_err().to_string();
     assert_eq!(e, "nodes = 0 is out of range; give 1 to 10000");
     let e = Scenario::embedded("storm", Parameters::default()).unwrap_err().to_string();
-    assert!(e.contains("calm, bad-deploy, zone-down, budget-burn, spot-storm, big"), "{e}");
+    assert!(e.contains("calm, bad-deploy, zone-down, budget-burn, spot-storm, bad-night, big"), "{e}");
 }
 
 #[test]

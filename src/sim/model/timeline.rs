@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::build::other_version;
 use super::deployment::revision;
-use super::meta::{Ms, Ref};
+use super::events::Said;
+use super::meta::{Ms, Obj, Ref};
 use super::node::Link;
 use super::pod::{Ended, PodId, State};
 use super::profile::Behaviour;
@@ -84,6 +85,7 @@ impl World {
             Action::Latency { workload: (ns, name), factor } => {
                 self.telemetry.order_latency(ns, name, *factor, self.now);
             }
+            Action::CertificateExpired { workload: (ns, name) } => self.certificate_expired(ns, name),
             Action::ZoneDown { zone } => self.link_where(|w, n| *w.nodes[n].zone == **zone, Link::Lost),
             Action::NodeDown { node } => self.link_node(*node, Link::Lost),
             Action::NodeNotReady { node } => self.link_node(*node, Link::NotReady),
@@ -92,6 +94,24 @@ impl World {
             Action::Recover { .. } => self.link_where(|_, _| true, Link::Up),
             Action::Take(taking) => self.plan_taking(taking),
         }
+    }
+
+    /// The old one ends, cert-manager has long made a new one, and nobody has read that.
+    fn certificate_expired(&mut self, ns: &str, name: &str) {
+        self.telemetry.expire_certificate(ns, name, self.now);
+        let about = Ref::new(ObjectKind::ConfigMap, ns, &format!("{name}-tls"));
+        self.say(Said {
+            about: &about,
+            uid: format!("{ns}/{name}-tls"),
+            kind: "Normal",
+            reason: "Issuing",
+            message: "The certificate has been successfully issued",
+            component: "cert-manager-certificates-issuing",
+            host: Arc::from(""),
+            field: None,
+            annotations: Obj::new(),
+        });
+        self.events.of_certificate();
     }
 
     fn link_node(&mut self, node: u32, link: Link) {
@@ -123,6 +143,7 @@ impl World {
             }
         }
         template["spec"]["containers"][0]["image"] = next.as_str().into();
+        self.rolled_out.insert(at.clone(), next.clone());
         if let Some((_, version)) = next.rsplit_once(':') {
             template["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
         }
@@ -143,6 +164,11 @@ impl World {
     fn rollback(&mut self, workload: &(String, String)) {
         let Some(at) = self.named(workload) else { return };
         let Some(c) = self.controllers.get(&at) else { return };
+        // Whoever watches has gone back already, or on to something else.
+        let image = c.spec["template"]["spec"]["containers"][0]["image"].as_str();
+        if self.rolled_out.get(&at).is_some_and(|rolled| image != Some(rolled)) {
+            return;
+        }
         let mut sets: Vec<&super::world::Controller> =
             self.children_of(c.meta.uid).iter().filter_map(|r| self.controllers.get(r)).collect();
         sets.sort_by_key(|s| std::cmp::Reverse(revision(s)));

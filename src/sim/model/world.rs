@@ -120,6 +120,8 @@ pub struct World {
     pub profiles: HashMap<(Arc<str>, Arc<str>), Arc<Profile>>,
     /// By image: how a container of it behaves.
     pub images: HashMap<String, Behaviour>,
+    /// The image that the timeline rolled out last to each controller.
+    pub rolled_out: HashMap<Ref, String>,
     /// By namespace and workload: overrides the image.
     pub overrides: HashMap<(Arc<str>, Arc<str>), Behaviour>,
     /// Load factors, the whole cluster's under the empty name.
@@ -166,6 +168,7 @@ impl World {
             events: Events::default(),
             profiles: HashMap::new(),
             images: HashMap::new(),
+            rolled_out: HashMap::new(),
             overrides: HashMap::new(),
             load: HashMap::new(),
             eviction_after,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::promql::{Cache, Engine, Error, Labels, Ms, Sample, parse};
 use super::series::{Catalog, has};
-use crate::sim::telemetry::Telemetry;
+use crate::sim::telemetry::{Telemetry, Traffic};
 
 /// Rules are looked at so often.
 pub const EVERY: Ms = 30_000;
@@ -97,7 +97,40 @@ pub fn rules(t: &Telemetry) -> Vec<Rule> {
     if t.is_on() {
         out.extend(usual());
     }
+    out.extend(t.traffic.iter().filter_map(slow));
+    out.extend(t.traffic.iter().any(|s| s.spec.host.is_some()).then(certificate));
     out
+}
+
+fn link(name: &str) -> (&'static str, String) {
+    ("runbook_url", format!("https://runbooks.example.com/{name}"))
+}
+
+/// A service that is slower than its definition allows.
+fn slow(service: &Traffic) -> Option<Rule> {
+    let (limit, name) = (service.spec.slow?, &service.spec.service);
+    let summary = format!("One request in a hundred to {name} takes more than {limit} s");
+    Some(Rule {
+        group: "latency",
+        name: "RequestLatencyHigh",
+        expr: format!(
+            "histogram_quantile(0.99, sum by (namespace, service, job, le) (rate(http_request_duration_seconds_bucket{{job=\"{name}\"}}[2m]))) > {limit}"
+        ),
+        lasting: 60_000,
+        labels: vec![("severity", "critical".to_owned())],
+        annotations: vec![("summary", summary), link(name)],
+    })
+}
+
+fn certificate() -> Rule {
+    Rule {
+        group: "certificates",
+        name: "CertificateExpired",
+        expr: "probe_ssl_earliest_cert_expiry - time() < 0".to_owned(),
+        lasting: 0,
+        labels: vec![("severity", "critical".to_owned())],
+        annotations: vec![("summary", "The certificate of {{host}} has expired".to_owned())],
+    }
 }
 
 fn usual() -> [Rule; 3] {

@@ -185,6 +185,7 @@ impl Catalog {
                 c.traffic(telemetry, pod, service);
             }
         }
+        c.certificates(telemetry);
         for (name, node) in &telemetry.nodes {
             c.node(name, node);
         }
@@ -261,6 +262,28 @@ impl Catalog {
             }
         }
         self.add("up", &target, Box::new(Gauge { grid, spans }));
+    }
+
+    /// What a prober sees of the certificates that services show: the oldest pod's, until the last of them is new.
+    #[expect(clippy::cast_precision_loss, reason = "a time in seconds")]
+    fn certificates(&mut self, telemetry: &Arc<Telemetry>) {
+        for (index, t) in telemetry.traffic.iter().enumerate() {
+            let Some(host) = &t.spec.host else { continue };
+            let serving = telemetry.pods.values().filter(|p| p.service == Some(index) && p.is_serving());
+            let oldest = serving.map(|p| p.created).min().unwrap_or(Ms::MAX);
+            let ends = t.certificate_ends(oldest, telemetry.start);
+            let url = format!("https://{host}");
+            let labels = [
+                ("namespace", t.spec.namespace.as_str()),
+                ("service", t.spec.service.as_str()),
+                ("job", "blackbox"),
+                ("instance", url.as_str()),
+                ("host", host.as_str()),
+            ];
+            let grid = Grid::of(&self.now, "blackbox");
+            let spans = vec![(telemetry.start, Ms::MAX, ends as f64 / 1000.0)];
+            self.add("probe_ssl_earliest_cert_expiry", &labels, Box::new(Gauge { grid, spans }));
+        }
     }
 
     /// What kube-state-metrics says of a pod.

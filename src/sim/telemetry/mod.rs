@@ -20,6 +20,20 @@ const UNWELL: f64 = 0.35;
 /// Records of pods without traffic are kept so long after their end.
 const KEPT: Ms = 3_600_000;
 
+/// Slower by this factor, a service's callers give up.
+const SLOW: f64 = 3.0;
+/// A new certificate is good for so long.
+const RENEWED: Ms = 90 * 86_400_000;
+
+/// What a pod complains of in its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// Clients turn away: its certificate has expired.
+    Certificate,
+    /// It waits for this, in vain.
+    Waits(String),
+}
+
 /// A time of the past when a service did other than usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Episode {
@@ -54,6 +68,12 @@ pub struct TrafficSpec {
     pub entry: bool,
     /// Share of requests that should be answered without error.
     pub objective: Option<f64>,
+    /// An alert fires when the 99th percentile is above so many seconds.
+    pub slow: Option<f64>,
+    /// What it waits for when it is slow.
+    pub waits_for: Option<String>,
+    /// It serves TLS under this name.
+    pub host: Option<String>,
     /// Its past.
     pub history: Vec<Episode>,
 }
@@ -84,6 +104,10 @@ pub struct Traffic {
     /// An error ratio that somebody ordered.
     ordered: Option<f64>,
     slower: f64,
+    /// Since when it was told to be slower, and by what factor.
+    slowed: Vec<(Ms, f64)>,
+    /// When the certificate expired that its pods held.
+    pub expired: Option<Ms>,
     /// Until when requests are sent to what is gone, and what share.
     blow: Option<(Ms, f64)>,
     /// Pods that serve, well and unwell.
@@ -102,6 +126,8 @@ impl Traffic {
             factor: 1.0,
             ordered: None,
             slower: 1.0,
+            slowed: Vec::new(),
+            expired: None,
             blow: None,
             serving: (0, 0),
             usual: 0,
@@ -182,6 +208,16 @@ impl Traffic {
         }
         self.slower = last.map(|e| e.slower).product();
         self.turn(start);
+    }
+
+    /// When the certificate ends that it serves, if `oldest` is when the oldest of its pods that serve was made.
+    #[must_use]
+    pub fn certificate_ends(&self, oldest: Ms, start: Ms) -> Ms {
+        match self.expired {
+            None => start + RENEWED / 3,
+            Some(at) if oldest < at => at,
+            Some(at) => at + RENEWED,
+        }
     }
 
     /// Something changed: a new stretch of time begins.
@@ -326,7 +362,26 @@ impl Telemetry {
 
     /// From now on a workload is slower by a factor.
     pub fn order_latency(&mut self, namespace: &str, workload: &str, slower: f64, now: Ms) {
-        self.order(namespace, workload, now, |t| t.slower = slower);
+        self.order(namespace, workload, now, |t| {
+            t.slower = slower;
+            t.slowed.push((now, slower));
+        });
+    }
+
+    /// The certificate that a workload's pods hold has expired; there is a new one.
+    pub fn expire_certificate(&mut self, namespace: &str, workload: &str, now: Ms) {
+        self.order(namespace, workload, now, |t| t.expired = Some(now));
+    }
+
+    /// What a pod of a workload, created at some time, complains of at another.
+    #[must_use]
+    pub fn trouble(&self, namespace: &str, workload: &str, created: Ms, at: Ms) -> Option<Trouble> {
+        let t = self.traffic.get(self.service_of(namespace, workload)?)?;
+        if t.expired.is_some_and(|e| created < e && e <= at) {
+            return Some(Trouble::Certificate);
+        }
+        let factor = t.slowed.iter().rev().find(|(since, _)| *since <= at).map_or(1.0, |(_, f)| *f);
+        t.spec.waits_for.clone().filter(|_| factor >= SLOW).map(Trouble::Waits)
     }
 
     /// From now on a workload, or with empty names every one, has another load.

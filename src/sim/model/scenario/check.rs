@@ -51,6 +51,10 @@ pub enum Action {
         workload: (String, String),
         factor: f64,
     },
+    /// The certificate that its pods hold has expired; who starts from now on reads the new one.
+    CertificateExpired {
+        workload: (String, String),
+    },
     ZoneDown {
         zone: String,
     },
@@ -208,6 +212,14 @@ fn step(file: &File, s: &StepDef) -> Result<Step, Fault> {
             }
             Action::Latency { workload: of_traffic(file, s, the_workload()?)?, factor: *f.get_ref() }
         }
+        ActionName::CertificateExpired => {
+            let workload = of_traffic(file, s, the_workload()?)?;
+            let name = format!("{}/{}", workload.0, workload.1);
+            if !file.traffic.iter().any(|t| *t.workload.get_ref() == name && t.host.is_some()) {
+                return Err((here, format!("the [[traffic]] of {name:?} has no host that a certificate could be for")));
+            }
+            Action::CertificateExpired { workload }
+        }
         ActionName::ZoneDown => Action::ZoneDown { zone: zone.ok_or_else(|| needs("a zone"))? },
         ActionName::NodeDown => Action::NodeDown { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
         ActionName::NodeNotReady => Action::NodeNotReady { node: node.ok_or_else(|| needs("a node, counted from 0"))? },
@@ -303,6 +315,7 @@ fn word(s: &StepDef) -> &'static str {
         ActionName::Load => "load",
         ActionName::Errors => "errors",
         ActionName::Latency => "latency",
+        ActionName::CertificateExpired => "certificate-expired",
         ActionName::ZoneDown => "zone-down",
         ActionName::NodeDown => "node-down",
         ActionName::NodeNotReady => "node-not-ready",
@@ -341,7 +354,7 @@ fn unwanted(s: &StepDef) -> Result<(), Fault> {
     ];
     let takes: &[&str] = match s.action.get_ref() {
         A::Rollout => &["workload", "image", "behaviour", "after"],
-        A::Rollback => &["workload"],
+        A::Rollback | A::CertificateExpired => &["workload"],
         A::Behave => &["workload", "behaviour", "after"],
         A::Kill => &["workload", "pods"],
         A::Scale => &["workload", "replicas"],

@@ -15,12 +15,13 @@ pub use schema::Span;
 pub use schema::{Capacity, ContainerDef, File, Handler, Kind, NodeGroup, TolerationDef, WorkloadDef};
 
 /// The embedded scenarios: name and text.
-const EMBEDDED: [(&str, &str); 6] = [
+const EMBEDDED: [(&str, &str); 7] = [
     ("calm", include_str!("../../../../scenarios/calm.toml")),
     ("bad-deploy", include_str!("../../../../scenarios/bad-deploy.toml")),
     ("zone-down", include_str!("../../../../scenarios/zone-down.toml")),
     ("budget-burn", include_str!("../../../../scenarios/budget-burn.toml")),
     ("spot-storm", include_str!("../../../../scenarios/spot-storm.toml")),
+    ("bad-night", include_str!("../../../../scenarios/bad-night.toml")),
     ("big", include_str!("../../../../scenarios/big.toml")),
 ];
 
@@ -168,6 +169,9 @@ impl Scenario {
                 spread: t.spread.clamp(0.05, 3.0),
                 entry: t.entry,
                 objective: t.objective.as_ref().map(|o| *o.get_ref()),
+                slow: t.slow.map(|s| s.0.max(1) as f64 / 1000.0),
+                waits_for: t.waits_for.clone(),
+                host: t.host.clone(),
                 history: t
                     .history
                     .iter()

@@ -161,6 +161,12 @@ pub struct TrafficDef {
     #[serde(default)]
     pub entry: bool,
     pub objective: Option<Spanned<f64>>,
+    /// An alert fires when the 99th percentile of latencies is above this.
+    pub slow: Option<Span>,
+    /// What it waits for when it is slow, as its log names it.
+    pub waits_for: Option<String>,
+    /// It serves TLS under this name, and a prober looks at its certificate.
+    pub host: Option<String>,
     #[serde(default)]
     pub history: Vec<EpisodeDef>,
 }
@@ -371,6 +377,7 @@ pub enum ActionName {
     Load,
     Errors,
     Latency,
+    CertificateExpired,
     ZoneDown,
     NodeDown,
     NodeNotReady,
