@@ -211,11 +211,12 @@ impl Followed<'_> {
             self.say(&format!("{} leads to port {port}", self.at)).await;
         } else if !is_usual && is_new && self.told < TOLD {
             self.told += 1;
-            let text = self.last.to_string();
+            let mut text = format!("{NAME}: {}", self.last);
             if let Some(entry) = &self.entry {
-                entry.change(|f| f.wrong = Some(Text::new(&text)));
+                entry.change(|f| f.wrong = Some(self.last.clone()));
+                text = format!("{} leads to port {}; {text}", self.at, self.tunnel.ports.1);
             }
-            self.say(&format!("{NAME}: {text}")).await;
+            self.say(&text).await;
         }
     }
 
