@@ -10,7 +10,7 @@ mod bench;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use quarterdeck::clock::{Clock, instant};
@@ -147,9 +147,19 @@ fn is_alive(pid: &str) -> bool {
     kill("0", pid)
 }
 
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A forward that listens.
 struct Open {
-    child: Child,
+    child: Running,
     at: SocketAddr,
     said: Vec<String>,
     rest: BufReader<ChildStderr>,
@@ -157,8 +167,8 @@ struct Open {
 
 impl Open {
     fn new(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("it runs");
-        let mut rest = BufReader::new(child.stderr.take().expect("piped"));
+        let mut running = Running(command.spawn().expect("it runs"));
+        let mut rest = BufReader::new(running.0.stderr.take().expect("piped"));
         let mut said = Vec::new();
         loop {
             let mut line = String::new();
@@ -166,7 +176,7 @@ impl Open {
             said.push(line.trim().to_owned());
             if let Some((at, _)) = line.split_once(" leads to port ") {
                 let at = at.parse().expect("an address");
-                return Self { child, at, said, rest };
+                return Self { child: running, at, said, rest };
             }
         }
     }
@@ -184,16 +194,24 @@ impl Open {
     }
 
     fn signal(&self, name: &str) {
-        assert!(kill(name, &self.child.id().to_string()));
+        assert!(kill(name, &self.child.0.id().to_string()));
     }
 
     /// What it said to the end, and how it ended.
-    fn ends(mut self) -> (Output, String) {
-        let mut last = String::new();
+    fn ends(mut self) -> Ended {
+        let (mut last, mut out) = (String::new(), String::new());
         self.rest.read_to_string(&mut last).expect("reads");
-        let out = self.child.wait_with_output().expect("it ends");
-        (out, self.said.join("\n") + "\n" + &last)
+        self.child.0.stdout.take().expect("piped").read_to_string(&mut out).expect("reads");
+        let code = self.child.0.wait().expect("it ends").code();
+        Ended { code, out, said: self.said.join("\n") + "\n" + &last }
     }
+}
+
+/// How a forward ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    said: String,
 }
 
 /// What the task's server answers on a connection of its own.
@@ -212,7 +230,7 @@ fn get(socket: &mut TcpStream) -> String {
 #[test]
 fn a_port_is_forwarded_both_ways_until_it_is_interrupted() {
     let Some(place) = Place::new() else { return };
-    let mut open = Open::new(&mut place.forward(&[], &format!("open/{}", place.open), "0:8080"));
+    let open = Open::new(&mut place.forward(&[], &format!("open/{}", place.open), "0:8080"));
     assert!(open.at.ip().is_loopback() && open.at.port() != 0);
     assert!(is_alive(&place.plugin()));
     // Several connections, none of which waits for another, and each carries more than one request.
@@ -225,12 +243,10 @@ fn a_port_is_forwarded_both_ways_until_it_is_interrupted() {
     }
     drop(sockets);
     assert_eq!((place.asked("ssm:StartSession"), place.asked("ssm:TerminateSession")), (1, 0));
-    open.said.push(String::new());
     open.signal("INT");
     let at = open.at;
-    let (out, said) = open.ends();
-    assert_eq!(out.status.code(), Some(0), "{said}");
-    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    let Ended { code, out: told, said } = open.ends();
+    assert_eq!(code, Some(0), "{said}");
     assert_eq!(told.trim(), format!("{at} is closed"));
     assert_eq!(place.asked("ssm:TerminateSession"), 1);
     place.is_over();
@@ -253,8 +269,8 @@ fn whatever_ends_the_forward_ends_the_plugin() {
     for signal in ["TERM", "HUP"] {
         let open = Open::new(&mut place.forward(&[], &place.open, "0:8080"));
         open.signal(signal);
-        let (out, said) = open.ends();
-        assert_eq!(out.status.code(), Some(0), "{said}");
+        let Ended { code, said, .. } = open.ends();
+        assert_eq!(code, Some(0), "{said}");
         place.is_over();
     }
     assert_eq!((place.asked("ssm:StartSession"), place.asked("ssm:TerminateSession")), (2, 2));
@@ -270,8 +286,8 @@ fn a_plugin_that_dies_is_told_and_so_is_a_port_where_nobody_listens() {
     open.hears("Connection to destination port failed");
     assert!(kill("KILL", &place.plugin()));
     let at = open.at;
-    let (out, said) = open.ends();
-    assert_eq!(out.status.code(), Some(1), "{said}");
+    let Ended { code, said, .. } = open.ends();
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("{at} is closed: session-manager-plugin was killed by signal 9")), "{said}");
     assert_eq!(place.asked("ssm:TerminateSession"), 1);
     place.is_over();
@@ -286,8 +302,8 @@ fn a_session_that_ends_elsewhere_is_told_in_its_words() {
     let spec = bench::specs(&place.sim, Duration::from_secs(1)).remove(0);
     let (_, entry) = quarterdeck::source::ecs::on_demand(spec, &Clock::system()).expect("it may be changed");
     place.runtime.block_on(entry.end(&line)).expect("it is ended");
-    let (out, said) = open.ends();
-    assert_eq!(out.status.code(), Some(1), "{said}");
+    let Ended { code, said, .. } = open.ends();
+    assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("Session terminated"), "{said}");
     place.is_over();
 }

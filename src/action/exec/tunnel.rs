@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! a local port that is free -> StartSession -> the plugin: "Port N opened" -> listed
-//!                              TerminateSession <- SIGTERM, then SIGKILL  <- closed
+//!                 TerminateSession <- SIGINT, then SIGTERM and SIGKILL  <- closed
 //! ```
 
 use std::net::SocketAddr;
@@ -28,8 +28,10 @@ use crate::source::session::Started;
 
 /// How long the plugin may take to listen before that is said.
 const LATE: Duration = Duration::from_secs(20);
-/// How long it may take to end after SIGTERM.
+/// How long it may take to end after SIGINT.
 const GRACE: Duration = Duration::from_secs(1);
+/// The same after SIGTERM, and after SIGKILL.
+const FORCE: Duration = Duration::from_millis(500);
 /// How long ending its session may take. Together with [`GRACE`] less than the console waits for what it ends.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// How long the last words of a plugin that ended are waited for: a child of its own may hold its output open.
@@ -239,13 +241,16 @@ impl Followed<'_> {
     }
 }
 
-/// Ends it, by force if it has to be.
+/// Ends it, by force if it has to be. On ctrl-c's signal the plugin says goodbye and takes its socket out of the
+/// directory for temporary files; on any other it leaves that behind.
 async fn stop(child: &mut Child, group: Option<u32>) {
-    signal(group, Signal::TERM);
+    signal(group, Signal::INT);
     let gone = tokio::time::timeout(GRACE, child.wait()).await;
-    signal(group, Signal::KILL);
-    if gone.is_err() {
-        let _ = tokio::time::timeout(GRACE, child.wait()).await;
+    // What it may have started, too.
+    signal(group, Signal::TERM);
+    if gone.is_err() && tokio::time::timeout(FORCE, child.wait()).await.is_err() {
+        signal(group, Signal::KILL);
+        let _ = tokio::time::timeout(FORCE, child.wait()).await;
     }
 }
 
@@ -374,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_will_not_end_is_killed() {
         let began = instant();
-        let script = format!("trap '' TERM; {OPENS} while :; do sleep 600; done");
+        let script = format!("trap '' INT TERM; {OPENS} while :; do sleep 600; done");
         let (end, _, ended) = carried(&script, 0, |text, _| text.contains("leads to")).await;
         assert_eq!((end.outcome, ended), (Outcome::Done, 1));
         assert!(began.elapsed() < PATIENCE);

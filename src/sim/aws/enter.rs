@@ -90,9 +90,14 @@ impl Sessions {
     /// A session to be opened: its id, which begins with `prefix`, its address, and its token.
     pub(super) fn make(&mut self, seed: u64, prefix: &str, what: What) -> (String, String, String) {
         self.made += 1;
-        let number = crate::sim::model::hash2(seed, self.made);
+        let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), self.made);
+        let number = match what {
+            What::Command(_) => crate::sim::model::hash2(seed, self.made),
+            // The plugin has a socket by the session's name, which it does not always take away.
+            What::Port { .. } => random(),
+        };
         let id = format!("{prefix}-{number:017x}");
-        let token = format!("token-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &id));
+        let token = format!("token-{:016x}", random());
         let url = format!("ws://{}{PATH}{id}?role=publish_subscribe", self.addr);
         if self.waiting.len() == UNOPENED {
             self.waiting.pop_first();
