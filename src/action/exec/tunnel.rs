@@ -113,6 +113,8 @@ where
     let mut followed = Followed { tunnel, at, entry: None, last: Text::empty(), told: 0, progress };
     followed.say(&format!("{NAME} begins session {}", started.id)).await;
     let ended = followed.follow(&mut child, cancel).await;
+    // Off the list.
+    drop(followed);
     // Whatever became of the plugin: what it opened is closed on the other side, too.
     let session = started.id.clone();
     let over = tokio::time::timeout(GOODBYE, end(started.id)).await;
@@ -316,11 +318,7 @@ mod tests {
             ended.fetch_add(1, Ordering::Relaxed);
             async { Ok(()) }
         };
-        let acts = async {
-            let end = run(tunnel, start, program, end, &progress, &cancel).await;
-            drop(progress.clone());
-            end
-        };
+        let acts = run(tunnel, start, program, end, &progress, &cancel);
         tokio::pin!(acts);
         let mut said = Vec::new();
         let end = loop {
@@ -336,6 +334,9 @@ mod tests {
                 () = tokio::time::sleep(PATIENCE) => panic!("it does not end: {said:?}"),
             }
         };
+        while let Ok(Event::Step(step)) = events.try_recv() {
+            said.push(step.text.to_string());
+        }
         assert!(forwards.list().is_empty(), "what is over is on no list");
         (end, said, ended.load(Ordering::Relaxed))
     }
@@ -368,7 +369,7 @@ mod tests {
         let (end, _, ended) = carried("echo 'Cannot perform start session: \x1b[31mEOF'", 0, |_, _| false).await;
         assert_eq!((end.outcome, ended), (Outcome::Failed, 1));
         let wanted = "session-manager-plugin ended with exit code 0; it last said: Cannot perform start session:";
-        assert!(end.text.contains(wanted) && end.text.ends_with("EOF"), "{}", end.text);
+        assert!(end.text.contains(wanted) && end.text.ends_with("EOF"), "{:?}", end.text);
         assert!(!end.text.contains('\x1b'), "{}", end.text);
         let script = format!("{OPENS} echo 'the connection broke' >&2; kill -KILL $$");
         let (end, said, _) = carried(&script, 0, |_, _| false).await;

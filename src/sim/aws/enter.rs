@@ -301,8 +301,9 @@ impl<N: Fn() -> u64> Channel<N> {
         let request = json!({"AgentVersion": "3.3.40.0", "RequestedClientActions": [
             {"ActionType": "SessionType", "ActionParameters": parameters}]});
         self.say(payload::HANDSHAKE_REQUEST, request.to_string().as_bytes()).await?;
+        let again = matches!(session.what, What::Port { .. });
         loop {
-            let message = self.socket.next().await;
+            let message = if again { self.next_or_again().await? } else { self.socket.next().await };
             let received = match self.take(message).await? {
                 Taken::Is(received) => received,
                 Taken::Nothing => continue,
@@ -319,18 +320,24 @@ impl<N: Fn() -> u64> Channel<N> {
         }
     }
 
-    /// Carries streams until the client has enough.
-    async fn forward(&mut self, mut streams: Streams) -> Result<(), Error> {
+    /// What comes next; meanwhile the oldest message that was not acknowledged is sent again and again.
+    async fn next_or_again(&mut self) -> Result<Option<Result<Message, Error>>, Error> {
         loop {
-            let message = tokio::select! {
-                message = self.socket.next() => message,
+            tokio::select! {
+                message = self.socket.next() => return Ok(message),
                 () = tokio::time::sleep(AGAIN), if !self.unacked.is_empty() => {
                     if let Some((_, bytes)) = self.unacked.front().cloned() {
                         self.socket.send(Message::binary(bytes)).await?;
                     }
-                    continue;
                 }
-            };
+            }
+        }
+    }
+
+    /// Carries streams until the client has enough.
+    async fn forward(&mut self, mut streams: Streams) -> Result<(), Error> {
+        loop {
+            let message = self.next_or_again().await?;
             let received = match self.take(message).await? {
                 Taken::Is(received) => received,
                 Taken::Nothing => continue,
