@@ -202,12 +202,14 @@ fn is_gone(pid: &str) {
 fn forwarded(place: &Place, pty: &mut Pty, pid: &Path) -> String {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     pty.send("f");
-    pty.shows("say which port");
+    pty.shows("LOCAL:TASK");
     pty.send(&format!("{}:8080{ENTER}", taken.port()));
     pty.shows("the agent in app");
     pty.shows("[ Port-forward ]");
-    pty.send("\t");
-    pty.shows("▶[ Port-forward ]");
+    while !pty.screen().contains("▶[ Port-forward ]") {
+        pty.send("\t");
+        pty.wait_for("a button", |s| s.contents().contains("▶["));
+    }
     pty.send(ENTER);
     pty.shows(&format!("{taken} leads to port 8080"));
     let mut socket = TcpStream::connect(taken).expect("connects");
