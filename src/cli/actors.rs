@@ -102,7 +102,7 @@ impl Systems {
             let actor = crate::action::ecs::Ecs::new(writer, clock.clone());
             let hands = self.stage.clone().and_then(|stage| {
                 let entry = sources.entry(cluster)?;
-                let forwards = Default::default();
+                let forwards = crate::action::exec::forward::Forwards::default();
                 Some(crate::action::ecs::Hands { entry, stage, forwards, production })
             });
             return Some(match hands {
