@@ -62,6 +62,7 @@ const SDKS: &[&str] = &[
     "aws-smithy-http-client",
     "aws-smithy-runtime-api",
     "aws-smithy-types",
+    "aws-types",
 ];
 
 /// What betrays the SDK of some system, at the start of a crate's name.

@@ -8,6 +8,8 @@
 #[path = "support/pty.rs"]
 mod pty;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use pty::Pty;
@@ -181,11 +183,85 @@ fn a_plugin_that_is_too_old_or_absent_is_told() {
     refused("open", &[("PATH", "/usr/bin:/bin")], &["session-manager-plugin is not in PATH"]);
 }
 
+fn is_alive(pid: &str) -> bool {
+    let mut kill = std::process::Command::new("kill");
+    let status = kill.args(["-s", "0", pid]).stderr(std::process::Stdio::null()).status();
+    status.expect("kill is there").success()
+}
+
+/// The plugin ends with the console.
+fn is_gone(pid: &str) {
+    let began = quarterdeck::clock::instant();
+    while is_alive(pid) {
+        assert!(began.elapsed() < pty::PATIENCE, "the plugin outlives what it was for");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// A forward that answers: the number of the plugin that carries it.
+fn forwarded(place: &Place, pty: &mut Pty, pid: &Path) -> String {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    pty.send("f");
+    pty.shows("LOCAL:TASK");
+    pty.send(&format!("{}:8080{ENTER}", taken.port()));
+    pty.shows("the agent in app");
+    pty.shows("[ Port-forward ]");
+    while !pty.screen().contains("▶[ Port-forward ]") {
+        pty.send("\t");
+        pty.wait_for("a button", |s| s.contents().contains("▶["));
+    }
+    pty.send(ENTER);
+    pty.shows(&format!("{taken} leads to port 8080"));
+    let mut socket = TcpStream::connect(taken).expect("connects");
+    socket.set_read_timeout(Some(pty::PATIENCE)).expect("a limit");
+    socket.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("writes");
+    let mut said = [0; 15];
+    socket.read_exact(&mut said).expect("an answer");
+    assert_eq!(&said, b"HTTP/1.1 200 OK");
+    assert!(!std::fs::read_to_string(place.arguments()).expect("its arguments").contains("token-"));
+    let pid = std::fs::read_to_string(pid).expect("its number");
+    assert!(is_alive(&pid));
+    pid
+}
+
+#[test]
+fn a_port_is_forwarded_until_it_is_cancelled_or_the_console_ends() {
+    let Some(place) = Place::new() else { return };
+    let pid = place.dir.path().join("pid");
+    let env = [("PLUGIN_PID", pid.to_str().expect("UTF-8"))];
+    let mut pty = place.console("open", &[], &env);
+    // From its page.
+    let plugin = forwarded(&place, &mut pty, &pid);
+    pty.send("x");
+    pty.shows("is closed");
+    is_gone(&plugin);
+    pty.send(ESC);
+    pty.hides("is closed");
+    // It goes on when nobody looks at it; the end of the console ends it.
+    let plugin = forwarded(&place, &mut pty, &pid);
+    pty.send(ESC);
+    pty.hides("leads to port");
+    pty.send("\u{3}");
+    pty.shows("Quitting ends them");
+    assert!(is_alive(&plugin));
+    pty.send(ENTER);
+    assert_eq!(pty.wait_exit(), 0, "{}", pty.screen());
+    is_gone(&plugin);
+    // So does what ends the console.
+    let mut pty = place.console("open", &[], &env);
+    let plugin = forwarded(&place, &mut pty, &pid);
+    pty.signal("TERM");
+    assert_eq!(pty.wait_exit(), 128 + 15);
+    is_gone(&plugin);
+}
+
 #[test]
 fn a_read_only_console_lets_nobody_in() {
     let Some(place) = Place::new() else { return };
     let mut pty = place.console("open", &["--read-only"], &[]);
     pty.send("s");
     pty.shows("read-only: exec is not possible");
+    pty.send("f");
+    pty.shows("read-only: port-forward is not possible");
     quit(pty);
 }

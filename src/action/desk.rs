@@ -1,6 +1,7 @@
 //! Where actions are planned, judged, written down and run.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::future::BoxFuture;
@@ -112,14 +113,32 @@ struct Inner {
     local: OnceLock<Arc<dyn Actor>>,
     /// Numbers of what runs, for the end of the console.
     running: Mutex<BTreeMap<u64, CancellationToken>>,
+    /// How many have not come to their end, written down or not.
+    alive: AtomicUsize,
+}
+
+/// One action that has not come to its end.
+struct Alive(Desk);
+
+impl Alive {
+    fn new(desk: &Desk) -> Self {
+        desk.0.alive.fetch_add(1, Ordering::Relaxed);
+        Self(desk.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.0.alive.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Desk {
     /// With what can be changed. Without a `record` nothing is done.
     #[must_use]
     pub fn new(actors: Actors, policy: Policy, record: Option<Arc<dyn Record>>, clock: Clock) -> Self {
-        let (local, running) = (OnceLock::new(), Mutex::default());
-        Self(Arc::new(Inner { actors, policy, record, clock, local, running }))
+        let (local, running, alive) = (OnceLock::new(), Mutex::default(), AtomicUsize::new(0));
+        Self(Arc::new(Inner { actors, policy, record, clock, local, running, alive }))
     }
 
     /// With what runs programs on this machine, for [`Verb::Run`]. In a read-only console it is not taken.
@@ -212,7 +231,9 @@ impl Desk {
         let cancel = CancellationToken::new();
         self.running().insert(number, cancel.clone());
         let (desk, record, token) = (self.clone(), Arc::clone(record), cancel.clone());
+        let alive = Alive::new(self);
         spawn(async move {
+            let _alive = alive;
             let end = actor.run(&plan, &progress, &token).await;
             // Whoever takes it off the list writes it down: this, or the end of the console.
             if desk.running().remove(&number).is_some()
@@ -266,6 +287,16 @@ impl Desk {
             }
             cancel.cancel();
         }
+    }
+
+    /// Waits at most so long until what was ended has let go of what it had: programs that it ran, sessions elsewhere.
+    pub async fn settle(&self, patience: std::time::Duration) {
+        let all_gone = async {
+            while self.0.alive.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, all_gone).await;
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, CancellationToken>> {

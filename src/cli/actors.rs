@@ -102,7 +102,8 @@ impl Systems {
             let actor = crate::action::ecs::Ecs::new(writer, clock.clone());
             let hands = self.stage.clone().and_then(|stage| {
                 let entry = sources.entry(cluster)?;
-                Some(crate::action::ecs::Hands { entry, stage, production })
+                let forwards = crate::action::exec::forward::Forwards::default();
+                Some(crate::action::ecs::Hands { entry, stage, forwards, production })
             });
             return Some(match hands {
                 Some(hands) => Arc::new(actor.with_hands(hands)),

@@ -155,13 +155,16 @@ pub enum Verb {
     /// Run a command, or a shell, in a task's container.
     ///
     /// With a terminal on both ends the task's program has it; the exit code is the program's, or 255 where
-    /// that is not known. Several tasks need a command; their output is gathered.
+    /// that is not known. Several tasks need a command; their output is gathered. ECS, through AWS's
+    /// session-manager-plugin, always wants a terminal, and lets into one task at a time.
     #[command(hide = true)]
     Exec(Exec),
     /// Attach to the process of a task's container; ctrl-c leaves one that has no terminal.
     #[command(hide = true)]
     Attach(Exec),
     /// Forward a local port to a task, until it is interrupted.
+    ///
+    /// Into an ECS task through AWS's session-manager-plugin.
     #[command(hide = true)]
     PortForward(Forward),
     /// Serve the embedded fleet to kubectl and other programs.
@@ -183,7 +186,7 @@ pub struct Exec {
     /// The container. Default: the one the task names, or its first.
     #[arg(short, long, value_name = "CONTAINER")]
     pub container: Option<String>,
-    /// The tasks, as [NAMESPACE/]NAME.
+    /// The tasks, as [NAMESPACE/]NAME; of ECS as [SERVICE/]ID.
     #[arg(required = true, value_name = "TASK")]
     pub tasks: Vec<String>,
     /// The program and its arguments. Default: a shell.
@@ -194,7 +197,7 @@ pub struct Exec {
 /// Options of `port-forward`.
 #[derive(Debug, Args)]
 pub struct Forward {
-    /// The task, as [NAMESPACE/]NAME.
+    /// The task, as [NAMESPACE/]NAME; of ECS as [SERVICE/]ID.
     #[arg(value_name = "TASK")]
     pub task: String,
     /// [LOCAL:]REMOTE; local port 0 takes a free one. Default: the same port.

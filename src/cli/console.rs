@@ -20,6 +20,8 @@ use crate::term::line::Line;
 
 /// How long actions may take to end when the console does.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long those that were not waited for may take to let go of what they had.
+const LAST_MOMENT: Duration = Duration::from_secs(3);
 /// What is ticked in runbooks, in the state directory.
 const PROGRESS: &str = "runbook-ticks.json";
 
@@ -127,6 +129,8 @@ pub async fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Ok(End::Signal(number)) => desk.abandon(&format!("the console was ended by signal {number} while it ran")),
         Err(_) => desk.abandon("the console lost its terminal while it ran"),
     }
+    // What was ended with the console ends its own programs: none of them outlives it.
+    desk.settle(LAST_MOMENT).await;
     if let Some(sim) = reading.sim {
         sim.stop().await;
     }

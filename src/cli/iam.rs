@@ -67,6 +67,8 @@ const ACT: &[(&str, &[&str])] = &[
             "cloudwatch:EnableAlarmActions",
         ],
     ),
+    ("Forward", &["ssm:StartSession"]),
+    ("Sessions", &["ssm:ResumeSession", "ssm:TerminateSession"]),
     ("Roles", &["iam:PassRole"]),
 ];
 
@@ -85,8 +87,14 @@ pub fn policy(which: Policy) -> Value {
     let statements = READ.iter().chain(if which == Policy::Act { ACT } else { &[] });
     let statements: Vec<Value> = statements
         .map(|(sid, actions)| {
-            // What is received from a queue others do not get: not every queue is the console's.
-            let resource = if *sid == "Queue" { "arn:*:sqs:*:*:quarterdeck*" } else { "*" };
+            let resource = match *sid {
+                // What is received from a queue others do not get: not every queue is the console's.
+                "Queue" => json!("arn:*:sqs:*:*:quarterdeck*"),
+                // Into tasks, and for a port: not into machines, and no shell.
+                "Forward" => json!(["arn:*:ecs:*:*:task/*", "arn:*:ssm:*::document/AWS-StartPortForwardingSession"]),
+                "Sessions" => json!("arn:*:ssm:*:*:session/*"),
+                _ => json!("*"),
+            };
             let mut statement = json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource});
             if *sid == "Roles" {
                 // A task definition's roles, for ECS to give to its tasks, and to nobody else.

@@ -90,13 +90,69 @@ impl Wanted {
     }
 }
 
-/// The Kubernetes clusters that are meant, and the demo that one of them may be.
-#[cfg(feature = "kubernetes")]
-pub async fn clusters(cli: &Cli, config: &Config) -> Result<(Vec<ClusterSpec>, Option<SimServer>), CliError> {
-    let Some(scenario) = &cli.common.demo else { return Ok((specs(cli, config)?, None)) };
-    let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
-    let sim = start_sim(scenario, Parameters::default(), options, Clock::system()).await?;
-    Ok((of_demo(cli, config, &sim).kubernetes, Some(sim)))
+/// One cluster, to get into its tasks.
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
+pub enum One {
+    /// A Kubernetes cluster.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes(Box<ClusterSpec>),
+    /// An ECS cluster.
+    #[cfg(feature = "aws")]
+    Ecs(Box<EcsSpec>),
+}
+
+/// The one cluster that is meant, and the demo that it may be of. ECS is meant where it is named, or nothing else is
+/// configured.
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
+pub async fn one(cli: &Cli, config: &Config) -> Result<(One, Option<SimServer>), CliError> {
+    let (mut found, sim) = match &cli.common.demo {
+        Some(scenario) => {
+            let options = ServerOptions { name: "demo".to_owned(), ..ServerOptions::default() };
+            let sim = start_sim(scenario, Parameters::default(), options, Clock::system()).await?;
+            (ones_of_demo(cli, of_demo(cli, config, &sim)), Some(sim))
+        }
+        None => (ones(cli, config)?, None),
+    };
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok((one, sim)),
+        _ => Err(eyre!("one cluster at a time: name it with --context or --ecs-cluster")),
+    }
+}
+
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
+fn ones(cli: &Cli, config: &Config) -> Result<Vec<One>, CliError> {
+    let mut out = Vec::new();
+    let named = !cli.common.context.is_empty() || !cli.common.ecs_cluster.is_empty();
+    let all_ecs = !config.clusters.is_empty() && config.clusters.iter().all(|c| c.ecs.is_some());
+    let is_ecs = !cli.common.ecs_cluster.is_empty() || (!named && all_ecs);
+    #[cfg(feature = "kubernetes")]
+    if !is_ecs || !cli.common.context.is_empty() {
+        out.extend(specs(cli, config)?.into_iter().map(|s| One::Kubernetes(Box::new(s))));
+    }
+    #[cfg(feature = "aws")]
+    if is_ecs || cfg!(not(feature = "kubernetes")) {
+        out.extend(ecs_specs(cli, config, &[])?.into_iter().map(|s| One::Ecs(Box::new(s))));
+    }
+    let _ = is_ecs;
+    Ok(out)
+}
+
+/// Of a demo: the ECS clusters that are named, else its Kubernetes cluster.
+#[cfg(any(feature = "aws", feature = "kubernetes"))]
+fn ones_of_demo(cli: &Cli, wanted: Wanted) -> Vec<One> {
+    let mut out = Vec::new();
+    #[cfg(feature = "aws")]
+    for text in &cli.common.ecs_cluster {
+        let name = config::ecs::parse(text).map(|n| n.name).unwrap_or_default();
+        let fits = |s: &&EcsSpec| s.cluster == name || s.id.as_str() == text;
+        out.extend(wanted.ecs.iter().filter(fits).map(|s| One::Ecs(Box::new(s.clone()))));
+    }
+    #[cfg(feature = "kubernetes")]
+    if cli.common.ecs_cluster.is_empty() {
+        out.extend(wanted.kubernetes.into_iter().map(|s| One::Kubernetes(Box::new(s))));
+    }
+    let _ = cli;
+    out
 }
 
 /// Starts reading: the demo's fleet, or the user's clusters.

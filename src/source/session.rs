@@ -98,19 +98,21 @@ impl Remote {
     }
 }
 
-/// What ECS answered to `ExecuteCommand`, and what the plugin needs beside it.
+/// What was answered to `ExecuteCommand` or `StartSession`, and what the plugin needs beside it.
 #[derive(Clone)]
 pub struct Started {
+    /// The session's id, which is no secret.
+    pub id: String,
     /// The session with its token, as JSON.
     pub session: String,
-    /// `ecs:CLUSTER_TASK_RUNTIME`.
-    pub target: String,
+    /// What was asked for, as `StartSession` has it, in JSON: `Target` is `ecs:CLUSTER_TASK_RUNTIME`.
+    pub request: String,
     /// Where sessions are resumed and ended.
     pub endpoint: String,
 }
 
 impl std::fmt::Debug for Started {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Started").field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Started").field("id", &self.id).field("request", &self.request).finish_non_exhaustive()
     }
 }

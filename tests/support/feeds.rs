@@ -22,7 +22,8 @@ use quarterdeck::store::observation::{Body, Rows};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-pub const SQS: JsonService = JsonService { name: "sqs", target: "AmazonSQS", version: "1.0", bucket: Bucket::Queue };
+pub const SQS: JsonService =
+    JsonService { name: "sqs", target: "AmazonSQS", version: "1.0", bucket: Bucket::Queue, changes: true };
 
 pub fn account(endpoint: &str, id: &str, secret: &str) -> AccountSpec {
     AccountSpec {

@@ -6,8 +6,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Ecs, acting, said};
 use crate::action::desk::Progress;
 use crate::action::exec::ecs::{self as exec, Place, command_line};
+use crate::action::exec::forward::Forwards;
 use crate::action::exec::plugin::{self, Plugin};
-use crate::action::intent::Intent;
+use crate::action::exec::tunnel::{self, Tunnel};
+use crate::action::intent::{Intent, Verb};
 use crate::action::plan::{End, Plan, StepState};
 use crate::action::session::Stage;
 use crate::domain::{ObjectId, Text};
@@ -20,6 +22,8 @@ pub struct Hands {
     pub entry: Entry,
     /// Where the terminal is asked for.
     pub stage: Stage,
+    /// What is forwarded.
+    pub forwards: Forwards,
     /// The cluster is marked as production.
     pub production: bool,
 }
@@ -44,7 +48,7 @@ impl Ecs {
         Ok(exec::plan(intent, &tasks, &plugin, &place?, self.clock.now()))
     }
 
-    /// Looks again, asks ECS for the session, and gives the terminal to the plugin.
+    /// Looks again, asks for the session, and gives the terminal to the plugin, or has it forward the port.
     pub(super) async fn run_session(&self, plan: &Plan, progress: &Progress, cancel: &CancellationToken) -> End {
         let (Some(hands), Some(change)) = (&self.hands, acting(plan).next()) else {
             return End::failed(NO_HANDS, None);
@@ -58,9 +62,21 @@ impl Ecs {
             Ok(ready) => ready,
             Err(why) => {
                 progress.step(Some(&change.target), StepState::Failed, why.as_str()).await;
-                return End::failed(&format!("exec in {} failed: {why}", change.target.name), None);
+                return End::failed(&format!("{} in {} failed: {why}", plan.intent.verb, change.target.name), None);
             }
         };
+        if plan.intent.verb == Verb::PortForward {
+            let ports = plan.intent.options.ports.unwrap_or_default();
+            let tunnel = Tunnel { forwards: &hands.forwards, target: &change.target, ports };
+            let (task, runtime) = (task.as_str(), runtime.as_str());
+            let start = |local: u16| async move {
+                let ask = || hands.entry.forward((task, runtime), (local, ports.1));
+                self.insist(cancel, ask).await.map_err(|e| Text::new(&said(&e)))
+            };
+            let program = |started: &exec::Started| exec::program(&plugin, started, &place);
+            let end = |id: String| async move { hands.entry.end(&id).await.map_err(|e| Text::new(&said(&e))) };
+            return Box::pin(tunnel::run(tunnel, start, program, end, progress, cancel)).await;
+        }
         let command = command_line(&plan.intent);
         let start = async {
             let started = hands.entry.start(&task, &container, &runtime, &command).await;

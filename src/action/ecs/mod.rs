@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! service   scale, restart, roll-back, set-image     instance   cordon, uncordon, drain     delete stops a task
-//! task      exec                                     (attach and port-forward say why not)
+//! task      exec, port-forward                       (attach says why not)
 //! ```
 //!
 //! Every plan is made of a fresh read, and every run reads again before it acts: what was shown must still be so.
@@ -185,7 +185,7 @@ impl Actor for Ecs {
                 Verb::Cordon | Verb::Uncordon => self.run_state(plan, progress, cancel).await,
                 Verb::Drain => self.run_drain(plan, progress, cancel).await,
                 Verb::Delete => self.run_stop(plan, progress, cancel).await,
-                Verb::Exec => self.run_session(plan, progress, cancel).await,
+                Verb::Exec | Verb::PortForward => self.run_session(plan, progress, cancel).await,
                 verb => End::failed(&format!("{verb} of an ECS cluster is not done from here yet"), None),
             }
         })

@@ -1,6 +1,6 @@
-//! ECS exec: what has to be so before, and the plugin that does it.
+//! ECS exec and port-forward: what has to be so before, and the plugin that does it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 #[cfg(feature = "aws")]
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::action::session::Program;
 #[cfg(feature = "aws")]
 use crate::action::session::{Ended, Stage, Work};
 use crate::domain::{ObjectId, Text, Timestamp};
+use crate::source::ecs::DOCUMENT;
 pub use crate::source::session::Started;
 
 /// The variable that the session's token goes through: the plugin takes one whose name begins so, and unsets it.
@@ -58,10 +59,11 @@ pub fn plan(
     let mut plan = Plan::new(intent.clone(), made);
     match intent.verb {
         Verb::Attach => plan.refused.push(Text::new("ECS has no attach; use exec, or look at the log")),
-        Verb::PortForward => plan.refused.push(Text::new(
-            "a port of an ECS task is not forwarded from here yet; the command to copy does it with the aws program",
-        )),
         _ if tasks.len() > 1 => plan.refused.push(Text::new("ECS lets into one task at a time")),
+        Verb::PortForward if intent.options.ports.is_none_or(|(_, remote)| remote == 0) => {
+            plan.refused.push(Text::new("say which port of the task, such as 8080, or LOCAL:REMOTE"));
+        }
+        Verb::PortForward => {}
         _ if !intent.options.tty => {
             plan.refused.push(Text::new("ECS exec always has a terminal: leave its output on the screen"));
         }
@@ -75,7 +77,9 @@ pub fn plan(
         match found {
             Ok((task, (container, others))) => {
                 let mut row = change(intent, id, &container, &Value::Null);
-                if !others.is_empty() && intent.options.container.is_none() {
+                if intent.verb == Verb::PortForward {
+                    row.note = Text::new(&format!("through {NAME} and the agent in {container}"));
+                } else if !others.is_empty() && intent.options.container.is_none() {
                     row.note = Text::new(&format!("also has {}", others.join(", ")));
                 }
                 plan.changes.push(row);
@@ -91,14 +95,14 @@ pub fn plan(
         }
     }
     let needs: &[&str] = if intent.verb == Verb::PortForward {
-        &["ssm:StartSession"]
+        &["ssm:StartSession", "ssm:TerminateSession"]
     } else {
         &["ecs:ExecuteCommand", "ssm:TerminateSession"]
     };
     for what in needs {
         plan.needs.push(Permission { what: Text::new(what), allowed: None });
     }
-    if place.production {
+    if place.production && intent.verb != Verb::PortForward {
         plan.warnings
             .push(Text::new("this is production: what is run in there takes effect at once, and nothing undoes it"));
     }
@@ -177,7 +181,7 @@ fn by_hand(intent: &Intent, task: &Value, container: &str, place: &Place) -> Str
         let last = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
         let target = format!("ecs:{}_{}_{}", last(&place.cluster), last(arn), runtime.unwrap_or("RUNTIME"));
         option("--target", &target);
-        option("--document-name", "AWS-StartPortForwardingSession");
+        option("--document-name", DOCUMENT);
         option("--parameters", &format!("portNumber={remote},localPortNumber={local}"));
     } else {
         option("--cluster", &place.cluster);
@@ -200,7 +204,7 @@ pub fn program(plugin: &Plugin, started: &Started, place: &Place) -> Program {
         place.region.clone(),
         "StartSession".to_owned(),
         place.profile.clone().unwrap_or_default(),
-        json!({"Target": started.target}).to_string(),
+        started.request.clone(),
         started.endpoint.clone(),
     ];
     let variables = vec![(VARIABLE.to_owned(), started.session.clone())];
@@ -255,6 +259,7 @@ where
 mod tests {
     use super::*;
     use crate::domain::{ClusterId, Kind};
+    use serde_json::json;
 
     fn id() -> ObjectId {
         let (cluster, namespace) = (ClusterId::new("shop"), Text::empty());
@@ -308,12 +313,36 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_refused_with_what_would_forward_it() {
+    fn a_port_is_forwarded_where_exec_is_possible() {
         let mut intent = Intent::new(Verb::PortForward, vec![id()]);
+        let place = Place { cluster: "shop".into(), region: "eu-west-1".into(), production: true, ..Place::default() };
+        let planned =
+            |intent: &Intent, task: Value| plan(intent, &[(id(), Ok(task))], &there(), &place, Timestamp::default());
+        assert!(planned(&intent, task()).refused[0].as_str().contains("say which port"));
+        intent.options.ports = Some((9090, 0));
+        assert!(planned(&intent, task()).refused[0].as_str().contains("say which port"));
         intent.options.ports = Some((9090, 8080));
-        let place = Place { cluster: "shop".into(), region: "eu-west-1".into(), ..Place::default() };
-        let p = plan(&intent, &[(id(), Ok(task()))], &there(), &place, Timestamp::default());
-        assert!(!p.is_possible() && p.refused[0].as_str().contains("not forwarded from here"), "{p:?}");
+        // It needs no terminal, as exec does.
+        intent.options.tty = false;
+        let p = planned(&intent, task());
+        assert!(p.is_possible() && p.warnings.is_empty(), "{p:?}");
+        let row = &p.changes[0];
+        assert_eq!((row.field.as_str(), row.to.as_str()), ("forward", "127.0.0.1:9090 to port 8080"));
+        assert!(row.note.ends_with("the agent in app"), "{}", row.note);
+        let needs: Vec<&str> = p.needs.iter().map(|n| n.what.as_str()).collect();
+        assert_eq!(needs, ["ssm:StartSession", "ssm:TerminateSession"]);
+        let mut bad = task();
+        bad["containers"][0]["managedAgents"][0]["lastStatus"] = "STOPPED".into();
+        assert!(planned(&intent, bad).refused[0].as_str().contains("is STOPPED, not RUNNING"));
+        let mut bad = task();
+        bad["enableExecuteCommand"] = false.into();
+        assert!(planned(&intent, bad).refused[0].as_str().contains("--enable-execute-command"));
+        let no_plugin =
+            plan(&intent, &[(id(), Ok(task()))], &Err(Text::new("no plugin")), &place, Timestamp::default());
+        assert_eq!(no_plugin.refused, [Text::new("no plugin")]);
+        let two = [(id(), Ok(task())), (id(), Ok(task()))];
+        let p2 = plan(&intent, &two, &there(), &place, Timestamp::default());
+        assert!(p2.refused[0].as_str().contains("one task at a time"), "{:?}", p2.refused);
         assert_eq!(
             p.equivalent[0],
             "aws ssm start-session --target ecs:shop_abc_abc-123 --document-name AWS-StartPortForwardingSession --parameters portNumber=8080,localPortNumber=9090 --region eu-west-1"
@@ -323,8 +352,9 @@ mod tests {
     #[test]
     fn nothing_secret_is_among_the_arguments() {
         let started = Started {
+            id: "s".to_owned(),
             session: r#"{"SessionId":"s","TokenValue":"hunter2"}"#.to_owned(),
-            target: "ecs:shop_abc_abc-123".to_owned(),
+            request: r#"{"Target":"ecs:shop_abc_abc-123"}"#.to_owned(),
             endpoint: "https://ssm.eu-west-1.amazonaws.com".to_owned(),
         };
         let place = Place { region: "eu-west-1".into(), profile: Some("p".into()), ..Place::default() };

@@ -1,4 +1,5 @@
-//! Port-forwards: a listener on this machine alone, and a connection into the task for each that comes.
+//! Port-forwards: which there are, and those of our own: a listener on this machine alone, and a connection into the
+//! task for each that comes.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,9 +27,9 @@ pub struct Forward {
     pub port: u16,
     /// Since when.
     pub since: Timestamp,
-    /// Connections now.
+    /// Connections now. Of a forward that a program carries, which does not tell, zero.
     pub open: u32,
-    /// Connections so far.
+    /// Connections so far, or zero likewise.
     pub all: u64,
     /// What last went wrong.
     pub wrong: Option<Text>,
@@ -51,7 +52,8 @@ impl Forwards {
         self.listed().all.values().cloned().collect()
     }
 
-    fn add(&self, forward: Forward) -> Entry {
+    /// Lists one until what is returned is dropped.
+    pub(super) fn add(&self, forward: Forward) -> Entry {
         let mut listed = self.listed();
         listed.next += 1;
         let number = listed.next;
@@ -65,13 +67,14 @@ impl Forwards {
 }
 
 /// One on the list, for as long as it lives.
-struct Entry {
+#[derive(Debug)]
+pub(super) struct Entry {
     list: Forwards,
     number: u64,
 }
 
 impl Entry {
-    fn change(&self, with: impl FnOnce(&mut Forward)) {
+    pub(super) fn change(&self, with: impl FnOnce(&mut Forward)) {
         self.list.listed().all.get_mut(&self.number).map(with);
     }
 }
@@ -80,6 +83,16 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.list.listed().all.remove(&self.number);
     }
+}
+
+/// Listens on a port of 127.0.0.1, 0 for a free one.
+///
+/// # Errors
+/// In words, with what to do.
+pub(super) async fn listen(local: u16) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, local)).await;
+    let bound = listener.and_then(|l| l.local_addr().map(|at| (l, at)));
+    bound.map_err(|e| format!("127.0.0.1:{local} cannot be listened on: {e}; choose another local port, or 0"))
 }
 
 /// Listens on 127.0.0.1 and lets `carry` carry each connection, until it is cancelled: that is how it ends.
@@ -94,12 +107,9 @@ pub async fn run<F>(
 where
     F: Future<Output = Result<(), Text>> + Send + 'static,
 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, local)).await;
-    let bound = listener.and_then(|l| l.local_addr().map(|at| (l, at)));
-    let (listener, at) = match bound {
+    let (listener, at) = match listen(local).await {
         Ok(bound) => bound,
-        Err(e) => {
-            let text = format!("127.0.0.1:{local} cannot be listened on: {e}; choose another local port, or 0");
+        Err(text) => {
             progress.step(Some(target), StepState::Failed, &text).await;
             return End::failed(&text, None);
         }

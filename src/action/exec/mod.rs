@@ -9,6 +9,8 @@ pub mod gather;
 pub mod kubernetes;
 #[cfg(feature = "aws")]
 pub mod plugin;
+#[cfg(feature = "aws")]
+pub mod tunnel;
 
 use serde_json::Value;
 

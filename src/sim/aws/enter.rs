@@ -6,10 +6,14 @@
 //! ```
 //!
 //! What comes is acknowledged once and in order; what is out of order waits for the client to send it again.
-//! Nothing is sent twice: the connection itself loses nothing. There is no encryption by KMS, and no resuming.
+//! What the client has not acknowledged is sent again where a port is forwarded: the plugin drops what comes before it
+//! listens. Of a command nothing is: the connection itself loses nothing. There is no encryption by KMS, and no
+//! resuming.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use http::{Request, Response};
@@ -17,8 +21,10 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
 use super::model::{Cluster, Phase, Task};
+use super::port::{Say, Streams, properties};
 use super::schema::Exec;
 use super::wire::Refusal;
 use super::{AwsApi, Caller, World, tail, wire};
@@ -32,7 +38,11 @@ pub(super) const PATH: &str = "/v1/data-channel/";
 const UNOPENED: usize = 100;
 const HEADER: usize = 120;
 /// How long the client may take to say goodbye.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
+const GOODBYE: Duration = Duration::from_secs(2);
+/// When what was not acknowledged is sent again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// So much is kept to be sent again.
+const KEPT: usize = 10_000;
 const NOT_ENABLED: &str = "The execute command failed because execute command was not enabled when the task was run or the execute command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.";
 
 /// Payload types.
@@ -47,24 +57,66 @@ mod payload {
 
 /// Flag: the client wants it to end.
 const TERMINATE: [u8; 4] = [0, 0, 0, 2];
+/// Flag: nobody listens on the task's port.
+const CONNECT_ERROR: [u8; 4] = [0, 0, 0, 3];
 
-/// Sessions that were made and not opened.
+/// Sessions that were made: those that were not opened, and how to end those that are open.
 #[derive(Debug)]
 pub(super) struct Sessions {
     addr: SocketAddr,
     made: u64,
     waiting: BTreeMap<String, Session>,
+    open: BTreeMap<String, CancellationToken>,
 }
 
 #[derive(Debug)]
-struct Session {
+pub(super) struct Session {
     token: String,
-    asked: Asked,
+    what: What,
+}
+
+/// What a session is for.
+#[derive(Debug)]
+pub(super) enum What {
+    Command(Asked),
+    Port { pod: Value, local: u16, remote: u16 },
 }
 
 impl Sessions {
     pub(super) fn at(addr: SocketAddr) -> Self {
-        Self { addr, made: 0, waiting: BTreeMap::new() }
+        Self { addr, made: 0, waiting: BTreeMap::new(), open: BTreeMap::new() }
+    }
+
+    /// A session to be opened: its id, which begins with `prefix`, its address, and its token.
+    pub(super) fn make(&mut self, seed: u64, prefix: &str, what: What) -> (String, String, String) {
+        self.made += 1;
+        let random = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), self.made);
+        let number = match what {
+            What::Command(_) => crate::sim::model::hash2(seed, self.made),
+            // The plugin has a socket by the session's name, which it does not always take away.
+            What::Port { .. } => random(),
+        };
+        let id = format!("{prefix}-{number:017x}");
+        let token = format!("token-{:016x}", random());
+        let url = format!("ws://{}{PATH}{id}?role=publish_subscribe", self.addr);
+        if self.waiting.len() == UNOPENED {
+            self.waiting.pop_first();
+        }
+        self.waiting.insert(id.clone(), Session { token: token.clone(), what });
+        (id, url, token)
+    }
+
+    /// Ends a session, if there is one.
+    pub(super) fn terminate(&mut self, id: &str) {
+        self.waiting.remove(id);
+        if let Some(open) = self.open.get(id) {
+            open.cancel();
+        }
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
     }
 }
 
@@ -99,17 +151,7 @@ impl World {
         let image = json["containers"][0]["image"].as_str().unwrap_or_default();
         let asked = Asked::of_task(id, "app", image, words(text("command")));
         let (cluster, container) = (json["clusterArn"].clone(), json["containers"][0]["containerArn"].clone());
-        let sessions = &mut self.sessions;
-        sessions.made += 1;
-        let number = crate::sim::model::hash2(self.seed, sessions.made);
-        let session = format!("ecs-execute-command-{number:017x}");
-        let token =
-            format!("token-{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &session));
-        let url = format!("ws://{}{PATH}{session}?role=publish_subscribe", sessions.addr);
-        if sessions.waiting.len() == UNOPENED {
-            sessions.waiting.pop_first();
-        }
-        sessions.waiting.insert(session.clone(), Session { token: token.clone(), asked });
+        let (session, url, token) = self.sessions.make(self.seed, "ecs-execute-command", What::Command(asked));
         Ok(json!({"clusterArn": cluster, "containerArn": container, "containerName": "app", "interactive": true,
             "taskArn": json["taskArn"], "session": {"sessionId": session, "streamUrl": url, "tokenValue": token}}))
     }
@@ -142,17 +184,28 @@ fn words(command: &str) -> Vec<String> {
 
 impl AwsApi {
     /// Opens the data channel of a session, once.
-    pub(super) fn data_channel(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) fn data_channel(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let id = request.uri().path().strip_prefix(PATH).unwrap_or_default().to_owned();
         let Some(session) = self.change(|w| w.sessions.waiting.remove(&id)) else {
             return wire::respond(404, "text/plain", "there is no such session", None);
         };
-        let clock = self.clock.clone();
+        let api = Arc::clone(self);
         let opened = websocket(request, move |socket| async move {
+            let clock = api.clock.clone();
             let now = move || clock.now().timestamp_millis().unsigned_abs();
-            let mut channel = Channel { socket, id, sent: 0, expected: 0, made: 0, now };
+            let over = CancellationToken::new();
+            api.change(|w| w.sessions.open.insert(id.clone(), over.clone()));
+            let unacked = VecDeque::new();
+            let mut channel = Channel { socket, id: id.clone(), sent: 0, expected: 0, made: 0, unacked, now };
             // The client is gone where this fails.
-            let _ = channel.run(session).await;
+            let ended = tokio::select! {
+                ended = channel.run(session) => Some(ended),
+                () = over.cancelled() => None,
+            };
+            if ended.is_none() {
+                let _ = channel.close("Session terminated.").await;
+            }
+            api.change(|w| w.sessions.open.remove(&id));
         });
         opened.unwrap_or_else(|| wire::respond(400, "text/plain", "a websocket is wanted", None))
     }
@@ -225,6 +278,8 @@ struct Channel<N> {
     sent: i64,
     expected: i64,
     made: u64,
+    /// Messages that were not acknowledged yet.
+    unacked: VecDeque<(i64, Vec<u8>)>,
     now: N,
 }
 
@@ -237,11 +292,18 @@ impl<N: Fn() -> u64> Channel<N> {
         if opening["TokenValue"] != session.token.as_str() {
             return self.socket.close(None).await;
         }
+        let parameters = match &session.what {
+            What::Command(_) => json!({"SessionType": "InteractiveCommands", "Properties": {}}),
+            What::Port { local, remote, .. } => {
+                json!({"SessionType": "Port", "Properties": properties(*local, *remote)})
+            }
+        };
         let request = json!({"AgentVersion": "3.3.40.0", "RequestedClientActions": [
-            {"ActionType": "SessionType", "ActionParameters": {"SessionType": "InteractiveCommands", "Properties": {}}}]});
+            {"ActionType": "SessionType", "ActionParameters": parameters}]});
         self.say(payload::HANDSHAKE_REQUEST, request.to_string().as_bytes()).await?;
+        let again = matches!(session.what, What::Port { .. });
         loop {
-            let message = self.socket.next().await;
+            let message = if again { self.next_or_again().await? } else { self.socket.next().await };
             let received = match self.take(message).await? {
                 Taken::Is(received) => received,
                 Taken::Nothing => continue,
@@ -250,7 +312,49 @@ impl<N: Fn() -> u64> Channel<N> {
             if received.payload_type == payload::HANDSHAKE_RESPONSE {
                 let complete = json!({"HandshakeTimeToComplete": 1_000_000, "CustomerMessage": ""});
                 self.say(payload::HANDSHAKE_COMPLETE, complete.to_string().as_bytes()).await?;
-                return self.play(session.asked).await;
+                return match session.what {
+                    What::Command(asked) => self.play(asked).await,
+                    What::Port { pod, remote, .. } => self.forward(Streams::new(pod, remote)).await,
+                };
+            }
+        }
+    }
+
+    /// What comes next; meanwhile the oldest message that was not acknowledged is sent again and again.
+    async fn next_or_again(&mut self) -> Result<Option<Result<Message, Error>>, Error> {
+        loop {
+            tokio::select! {
+                message = self.socket.next() => return Ok(message),
+                () = tokio::time::sleep(AGAIN), if !self.unacked.is_empty() => {
+                    if let Some((_, bytes)) = self.unacked.front().cloned() {
+                        self.socket.send(Message::binary(bytes)).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Carries streams until the client has enough.
+    async fn forward(&mut self, mut streams: Streams) -> Result<(), Error> {
+        loop {
+            let message = self.next_or_again().await?;
+            let received = match self.take(message).await? {
+                Taken::Is(received) => received,
+                Taken::Nothing => continue,
+                Taken::End => return Ok(()),
+            };
+            match received.payload_type {
+                payload::OUTPUT => {
+                    let Some(said) = streams.take(&received.payload) else { return self.close("not smux").await };
+                    for say in said {
+                        match say {
+                            Say::Bytes(bytes) => self.say(payload::OUTPUT, &bytes).await?,
+                            Say::Refused => self.say(payload::FLAG, &CONNECT_ERROR).await?,
+                        }
+                    }
+                }
+                payload::FLAG if received.payload == TERMINATE => return self.close("").await,
+                _ => {}
             }
         }
     }
@@ -304,8 +408,15 @@ impl<N: Fn() -> u64> Channel<N> {
             Some(Ok(_)) => return Ok(Taken::Nothing),
             Some(Err(e)) => return Err(e),
         };
-        let received = decode(&message).filter(|r| r.kind == "input_stream_data" && r.sequence <= self.expected);
-        let Some(received) = received else { return Ok(Taken::Nothing) };
+        let Some(received) = decode(&message) else { return Ok(Taken::Nothing) };
+        if received.kind == "acknowledge" {
+            let said: Value = serde_json::from_slice(&received.payload).unwrap_or_default();
+            let sequence = said["AcknowledgedMessageSequenceNumber"].as_i64();
+            self.unacked.retain(|(sent, _)| Some(*sent) != sequence);
+        }
+        if received.kind != "input_stream_data" || received.sequence > self.expected {
+            return Ok(Taken::Nothing);
+        }
         let is_new = received.sequence == self.expected;
         let said = json!({"AcknowledgedMessageType": received.kind, "AcknowledgedMessageId": uuid(received.id),
             "AcknowledgedMessageSequenceNumber": received.sequence, "IsSequentialMessage": true});
@@ -324,7 +435,11 @@ impl<N: Fn() -> u64> Channel<N> {
         self.made += 1;
         let mut id = [0x40; 16];
         id[8..].copy_from_slice(&self.made.to_be_bytes());
-        self.socket.send(Message::binary(encode(kind, ((self.now)(), sequence, flags), id, what))).await
+        let bytes = encode(kind, ((self.now)(), sequence, flags), id, what);
+        if kind == "output_stream_data" && self.unacked.len() < KEPT {
+            self.unacked.push_back((sequence, bytes.clone()));
+        }
+        self.socket.send(Message::binary(bytes)).await
     }
 
     /// Says that it is over, and why if somebody has to know.

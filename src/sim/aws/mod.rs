@@ -1,5 +1,5 @@
 //! The façade that speaks AWS: ECS, CloudWatch, CloudWatch Logs, Application
-//! Auto Scaling, SQS, Service Quotas, and the EC2 and load balancing reads.
+//! Auto Scaling, SQS, Service Quotas, SSM's sessions, and the EC2 and load balancing reads.
 //! Honest enough that boto3 cannot tell.
 //!
 //! ```text
@@ -28,6 +28,7 @@ mod logs;
 mod model;
 mod network;
 mod placement;
+mod port;
 mod scaling;
 pub mod schema;
 mod spot;
@@ -178,7 +179,11 @@ impl AwsApi {
 
     /// What was asked so far.
     pub(crate) fn report(&self) -> Value {
-        self.change(|w| w.limits.report())
+        self.change(|w| {
+            let mut report = w.limits.report();
+            report["sessions"] = w.sessions.open().into();
+            report
+        })
     }
 
     /// Answers one request.
@@ -333,6 +338,7 @@ impl World {
             "logs" => self.logs(caller, &call.operation, &call.input, now),
             "application-autoscaling" => self.scaling(caller, &call.operation, &call.input, faults),
             "servicequotas" => self.quotas(caller, &call.operation, &call.input),
+            "ssm" => self.ssm(caller, &call.operation, &call.input),
             "sqs" => self.queues.answer(caller, &call.operation, &call.input, now),
             "sts" => Ok(Some(json!({"Arn": format!("arn:aws:iam::{}:user/quarterdeck", caller.account),
                 "UserId": "SIM", "Account": caller.account}))),

@@ -50,13 +50,14 @@ impl Refusal {
 }
 
 /// The services by their JSON target.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 7] = [
     ("AmazonEC2ContainerServiceV20141113", "ecs"),
     ("GraniteServiceVersion20100801", "monitoring"),
     ("Logs_20140328", "logs"),
     ("AnyScaleFrontendService", "application-autoscaling"),
     ("AmazonSQS", "sqs"),
     ("ServiceQuotasV20190624", "servicequotas"),
+    ("AmazonSSM", "ssm"),
 ];
 
 /// True for a request that is AWS's and not Kubernetes'.

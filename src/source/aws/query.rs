@@ -1,4 +1,4 @@
-//! A small signed client for the few EC2, load balancing and quota reads: their
+//! A small signed client for the few EC2, load balancing and quota reads, and for SSM's sessions: their
 //! SDKs would take longer to build than everything else together.
 
 use std::time::{Duration, SystemTime};
@@ -9,12 +9,14 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use aws_types::service_config::ServiceConfigKey;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
-use super::account::{Account, PATIENCE};
+use super::account::{Account, Clients, PATIENCE};
 use super::error::{Met, garbage, no_credentials, of_code, skew};
 use super::limits::Bucket;
+use super::readonly::only_asks;
 use crate::domain::Text;
 use crate::source::SourceError;
 
@@ -84,11 +86,18 @@ pub struct JsonService {
     pub version: &'static str,
     /// What it counts by.
     pub bucket: Bucket,
+    /// It may be asked for more than reading. Without this such operations are refused before anything is sent.
+    pub changes: bool,
 }
 
 /// Service Quotas.
-const QUOTAS: JsonService =
-    JsonService { name: "servicequotas", target: "ServiceQuotasV20190624", version: "1.1", bucket: Bucket::Quotas };
+const QUOTAS: JsonService = JsonService {
+    name: "servicequotas",
+    target: "ServiceQuotasV20190624",
+    version: "1.1",
+    bucket: Bucket::Quotas,
+    changes: false,
+};
 
 impl Account {
     /// Asks a query service: `ec2` or `elasticloadbalancing`.
@@ -141,6 +150,10 @@ impl Account {
     /// As [`SourceError`].
     pub async fn json(&self, service: JsonService, what: &str, input: &Value) -> Result<Value, SourceError> {
         let operation = what.rsplit(':').next().unwrap_or(what);
+        if !service.changes && !only_asks(operation) {
+            let what = format!("{what} would change something, and this client only reads");
+            return Err(SourceError::Account { what: Text::new(&what) });
+        }
         let (target, media) =
             (format!("{}.{operation}", service.target), format!("application/x-amz-json-{}", service.version));
         self.limits.turn(service.bucket).await;
@@ -163,6 +176,20 @@ impl Account {
         self.judge(service.bucket, outcome).await
     }
 
+    /// Where a service is, without a slash at its end. As for the SDK's clients, an endpoint that is configured for
+    /// it alone (`AWS_ENDPOINT_URL_SSM`, a profile's `services`) goes before one for all of them.
+    pub(in crate::source) fn endpoint_of(&self, clients: &Clients, service: &str) -> String {
+        let config = &clients.config;
+        let key = ServiceConfigKey::builder().service_id(service_id(service)).env("AWS_ENDPOINT_URL");
+        let alone = key.profile("endpoint_url").build().ok().and_then(|key| config.service_config()?.load_config(key));
+        let configured = self.spec.endpoint.clone().or(alone).or_else(|| config.endpoint_url().map(str::to_owned));
+        if let Some(url) = configured {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let suffix = if clients.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        format!("https://{service}.{}.{suffix}", clients.region)
+    }
+
     async fn send(
         &self,
         service: &'static str,
@@ -173,9 +200,7 @@ impl Account {
     ) -> Result<(Met, String), SourceError> {
         let clients = self.clients().await?;
         let failed = |reason: String| SourceError::Account { what: Text::new(&format!("{what}: {reason}")) };
-        let suffix = if clients.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let own = format!("https://{service}.{}.{suffix}/", clients.region);
-        let url = clients.config.endpoint_url().map_or(own, |u| format!("{}/", u.trim_end_matches('/')));
+        let url = format!("{}/", self.endpoint_of(&clients, service));
         let uri: http::Uri = url.parse().map_err(|_| failed(format!("{url} is no URL")))?;
         let host = uri.authority().map(ToString::to_string).unwrap_or_default();
         let provider = clients.config.credentials_provider().ok_or_else(|| failed("no credentials".to_owned()))?;
@@ -236,6 +261,17 @@ impl Account {
             Ok((met, String::from_utf8_lossy(&bytes).into_owned()))
         };
         tokio::time::timeout(PATIENCE, call).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// What configuration calls a service: `AWS_ENDPOINT_URL_SERVICE_QUOTAS`.
+fn service_id(service: &str) -> &str {
+    match service {
+        "elasticloadbalancing" => "Elastic Load Balancing v2",
+        "servicequotas" => "Service Quotas",
+        "logs" => "CloudWatch Logs",
+        // EC2, SQS and SSM; case does not count.
+        other => other,
     }
 }
 

@@ -35,7 +35,7 @@ use tokio::task::JoinSet;
 
 pub use self::definitions::{registrable, shown};
 pub use self::deployments::Standing;
-pub use self::enter::{Entry, runtime};
+pub use self::enter::{DOCUMENT, Entry, runtime};
 pub use self::logs::{Chunk, Wanted};
 pub use self::project::tail;
 pub use self::reader::Reader;
@@ -368,6 +368,16 @@ impl Sources {
     pub fn stop(mut self) {
         self.tasks.abort_all();
     }
+}
+
+/// For changing one cluster and getting into its tasks without reading it all the time; `None` where nothing may be
+/// changed there.
+#[must_use]
+pub fn on_demand(spec: EcsSpec, clock: &Clock) -> Option<(Writer, Entry)> {
+    let account = Arc::new(Account::new(spec.account.clone(), clock.clone()));
+    let link = Arc::new(Link::new(spec, account));
+    let writer = Writer::new(&link)?;
+    Some((writer, Entry::new(link)))
 }
 
 /// Says who the cluster is, as soon as that is known.

@@ -15,7 +15,8 @@ use crate::source::aws::query::JsonService;
 use crate::source::aws::{Account, Bucket, Tokens};
 
 /// CloudWatch Logs.
-const LOGS: JsonService = JsonService { name: "logs", target: "Logs_20140328", version: "1.1", bucket: Bucket::Logs };
+const LOGS: JsonService =
+    JsonService { name: "logs", target: "Logs_20140328", version: "1.1", bucket: Bucket::Logs, changes: false };
 /// Where EventBridge's console puts groups.
 const PREFIX: &str = "/aws/events/";
 /// So far back the first question goes, in milliseconds.

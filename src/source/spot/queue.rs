@@ -20,8 +20,9 @@ use crate::source::SourceError;
 use crate::source::aws::Bucket;
 use crate::source::aws::query::JsonService;
 
-/// SQS.
-const SQS: JsonService = JsonService { name: "sqs", target: "AmazonSQS", version: "1.0", bucket: Bucket::Queue };
+/// SQS. What is received is deleted: the queue is the console's own.
+const SQS: JsonService =
+    JsonService { name: "sqs", target: "AmazonSQS", version: "1.0", bucket: Bucket::Queue, changes: true };
 /// A receive waits so long for a message, in seconds. An answer that comes too late would
 /// hide its messages until they are visible again: this is far below what answers may take.
 const WAIT: u32 = 5;

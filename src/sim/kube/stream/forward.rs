@@ -76,7 +76,7 @@ pub(super) fn refusal(pod: &Value, port: u16) -> Option<String> {
 }
 
 /// An answer for each whole request, which is taken out.
-pub(super) fn replies(buffer: &mut Vec<u8>, pod: &Value) -> Vec<Vec<u8>> {
+pub(crate) fn replies(buffer: &mut Vec<u8>, pod: &Value) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     while let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
         buffer.drain(..end + 4);

@@ -17,6 +17,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+pub(crate) use self::forward::replies;
 pub(crate) use self::process::{Asked, pause};
 use super::Api;
 use super::logs;
