@@ -111,9 +111,9 @@ impl Listed for Service {
     fn labels(&self) -> Option<&Labels> {
         None
     }
-    /// Whether users hurt is what its budgets say; what nothing is known of is unknown.
+    /// Whether users hurt is what its budgets say; without any, of what there are no figures is unknown.
     fn health(&self, c: Context<'_>) -> Health {
-        c.store.budgets_health(&self.id).unwrap_or_default().max(self.health())
+        c.store.budgets_health(&self.id).unwrap_or_else(|| self.health())
     }
 }
 
@@ -289,7 +289,7 @@ fn select<T: Listed>(
         // Some lists have an order of their own that weighs more than the figure: it decides between equals, too.
         Some(col) if is_own_order(table.kind, col.key, descending) => rows.into_slots(),
         Some(col) if col.key == "status" && is_large(table.kind) => {
-            return Chosen { total, rows: rows.by_health(descending, |row| row.health(c)) };
+            return Chosen { total, rows: rows.by_health(descending, |row| rank(row.health(c))) };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.
@@ -299,6 +299,16 @@ fn select<T: Listed>(
         None => rows.into_slots(),
     };
     Chosen { total, rows: Previous { order, ranks: Vec::new() } }
+}
+
+/// Where a health stands in a list, the worst highest. What is finished needs nobody: it stands below
+/// what runs.
+fn rank(health: Health) -> u8 {
+    match health {
+        Health::Done => 0,
+        Health::Ok => 1,
+        worse => worse as u8,
+    }
 }
 
 /// Lists that may have tens of thousands of rows.
@@ -332,7 +342,7 @@ fn sorted<T: Listed>(
     let mut keyed: Vec<([Value; 2], Slot, &T)> = rows
         .rows()
         .map(|(slot, row)| {
-            let key = if by_health { Value::Number(f64::from(row.health(c) as u8)) } else { (column.value)(c, row) };
+            let key = if by_health { Value::Number(f64::from(rank(row.health(c)))) } else { (column.value)(c, row) };
             let second = tie.map_or(Value::Missing, |tie| (tie.value)(c, row));
             ([key, second], slot, row)
         })
