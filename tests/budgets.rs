@@ -244,7 +244,7 @@ fn services_keep_each_figure_in_its_place() {
     }
     // Gaps are blanks, not a fall to zero.
     let line = frame.lines().find(|l| l.contains(" web ")).expect("web");
-    assert!(line.contains("▇█    ████  ") && line.contains("▁▁    ▁▁▁▁  "), "{line}");
+    assert!(line.contains("▄▄    ▄▄▄▄  ") && line.contains("▁▁    ▁▁▁▁  "), "{line}");
     let api = row(&frame, " api ");
     assert!(api.contains("0.0/s") && api.contains("no traffic") && !api.contains("0 %  "), "{api}");
     assert!(row(&frame, " mail ").contains("no data"));

@@ -11,6 +11,7 @@ use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
+use crate::store::notices::{Board, NoticeRow};
 use crate::store::problems::{Problem, problems, wrong};
 use crate::store::{Slot, Store};
 use rows::{Previous, Rows};
@@ -24,6 +25,33 @@ pub(crate) trait Listed: Sized + 'static {
     /// How it is, everything taken into account: for sorting by status, and to tell
     /// what is worth showing when only problems are.
     fn health(&self, c: Context<'_>) -> Health;
+    /// The same for its place in a list: what goes at any moment is as urgent as its row says.
+    fn urgency(&self, c: Context<'_>, _: &Rush<'_>) -> Health {
+        self.health(c)
+    }
+}
+
+/// What goes now, looked up once for all rows of a list: asking for each of 50,000 would cost more than
+/// ordering them.
+pub(crate) struct Rush<'a> {
+    board: &'a Board,
+    /// The names of the machines that go.
+    nodes: HashSet<&'a Text>,
+    /// Tasks go by themselves: of ECS.
+    tasks: bool,
+}
+
+impl<'a> Rush<'a> {
+    fn of(board: &'a Board) -> Self {
+        let nodes = board.urgent().filter_map(|r| r.node.as_ref()).map(|id| &id.name).collect();
+        Self { board, nodes, tasks: board.urgent().any(|r| r.task.is_some()) }
+    }
+
+    fn of_task(&self, task: &Task) -> Option<Health> {
+        let may = (self.tasks && task.ecs.is_some()) || self.nodes.contains(&task.node);
+        let row = if may { self.board.of_task(task) } else { None };
+        row.filter(|r| r.urgent).map(NoticeRow::health)
+    }
 }
 
 impl Listed for Node {
@@ -54,6 +82,10 @@ impl Listed for Task {
     fn health(&self, c: Context<'_>) -> Health {
         c.store.health(self, c.now)
     }
+    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
+        let own = self.health(c);
+        rush.of_task(self).map_or(own, |going| going.max(own))
+    }
 }
 
 impl Listed for Workload {
@@ -65,6 +97,10 @@ impl Listed for Workload {
     }
     fn health(&self, c: Context<'_>) -> Health {
         c.store.workload_health(self, c.now)
+    }
+    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
+        let own = self.health(c);
+        if rush.board.of_workload(&self.id).is_some() { own.max(Health::Warning) } else { own }
     }
 }
 
@@ -289,7 +325,9 @@ fn select<T: Listed>(
         // Some lists have an order of their own that weighs more than the figure: it decides between equals, too.
         Some(col) if is_own_order(table.kind, col.key, descending) => rows.into_slots(),
         Some(col) if col.key == "status" && is_large(table.kind) => {
-            return Chosen { total, rows: rows.by_health(descending, |row| rank(row.health(c))) };
+            let board = c.store.board(c.now);
+            let rush = Rush::of(&board);
+            return Chosen { total, rows: rows.by_health(descending, |row| rank(row.urgency(c, &rush))) };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.

@@ -31,8 +31,8 @@ pub fn gapped(values: impl Iterator<Item = Option<f64>>, width: usize, ascii: bo
     let blocks = if ascii { &ASCII } else { &BLOCKS };
     let max = values.iter().skip(skip).flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
     let min = values.iter().skip(skip).flatten().copied().fold(f64::INFINITY, f64::min);
-    // What does not change is a line in the middle, not a wall: the eye is led to what moves.
-    let flat = min.is_finite() && min > max * 0.95;
+    // What hardly changes is a line in the middle, not a wall: the eye is led to what moves.
+    let flat = min.is_finite() && min > max * 0.8;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 8")]
     let level = |v: f64| if flat { 3 } else { ((v / max * 8.0) as usize).min(7) };
     values.iter().skip(skip).map(|v| v.map_or(' ', |v| blocks.get(level(v)).copied().unwrap_or(' '))).collect()

@@ -245,7 +245,7 @@ fn build<T: super::arrange::Listed>(
         })
         .collect();
     table.widths = wanted.iter().zip(&natural).map(|(col, w)| (col.key, *w)).collect();
-    let keep = fit(&wanted, &natural, width, table.pan, table.sort.column);
+    let keep = fit(&wanted, &natural, width, table);
     let heads: Vec<Head> = keep
         .iter()
         .filter_map(|(i, w)| {
@@ -287,7 +287,7 @@ fn build<T: super::arrange::Listed>(
 }
 
 /// `stale 3m` for a row whose source has stopped talking: nothing old is shown as if it were new.
-fn oldness(kind: ViewKind, id: &ObjectId, c: Context<'_>) -> Option<String> {
+pub(super) fn oldness(kind: ViewKind, id: &ObjectId, c: Context<'_>) -> Option<String> {
     let SourceId { cluster, feed } = source_of(kind, id, c.store)?;
     let freshness = &c.store.source(&cluster, feed)?.freshness;
     match freshness {
@@ -339,7 +339,8 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
 /// Which columns are shown, and how wide: all at their natural width if they
 /// fit; else flexible ones shrink to their least; else the least wanted go, but
 /// never the one the list is sorted by.
-fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted: &str) -> Vec<(usize, u16)> {
+fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableState) -> Vec<(usize, u16)> {
+    let (pan, sorted) = (table.pan, table.sort.column);
     // Two columns at the left for cursor and mark, two between columns.
     let room = width.saturating_sub(2);
     let mut keep: Vec<usize> = (0..columns.len()).collect();
@@ -362,7 +363,7 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted:
         "cluster" => natural[i].min(9),
         "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
         // What one copies and tells others is read whole before more figures are.
-        "name" if columns[i].width.1 > 20 => natural[i].min(columns[i].width.0.max(22)),
+        "name" if table.kind == ViewKind::Tasks => natural[i].min(columns[i].width.0.max(22)),
         key if !matches!(key, "status" | "state") && columns[i].width.1 > 20 => {
             natural[i].min(columns[i].width.0.max(16))
         }

@@ -142,7 +142,10 @@ fn budget_cell(c: Context<'_>, s: &Service) -> Cell {
     let Some(b) = c.store.budgets_of(&s.id).first().copied() else { return Cell::dim("") };
     let tone = match (b.health().is_problem(), b.left()) {
         (true, _) => super::budgets::tone(b),
-        (false, Some(left)) => super::budgets::left_tone(left),
+        (false, Some(left)) => match super::budgets::left_tone(left) {
+            Tone::Plain => super::budgets::tone(b),
+            scarce => scarce,
+        },
         (false, None) => Tone::Dim,
     };
     Cell::new(format!("{} {}", super::budgets::mark(b, c.ascii), b.left_text()), tone)
