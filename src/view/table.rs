@@ -363,7 +363,7 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableStat
         "cluster" => natural[i].min(9),
         "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
         // What one copies and tells others is read whole before more figures are.
-        "name" if table.kind == ViewKind::Tasks => natural[i].min(columns[i].width.0.max(22)),
+        "name" if table.kind == ViewKind::Tasks && width >= 80 => natural[i].min(columns[i].width.0.max(22)),
         key if !matches!(key, "status" | "state") && columns[i].width.1 > 20 => {
             natural[i].min(columns[i].width.0.max(16))
         }

@@ -183,6 +183,46 @@ mod tests {
     }
 
     proptest! {
+        // Rows get well and ill, come and go; a scope may hide some.
+        #[test]
+        fn what_changes_is_where_a_full_sort_by_health_puts_it(
+            changes in prop::collection::vec((any::<bool>(), any::<bool>(), 0_u16..200, 0_u8..6), 1..300),
+            first in 0_u16..200,
+            descending in any::<bool>(),
+        ) {
+            let mut store = Store::default();
+            let apply = |store: &mut Store, body| {
+                let source = SourceId { cluster: ClusterId::new("demo"), feed: Feed::Events };
+                store.apply(Observation { source, at: Timestamp::default(), body });
+            };
+            apply(&mut store, Body::Upsert(Observed::Events((0..first).map(event).collect())));
+            let rank = |e: &Event| if e.level == EventLevel::Warning { 4 } else { 1 };
+            let shown = |e: &Event| !e.id.name.ends_with('7');
+            let (mut previous, mut at) = (Previous::default(), 0);
+            for (add, ill, name, look) in changes {
+                let level = if ill { EventLevel::Warning } else { EventLevel::Normal };
+                let row = Event { level, ..event(name) };
+                let body = if add { Body::Upsert(Observed::Events(vec![row])) } else { Body::Remove(vec![id(name)]) };
+                apply(&mut store, body);
+                if look > 0 {
+                    continue;
+                }
+                let mut rows = Rows::in_order(&store.events, &previous, at);
+                rows.retain(shown);
+                previous = rows.by_health(descending, rank);
+                at = store.events.revision();
+                let key = |e: &Event| {
+                    let first = if descending { 9 - rank(e) } else { rank(e) };
+                    (first, e.id.name.clone(), e.id.namespace.clone())
+                };
+                let mut whole: Vec<_> = store.events.rows().filter(|e| shown(e)).map(key).collect();
+                whole.sort();
+                let told: Vec<_> = previous.order.iter().filter_map(|slot| store.events.at(*slot)).map(key).collect();
+                prop_assert_eq!(told, whole);
+                prop_assert_eq!(previous.ranks.len(), previous.order.len());
+            }
+        }
+
         // Slots are used again: what was there before must not lend its place to what is there now.
         #[test]
         fn what_comes_and_goes_is_in_the_order_of_a_full_sort(
