@@ -112,10 +112,10 @@ fn by_word(line: &str) -> Option<Level> {
         // `NO_ERROR` and `ERROR_COUNT` are names.
         let part = line.get(..at).is_some_and(|b| b.ends_with(['_', '.', '-', '/']))
             || line.get(at + word.len()..).is_some_and(|r| r.starts_with(['_', '=', '/', '-']));
-        if (capitals && !part) || bracketed {
-            if let Some(level) = of_word(word) {
-                return Some(level);
-            }
+        if ((capitals && !part) || bracketed)
+            && let Some(level) = of_word(word)
+        {
+            return Some(level);
         }
     }
     None
