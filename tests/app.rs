@@ -227,6 +227,7 @@ fn logs_follow_hold_and_filter() {
 #[test]
 fn a_log_line_looks_as_bad_as_it_says_it_is() {
     use quarterdeck::domain::line::parse_sgr;
+    use quarterdeck::theme::Role;
     let mut desk = Desk::new(small_fleet());
     desk.press("3 l");
     let lines = [
@@ -240,7 +241,6 @@ fn a_log_line_looks_as_bad_as_it_says_it_is() {
     }
     let theme = quarterdeck::theme::Theme::load("quarterdeck-dark", None).expect("a theme");
     let colour = |role| theme.style(role).fg;
-    use quarterdeck::theme::Role;
     assert_eq!(style_of(&mut desk, "", "served").fg, colour(Role::Text));
     assert_eq!(style_of(&mut desk, "", "refused").fg, colour(Role::LogError));
     assert_eq!(style_of(&mut desk, "", "slow").fg, colour(Role::LogWarn));
