@@ -45,10 +45,9 @@ fn drain(intent: &Intent) -> Plan {
     );
     add(task(node, "kube-system", "aws-node-7xk2p"), "evict", "", "", Fate::Stays, "of a DaemonSet");
     add(task(node, "batch", "report-28911-4kd9x"), "evict", "", "", Fate::Acts, "finished");
-    plan.warnings = vec![
-        Text::new("deploy shop/cart has 1 task: it is down until it runs elsewhere"),
-        Text::new("fits elsewhere: 3.2 cores and 9.1 GiB are wanted, 11 cores and 40 GiB are free on 6 nodes"),
-    ];
+    plan.warnings = vec![Text::new("deploy shop/cart has 1 task: it is down until it runs elsewhere")];
+    plan.facts =
+        vec![Text::new("fits elsewhere: 3.2 cores and 9.1 GiB are wanted, 11 cores and 40 GiB are free on 6 nodes")];
     plan.undo = Text::new("uncordon lets it take tasks again; what has moved stays where it is then");
     plan.equivalent = vec![format!("kubectl --context prod drain {} --ignore-daemonsets --timeout 600s", node.name)];
     plan.needs = vec![
@@ -60,7 +59,7 @@ fn drain(intent: &Intent) -> Plan {
 
 fn proposed(policy: &Policy, change: impl FnOnce(&mut Plan)) -> (Desk, u64) {
     let mut desk = Desk::new(small_fleet());
-    desk.press("2");
+    desk.press("2 N");
     let Some(Effect::Plan { ticket, round, intent }) = desk.press("r").into_iter().next() else {
         panic!("a plan is asked for")
     };

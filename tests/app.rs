@@ -43,7 +43,7 @@ fn drilling_down_and_back_keeps_the_position() {
 #[test]
 fn a_node_opens_its_own_tasks_only() {
     let mut desk = Desk::new(small_fleet());
-    desk.press("2 enter");
+    desk.press("2 N enter");
     let names = desk.names();
     assert!(!names.is_empty());
     for name in names {
@@ -66,7 +66,7 @@ fn filters_apply_as_they_are_typed_and_escape_takes_them_back() {
     desk.type_filter("status=CrashLoop*");
     assert_eq!(desk.names(), ["api-1-bad"]);
     desk.type_filter("!api -l tier=web");
-    assert_eq!(desk.names(), ["web-1-a", "web-1-b"]);
+    assert_eq!(desk.names(), ["web-1-b", "web-1-a"], "on a silent machine, so first");
     desk.type_filter("restarts>=5");
     assert_eq!(desk.names(), ["api-1-bad"]);
     desk.type_filter("age<30m");
@@ -98,12 +98,16 @@ fn problems_only_and_sorting() {
     assert_eq!(desk.names()[0], "web-1-b");
     desk.press("S");
     assert_eq!(desk.names()[0], "api-1-bad", "worst first");
+    desk.press("S");
+    assert_eq!(desk.names()[0], "api-1-bad", "who asks again is not shown the best first");
+    desk.press("O");
+    assert_eq!(desk.names()[3], "api-1-bad", "the last when it is asked for");
 }
 
 #[test]
 fn marks_survive_filters_and_are_counted() {
     let mut desk = Desk::new(small_fleet());
-    desk.press("3 space space");
+    desk.press("3 N space space");
     assert_eq!(desk.table().marks.len(), 2);
     desk.type_filter("web");
     assert_eq!(desk.table().marks.len(), 2);
@@ -147,7 +151,7 @@ fn a_workload_s_logs_read_all_its_tasks() {
 #[test]
 fn going_to_node_and_owner() {
     let mut desk = Desk::new(small_fleet());
-    desk.press("3 G o");
+    desk.press("3 N G o");
     assert_eq!(desk.kind(), ViewKind::Nodes);
     assert_eq!(desk.names()[desk.table().cursor_at], "node-b");
     desk.press("esc J");
@@ -218,6 +222,33 @@ fn logs_follow_hold_and_filter() {
     desk.press("G / 1 5 enter");
     let shown = desk.frame(80, 24);
     assert!(shown.contains("line 159 red") && shown.contains("line 15 red") && !shown.contains("line 160"), "{shown}");
+}
+
+#[test]
+fn a_log_line_looks_as_bad_as_it_says_it_is() {
+    use quarterdeck::domain::line::parse_sgr;
+    use quarterdeck::theme::Role;
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 l");
+    let lines = [
+        "level=info msg=\"served\"",
+        "level=error msg=\"refused\"",
+        "W0301 03:14:07.123456       1 x.go:1] slow",
+        "\u{1b}[32mERROR painted itself\u{1b}[0m",
+    ];
+    for line in lines {
+        log_page(&mut desk).buffer.push(Some(now()), 0, parse_sgr(line), false);
+    }
+    let theme = quarterdeck::theme::Theme::load("quarterdeck-dark", None).expect("a theme");
+    let colour = |role| theme.style(role).fg;
+    assert_eq!(style_of(&mut desk, "", "served").fg, colour(Role::Text));
+    assert_eq!(style_of(&mut desk, "", "refused").fg, colour(Role::LogError));
+    assert_eq!(style_of(&mut desk, "", "slow").fg, colour(Role::LogWarn));
+    let own = style_of(&mut desk, "", "painted").fg;
+    assert!(own != colour(Role::LogError) && own != colour(Role::Text), "it keeps its own colour: {own:?}");
+    // What is looked for is seen in it, too.
+    desk.press("/ r e f u s e d enter");
+    assert_ne!(style_of(&mut desk, "msg=\"", "refused").fg, colour(Role::LogError));
 }
 
 fn log_page(desk: &mut Desk) -> &mut quarterdeck::app::logs::LogState {

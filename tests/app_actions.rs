@@ -115,7 +115,7 @@ fn going_to_the_button_does_it_once() {
 #[test]
 fn production_wants_the_name_typed_and_a_reason() {
     let mut desk = Desk::new(small_fleet());
-    desk.press("2");
+    desk.press("2 N");
     let ask = asked(desk.press("c"));
     let cluster = ask.2.targets[0].cluster.clone();
     let production = ClusterPolicy { production: true, read_only: false };

@@ -46,11 +46,17 @@ fn ready(names: &[&str]) -> Vec<Node> {
     names.iter().map(|n| node(n, NodeCondition::Ready)).collect()
 }
 
-fn told(verb: Verb, targets: Vec<ObjectId>, store: &Store, change: impl Fn(&mut Plan)) -> Vec<String> {
+fn plan(verb: Verb, targets: Vec<ObjectId>, store: &Store, change: impl Fn(&mut Plan)) -> Plan {
     let mut plan = Plan::new(Intent::new(verb, targets), now());
     change(&mut plan);
     facts::add(&mut plan, store, now());
-    plan.warnings.iter().map(ToString::to_string).collect()
+    plan
+}
+
+/// Warnings, then what is merely good to know.
+fn told(verb: Verb, targets: Vec<ObjectId>, store: &Store, change: impl Fn(&mut Plan)) -> Vec<String> {
+    let plan = plan(verb, targets, store, change);
+    plan.warnings.iter().chain(&plan.facts).map(ToString::to_string).collect()
 }
 
 fn drain(store: &Store) -> Vec<String> {
@@ -77,6 +83,20 @@ fn a_drain_says_whether_what_leaves_fits() {
     let said =
         drain(&fleet(ready(&["node-a", "node-b", "node-c"]), vec![fuller("o-1", "node-b"), fuller("o-2", "node-c")]));
     assert!(has(&said, "does NOT fit elsewhere: 3.3 cores") && has(&said, "2 of them find no place"), "{said:#?}");
+}
+
+#[test]
+fn good_news_is_no_warning() {
+    let drained =
+        |nodes: &[&str]| plan(Verb::Drain, vec![id(Kind::Node, "", "node-a")], &fleet(ready(nodes), vec![]), |_| {});
+    let lines = |texts: &[Text]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let well = drained(&["node-a", "node-b", "node-c"]);
+    let (warnings, good) = (lines(&well.warnings), lines(&well.facts));
+    assert!(has(&good, "fits elsewhere") && has(&good, "2 nodes of 3 are left"), "{good:#?}");
+    assert!(!has(&warnings, "fits elsewhere") && !has(&warnings, "are left"), "{warnings:#?}");
+    let ill = drained(&["node-a", "node-b"]);
+    let (warnings, good) = (lines(&ill.warnings), lines(&ill.facts));
+    assert!(has(&warnings, "1 node of 2 is left"), "half of them is a warning: {warnings:#?} {good:#?}");
 }
 
 #[test]

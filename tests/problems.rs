@@ -122,7 +122,9 @@ fn since_is_never_a_guess() {
     old.created = Some(now() - TimeDelta::days(40));
     old.owner_kind = Kind::Other;
     let mut seen = store(vec![old.clone()], Vec::new());
-    assert_eq!(problems(&seen, now())[0].since, None);
+    let first = &problems(&seen, now())[0];
+    assert_eq!((first.since, first.at_least), (old.last_restart, true), "it has lasted for longer");
+    assert!(first.lasted(now()).ends_with('+'), "{}", first.lasted(now()));
     // From then on what is seen is known.
     for minutes in [1, 3] {
         old.restarts += 1;

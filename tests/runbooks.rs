@@ -171,7 +171,7 @@ fn the_one_that_fits_opens() {
     let about = Some(id(Kind::Deployment, "shop", "api"));
     observe(&mut store, Feed::Alarms, Rows::Alarms(vec![alarm("ErrorBudgetBurn", about, "")]));
     for (keys, want) in
-        [("3 j , b", "crash-loop"), ("4 , b", "crash-loop"), ("2 j , b", "node-not-ready"), ("7 , b", "budget-burn")]
+        [("3 j , b", "crash-loop"), ("4 , b", "crash-loop"), ("2 , b", "node-not-ready"), ("7 , b", "budget-burn")]
     {
         let mut desk = Desk::new(small_fleet());
         desk.store = std::mem::take(&mut store);

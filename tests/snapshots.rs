@@ -26,8 +26,8 @@ const SCREENS: [(&str, &str); 10] = [
 /// Screens of error budgets and services.
 const USERS: [(&str, &str); 7] = [
     ("budgets", "8"),
-    ("budgets-details", "8 j v"),
-    ("budget-page", "8 j enter"),
+    ("budgets-details", "8 v"),
+    ("budget-page", "8 enter"),
     ("budgets-overview", "1"),
     ("services", "9"),
     ("services-details", "9 G v"),

@@ -40,7 +40,7 @@ fn open_ones_come_first_by_deadline_then_what_is_over() {
     assert_eq!(desk.kind(), ViewKind::Spot);
     let names = desk.names();
     let numbers: Vec<&str> = names.iter().map(|n| n.trim_start_matches("i-0a1b2c3d4e5f6000")).collect();
-    assert_eq!(numbers, ["1", "i-0ffffffffffffffff", "2", "3", "5", "test/node-b"]);
+    assert_eq!(numbers, ["1", "2", "3", "i-0ffffffffffffffff", "5", "test/node-b"]);
     desk.press("H");
     assert_eq!(desk.names().len(), 7, "what is remembered, once each");
     assert!(desk.frame(100, 20).contains("with what is remembered"));
@@ -75,7 +75,7 @@ fn a_notice_leads_to_its_node_tasks_workload_and_pool() {
     desk.press("q E");
     assert_eq!(desk.kind(), ViewKind::Events);
     // Nothing is known of a stranger but what was told.
-    let effects = desk.press("q j enter");
+    let effects = desk.press("q j j j enter");
     assert_eq!(effects, Vec::<Effect>::new(), "nobody is asked");
     assert!(matches!(desk.app.page(), Some(Page::Text(t)) if t.id.kind == Kind::Notice));
     assert!(desk.frame(100, 30).contains("none of the clusters that are read"));
@@ -111,7 +111,7 @@ fn details_say_what_is_at_risk_and_why() {
     ] {
         assert!(frame.contains(want), "{want}: {frame}");
     }
-    desk.press("q j j d");
+    desk.press("q j d");
     let frame = desk.frame(120, 60);
     for want in ["the only replica, pdb report allows no eviction", "nobody replaces it"] {
         assert!(frame.contains(want), "{want}: {frame}");

@@ -375,3 +375,29 @@ fn what_is_known_to_be_gone_does_not_go_any_more() {
         assert!(frame.lines().skip(3).all(|l| !l.contains("0:06") && !l.contains("6s are left")), "{keys}: {frame}");
     }
 }
+
+#[test]
+fn a_countdown_that_still_runs_stands_above_what_is_overdue_and_ours_above_strangers() {
+    let mut store = one_machine();
+    tell(&mut store, vec![interruption("i-9", 130), interruption("i-8", 10), interruption("i-1", 60)], now());
+    let names = |store: &Store, at| store.board(at).rows.iter().map(|r| r.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&store, now()), ["one", "i-8", "i-9"]);
+    // Ours is overdue, too, and there is still something to lose with it.
+    assert_eq!(names(&store, now() + TimeDelta::seconds(62)), ["one", "i-8", "i-9"]);
+    let mut desk = Desk::new(store);
+    desk.press("0");
+    let frame = desk.frame(120, 40);
+    let at = |what: &str| frame.lines().position(|l| l.contains(what)).expect(what);
+    assert!(at(" one ") < at("i-8") && at("i-8") < at("overdue 0:10"), "{frame}");
+}
+
+#[test]
+fn nobody_has_advised_what_went_without_a_word() {
+    let mut store = one_machine();
+    tell(&mut store, went(ago(3)), ago(2));
+    let mut desk = Desk::new(store);
+    desk.press("0");
+    let frame = desk.frame(120, 40);
+    let line = frame.lines().find(|l| l.contains("unannounced")).expect("a line of it");
+    assert!(line.contains("waiting for word") && !line.contains("advised"), "{frame}");
+}

@@ -230,3 +230,144 @@ fn every_kind_has_a_short_name_of_its_own() {
     let kinds = [Kind::Node, Kind::Task, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job, Kind::Alarm];
     differ("kinds", kinds.map(|k| (k, k.short().to_owned())));
 }
+
+#[test]
+fn every_list_opens_with_what_is_unhealthy() {
+    // Keys, the row that comes first, and the title that says what it is sorted by.
+    let lists = [
+        ("2", "node-b", "STATUS"),
+        ("3", "api-1-bad", "STATUS"),
+        ("4", "api", "STATUS"),
+        ("6", "node-b", ""),
+        ("8", "slo-b", "VERDICT"),
+        ("9", "web", "STATE"),
+    ];
+    for ascii in [false, true] {
+        for (keys, worst, title) in lists {
+            let mut desk = Desk::new(fleet_with_budgets());
+            desk.ascii = ascii;
+            desk.press(keys);
+            let frame = desk.frame(200, 50);
+            assert_eq!(desk.names().first().map(String::as_str), Some(worst), "{keys}: {frame}");
+            let mark = if ascii { "v" } else { "↓" };
+            assert!(title.is_empty() || frame.contains(&format!("{title}{mark}")), "{keys}: {frame}");
+            // One key away from what it was, with the names in order.
+            desk.press("N");
+            let names = desk.names();
+            assert!(names.is_sorted(), "{keys}: {names:?}");
+            desk.press("S");
+            assert_eq!(desk.names().first().map(String::as_str), Some(worst), "{keys}");
+        }
+    }
+    // What goes at any moment stands above what is well, in whatever it takes along.
+    for (keys, mark) in [("2", "goes 0:45"), ("3", "goes 0:45"), ("4", "go")] {
+        let mut desk = Desk::new(support::taken::taken_fleet());
+        desk.press(keys);
+        let frame = desk.frame(160, 40);
+        let lines: Vec<&str> = frame.lines().skip_while(|l| !l.contains("STATUS↓")).skip(1).collect();
+        let last = lines.iter().rposition(|l| l.contains(mark)).unwrap_or_else(|| panic!("{keys}: {frame}"));
+        let well =
+            lines.iter().position(|l| l.contains(" Ready") || l.contains(" Running") || l.contains(" Available"));
+        assert!(well.is_none_or(|well| well >= last || lines[well].contains("go")), "{keys}: {frame}");
+    }
+    // In a node and in a workload, too.
+    for keys in ["2 N enter", "4 enter"] {
+        let mut desk = Desk::new(small_fleet());
+        desk.press(keys);
+        assert_eq!(desk.names().first().map(String::as_str), Some("api-1-bad"), "{keys}");
+    }
+}
+
+#[test]
+fn what_recovers_goes_back_to_its_place_and_what_is_alike_stays() {
+    let mut store = small_fleet();
+    let all = |sick: &str| {
+        let of = |name: &str| {
+            let health = if name == sick { Health::Critical } else { Health::Ok };
+            task(name, "web", "node-a", if name == sick { "CrashLoopBackOff" } else { "Running" }, health)
+        };
+        Rows::Tasks(["d", "a", "c", "b", "e"].map(of).to_vec())
+    };
+    observe(&mut store, Feed::Tasks, all("c"));
+    let mut desk = Desk::new(store);
+    desk.press("3");
+    assert_eq!(desk.names(), ["c", "a", "b", "d", "e"]);
+    observe(&mut desk.store, Feed::Tasks, all("e"));
+    assert_eq!(desk.names(), ["e", "a", "b", "c", "d"]);
+    observe(&mut desk.store, Feed::Tasks, all(""));
+    assert_eq!(desk.names(), ["a", "b", "c", "d", "e"]);
+    // Who reads a row goes on reading it.
+    desk.press("j j j");
+    observe(&mut desk.store, Feed::Tasks, all("e"));
+    assert_eq!(desk.names(), ["e", "a", "b", "c", "d"]);
+    assert_eq!(desk.names()[desk.table().cursor_at], "d");
+}
+
+#[test]
+fn rows_of_a_silent_source_look_old() {
+    let because = || Text::new("connection refused");
+    let since = now() - TimeDelta::seconds(40);
+    let says = [
+        (Freshness::Stale { since, because: because() }, "stale 40s, "),
+        (Freshness::Down { since, because: because() }, "down 40s, "),
+    ];
+    for theme in Theme::names() {
+        for (freshness, word) in says.clone() {
+            for ascii in [false, true] {
+                let mut store = mixed_fleet();
+                for feed in [Feed::Tasks, Feed::Nodes, Feed::Deployments] {
+                    let source = SourceId { cluster: cluster(), feed };
+                    store.apply(Observation { source, at: now(), body: Body::Freshness(freshness.clone()) });
+                }
+                let mut desk = Desk::new(store);
+                desk.theme = Theme::load(theme, None).unwrap_or_else(|e| panic!("{e}"));
+                desk.ascii = ascii;
+                let dim = desk.theme.style(quarterdeck::theme::Role::Dim).fg;
+                for (keys, name, status) in
+                    [("2", "node-a", "Ready"), ("3", "api-1-bad", "CrashLoopBackOff"), ("4", "api", "")]
+                {
+                    desk.press(keys);
+                    // Away from the selected row, which has colours of its own.
+                    desk.press("G");
+                    if desk.names()[desk.table().cursor_at] == name {
+                        desk.press("g");
+                    }
+                    let buffer = desk.buffer(160, 40);
+                    let frame = quarterdeck::cli::export::text(&buffer);
+                    let row = |l: &str| l.split_whitespace().any(|w| w == name);
+                    let (y, line) =
+                        frame.lines().enumerate().skip(2).find(|(_, l)| row(l)).unwrap_or_else(|| panic!("{frame}"));
+                    assert!(line.contains(&format!("{word}{status}")), "{theme} {keys}: {line}");
+                    let y = u16::try_from(y).unwrap_or_default();
+                    let loud = (2..160).filter(|x| {
+                        buffer[(*x, y)].symbol() != " " && dim.is_some_and(|dim| buffer[(*x, y)].fg != dim)
+                    });
+                    assert_eq!(loud.count(), 0, "{theme} {keys}: {line}");
+                    // What another source tells is as new as ever.
+                    let others = frame.lines().filter(|l| l.contains("shop-ecs "));
+                    assert!(others.clone().count() > 0 && others.into_iter().all(|l| !l.contains(word)), "{frame}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_so_before_anybody_looked_has_lasted_for_longer() {
+    // Seven restarts in forty days, the last two minutes ago: since when it loops nobody knows.
+    let mut old = task("api-1-bad", "api", "node-a", "CrashLoopBackOff", Health::Critical);
+    old.created = Some(now() - TimeDelta::days(40));
+    let mut store = Store::expecting([cluster()]);
+    observe(&mut store, Feed::Deployments, Rows::Workloads(vec![workload("api", 2, 1)]));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(vec![old]));
+    let frame = Desk::new(store).frame(120, 40);
+    let line = frame.lines().find(|l| l.contains(" api ")).unwrap_or_else(|| panic!("{frame}"));
+    assert!(line.split_whitespace().any(|w| w == "2m+"), "{frame}");
+    // A clock that is ahead is no reason for `<invalid>`.
+    let mut store = small_fleet();
+    let mut young = task("t-young", "web", "node-a", "Running", Health::Ok);
+    young.created = Some(now() + TimeDelta::seconds(4));
+    observe(&mut store, Feed::Tasks, Rows::Tasks(vec![young]));
+    let line = rows(store, "3", &["t-young"], false).remove(0).1;
+    assert!(line.ends_with(" 0s"), "{line}");
+}

@@ -20,12 +20,13 @@ const LITTLE: f64 = 0.25;
 pub fn add(plan: &mut Plan, store: &Store, now: Timestamp) {
     let Some(cluster) = plan.intent.targets.first().map(|t| t.cluster.clone()) else { return };
     let mut out: Vec<String> = Vec::new();
+    let mut good: Vec<String> = Vec::new();
     let leaving = leaving(plan, store);
     let is_of_nodes = plan.intent.targets.iter().any(|t| t.kind == Kind::Node);
     if is_of_nodes && plan.intent.verb != Verb::Uncordon {
-        nodes_left(plan, store, &mut out);
+        nodes_left(plan, store, &mut out, &mut good);
         if !leaving.is_empty() && plan.intent.verb == Verb::Drain {
-            room::add(plan, store, &leaving, now, &mut out);
+            room::add(plan, store, &leaving, now, (&mut out, &mut good));
         }
     }
     let touched = touched(plan, store, &leaving);
@@ -52,6 +53,7 @@ pub fn add(plan: &mut Plan, store: &Store, now: Timestamp) {
             plan.warnings.push(line);
         }
     }
+    plan.facts.extend(good.iter().map(|line| Text::new(line)));
 }
 
 /// `shop/web`, without its cluster.
@@ -101,8 +103,8 @@ fn takes_tasks(node: &crate::domain::Node) -> bool {
     node.condition == NodeCondition::Ready && !node.unschedulable && node.ecs.as_ref().is_none_or(|e| e.connected)
 }
 
-/// How many nodes still take tasks.
-fn nodes_left(plan: &Plan, store: &Store, out: &mut Vec<String>) {
+/// How many nodes still take tasks. That most do is good to know, and no warning.
+fn nodes_left(plan: &Plan, store: &Store, out: &mut Vec<String>, good: &mut Vec<String>) {
     let Some(first) = plan.intent.targets.first() else { return };
     let of_cluster = || store.nodes.rows().filter(|n| n.id.cluster == first.cluster);
     let left = of_cluster().filter(|n| takes_tasks(n) && !plan.intent.targets.contains(&n.id)).count();
@@ -110,7 +112,9 @@ fn nodes_left(plan: &Plan, store: &Store, out: &mut Vec<String>) {
     if all == 0 {
         return;
     }
-    out.push(match left {
+    let most = left > 1 && left * 2 > all;
+    let told = if most { good } else { out };
+    told.push(match left {
         0 => format!("NO node of {all} is left that takes new tasks"),
         1 => format!("1 node of {all} is left that takes new tasks"),
         n => format!("{n} nodes of {all} are left that take new tasks"),

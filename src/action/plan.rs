@@ -94,6 +94,8 @@ pub struct Plan {
     pub refused: Vec<Text>,
     /// What users and tasks will notice, and what may undo it: an autoscaler, a `GitOps` owner.
     pub warnings: Vec<Text>,
+    /// What is good to know and no reason for care: that what leaves fits elsewhere.
+    pub facts: Vec<Text>,
     /// The same by hand, to copy: `kubectl` or `aws` commands.
     pub equivalent: Vec<String>,
     /// How it is undone, in words; empty where it cannot be.
@@ -114,6 +116,7 @@ impl Plan {
             changes: Vec::new(),
             refused: Vec::new(),
             warnings: Vec::new(),
+            facts: Vec::new(),
             equivalent: Vec::new(),
             undo: Text::empty(),
             needs: Vec::new(),

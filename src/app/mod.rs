@@ -483,8 +483,7 @@ fn root(kind: ViewKind) -> TableState {
     TableState::new(kind, Scope::All, default_sort(kind))
 }
 
-/// How each view is sorted at first: lists by name, what is wrong by how bad it
-/// is, events by time.
+/// How each view is sorted at first: what is unhealthy first, everywhere; events by time.
 #[must_use]
 pub fn default_sort(kind: ViewKind) -> Sort {
     match kind {
@@ -492,9 +491,11 @@ pub fn default_sort(kind: ViewKind) -> Sort {
         ViewKind::Events => Sort { column: "age", descending: false },
         ViewKind::Spot => Sort { column: "left", descending: false },
         ViewKind::Pools => Sort { column: "open", descending: true },
-        ViewKind::Budgets => Sort { column: "gone", descending: false },
-        ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Map | ViewKind::Services => {
-            Sort { column: "name", descending: false }
-        }
+        ViewKind::Nodes
+        | ViewKind::Tasks
+        | ViewKind::Workloads
+        | ViewKind::Map
+        | ViewKind::Budgets
+        | ViewKind::Services => Sort { column: "status", descending: true },
     }
 }

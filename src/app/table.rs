@@ -27,7 +27,7 @@ pub enum ViewKind {
     Map,
     /// Alarms.
     Alarms,
-    /// Error budgets, the first to be gone first.
+    /// Error budgets, the worst first, and of those the first to be gone.
     Budgets,
     /// Services with their golden signals.
     Services,
@@ -168,6 +168,8 @@ pub struct TableState {
     /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
     /// into `alarms`, `services`, `notices` and `pools` in their views).
     pub order: Vec<Slot>,
+    /// What each row of `order` was sorted as where that is by how it is; else empty.
+    pub ranks: Vec<u8>,
     /// The revision of its rows' table when `order` was computed: a slot may have another row since.
     pub ordered_at: u64,
     /// The overview's rows.
@@ -217,6 +219,7 @@ impl TableState {
             marks: HashSet::new(),
             last_mark: None,
             order: Vec::new(),
+            ranks: Vec::new(),
             ordered_at: 0,
             problems: Vec::new(),
             alarms: Vec::new(),

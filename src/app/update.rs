@@ -568,13 +568,7 @@ impl App {
         match id.kind {
             Kind::Node => self.open_table(ViewKind::Tasks, Scope::Node(id), None),
             kind if kind.is_workload() => self.open_table(ViewKind::Tasks, Scope::Workload(id), None),
-            Kind::Zone => {
-                self.open_table(ViewKind::Nodes, Scope::Zone(id), None);
-                if let Some(t) = self.table_mut() {
-                    t.sort = Sort { column: "status", descending: true };
-                    t.touch();
-                }
-            }
+            Kind::Zone => self.open_table(ViewKind::Nodes, Scope::Zone(id), None),
             Kind::Alarm => self.unfold_or_open_alarm(id, store),
             Kind::Service => return self.open_service(id, store),
             Kind::Notice => return self.open_notice(id, store, now),
@@ -695,8 +689,10 @@ impl App {
 
 fn sort_by(table: &mut TableState, columns: fn(ViewKind) -> &'static [super::ColumnInfo], keys: &[&str]) {
     if let Some(c) = columns(table.kind).iter().find(|c| keys.contains(&c.key)) {
-        // The same key again reverses, as people expect of a column's header.
-        let descending = if table.sort.column == c.key { !table.sort.descending } else { c.descending };
+        // The same key again reverses, as people expect of a column's header; but who asks for the worst
+        // first gets that, however often.
+        let again = table.sort.column == c.key && !keys.contains(&"status");
+        let descending = if again { !table.sort.descending } else { c.descending };
         table.sort = Sort { column: c.key, descending };
         table.touch();
     }

@@ -90,7 +90,7 @@ fn table(c: Context<'_>, namespace: Option<&str>) -> String {
         out += &line;
     }
     for p in all {
-        let since = p.since.map_or_else(String::new, |t| format!(" for {}", crate::domain::age::age(Some(t), c.now)));
+        let since = p.since.map_or_else(String::new, |_| format!(" for {}", p.lasted(c.now)));
         let place = if p.id.namespace.is_empty() { String::new() } else { format!("{}/", p.id.namespace) };
         out += &format!(
             "{}  {}  {} {place}{}  {}{since}",

@@ -31,15 +31,36 @@ pub fn human_duration(secs: i64) -> String {
     }
 }
 
+/// How far the clock of what is read may be ahead of ours without that being worth a word, in seconds.
+const AHEAD_SECS: i64 = 300;
+
+/// Whole seconds from `since` to `now`. A clock that is a little ahead of ours makes that 0; what is
+/// further in the future stays negative.
+#[must_use]
+pub fn elapsed(since: Timestamp, now: Timestamp) -> i64 {
+    let secs = (now - since).num_seconds();
+    if (-AHEAD_SECS..0).contains(&secs) { 0 } else { secs }
+}
+
 /// The age of `since` at `now`, or `<unknown>` as kubectl says it.
 #[must_use]
 pub fn age(since: Option<Timestamp>, now: Timestamp) -> String {
-    since.map_or_else(|| "<unknown>".to_owned(), |t| human_duration((now - t).num_seconds()))
+    since.map_or_else(|| "<unknown>".to_owned(), |t| human_duration(elapsed(t, now)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::human_duration;
+    use super::{age, elapsed, human_duration};
+
+    #[test]
+    fn a_clock_that_is_a_little_ahead_is_no_news() {
+        let now = crate::domain::Timestamp::default();
+        let ahead = |secs| now + chrono::TimeDelta::seconds(secs);
+        assert_eq!(age(Some(ahead(2)), now), "0s");
+        assert_eq!(age(Some(ahead(300)), now), "0s");
+        assert_eq!(age(Some(ahead(301)), now), "<invalid>");
+        assert_eq!(elapsed(ahead(-70), now), 70);
+    }
 
     /// From `duration_test.go` in k8s.io/apimachinery.
     #[test]

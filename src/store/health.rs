@@ -145,6 +145,12 @@ impl Store {
         self.unwell.get(id).map(|u| u.since)
     }
 
+    /// True if it was unwell already when it was first seen.
+    #[must_use]
+    pub fn was_unwell(&self, id: &ObjectId) -> bool {
+        self.unwell.get(id).is_some_and(|u| !u.begun)
+    }
+
     /// Remembers when something became unwell. `first` sight of it says nothing of
     /// its beginning.
     pub(super) fn note_health(&mut self, id: &ObjectId, health: Health, first: bool, at: Timestamp) {

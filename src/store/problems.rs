@@ -30,8 +30,20 @@ pub struct Problem {
     pub why: Text,
     /// Since when, where it is known.
     pub since: Option<Timestamp>,
+    /// It was so already when it was first seen: `since` is the latest that it can have begun.
+    pub at_least: bool,
     /// Tasks affected.
     pub tasks: u32,
+}
+
+impl Problem {
+    /// For how long it has been so: `3m20s`, `3m20s+` where it was so before anybody looked; empty where
+    /// nothing is known of it.
+    #[must_use]
+    pub fn lasted(&self, now: Timestamp) -> String {
+        let plus = if self.at_least { "+" } else { "" };
+        self.since.map_or_else(String::new, |t| format!("{}{plus}", crate::domain::age::age(Some(t), now)))
+    }
 }
 
 /// Tasks in trouble, gathered by what they belong to.
@@ -97,7 +109,8 @@ fn find(store: &Store, now: Timestamp) -> Found {
         health: t.health,
         what: of_tasks(&t),
         why: t.worst.message.clone(),
-        since: t.since,
+        since: t.began().0,
+        at_least: t.began().1,
         tasks: t.count,
     }));
     going::add(store, &silent, &mut out, now);
@@ -111,6 +124,7 @@ fn find(store: &Store, now: Timestamp) -> Found {
             format!("hpa {} wants more: {}", a.id.name, a.targets)
         }),
         since: None,
+        at_least: false,
         tasks: a.current,
     }));
     out.extend(store.limits.rows().filter(|l| l.health().is_problem()).map(|l| Problem {
@@ -119,6 +133,7 @@ fn find(store: &Store, now: Timestamp) -> Found {
         what: format!("{} short", l.kind.word()),
         why: Text::new(&l.text()),
         since: None,
+        at_least: false,
         tasks: 0,
     }));
     out.extend(of_budgets(store));
@@ -177,6 +192,15 @@ fn troubles<'a>(
 }
 
 impl Trouble<'_> {
+    /// Since when, and true if that is only the latest that it can have begun: of a loop that was one
+    /// already when it was first seen, its last restart is known.
+    fn began(&self) -> (Option<Timestamp>, bool) {
+        match self.since {
+            Some(_) => (self.since, false),
+            None => (self.worst.last_restart, self.worst.last_restart.is_some()),
+        }
+    }
+
     /// Adds more of the same owner.
     fn join(&mut self, other: &Self) {
         self.count += other.count;
@@ -238,6 +262,7 @@ fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
             what,
             why: if lead.reason.is_empty() { lead.summary.clone() } else { lead.reason.clone() },
             since: group.alarms().filter_map(|a| a.since).min(),
+            at_least: false,
             tasks: 0,
         });
     }
@@ -264,6 +289,7 @@ fn of_budgets(store: &Store) -> Vec<Problem> {
             what,
             why: Text::new(&b.sentence()),
             since: store.calling_since(&b.id),
+            at_least: false,
             tasks: 0,
         })
     };
@@ -316,6 +342,7 @@ fn of_node(store: &Store, node: &Node) -> Option<Problem> {
         what: lost::words(node).to_owned(),
         why: node.message.clone(),
         since: store.unwell_since(&node.id),
+        at_least: store.was_unwell(&node.id),
         tasks: store.totals.node(&node.id.cluster, &node.id.name).active,
     })
 }
@@ -337,6 +364,15 @@ fn of_workload(store: &Store, workload: &Workload, trouble: Option<&Trouble<'_>>
         let tasks = of_tasks(t);
         what = if what.is_empty() { tasks } else { format!("{what}: {tasks}") };
     }
+    // Of its tasks and of itself, whichever is known; of what was so already, what is known to be earliest.
+    let (of_tasks, tasks_at_least) = trouble.map(Trouble::began).unwrap_or_default();
+    let seen = own.and_then(|_| store.unwell_since(&workload.id));
+    let (since, at_least) = match (of_tasks, seen) {
+        (Some(at), _) if !tasks_at_least => (Some(at), false),
+        (Some(at), Some(seen)) => (Some(at.min(seen)), true),
+        (None, Some(_)) => (seen, store.was_unwell(&workload.id)),
+        (at, None) => (at, tasks_at_least),
+    };
     let why = trouble.map(|t| &t.worst.message).filter(|m| !m.is_empty()).unwrap_or(&workload.message).clone();
     Some(Problem {
         id: workload.id.clone(),
@@ -348,8 +384,8 @@ fn of_workload(store: &Store, workload: &Workload, trouble: Option<&Trouble<'_>>
         },
         what,
         why,
-        // Of its tasks and of itself, whichever came first.
-        since: trouble.and_then(|t| t.since).or_else(|| own.and_then(|_| store.unwell_since(&workload.id))),
+        since,
+        at_least,
         tasks: trouble.map_or(short, |t| t.count),
     })
 }

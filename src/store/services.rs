@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::Store;
 use crate::domain::slo::Objective;
 use crate::domain::{
-    Alarm, Budget, ClusterId, Covers, Kind, ObjectId, Service, Signals, Text, Timestamp, Traffic, Workload,
+    Alarm, Budget, ClusterId, Covers, Health, Kind, ObjectId, Service, Signals, Text, Timestamp, Traffic, Workload,
 };
 
 /// How many minutes of a service's traffic are remembered.
@@ -104,22 +104,30 @@ impl Store {
     /// worst first: by health, then by what is left.
     #[must_use]
     pub fn budgets_of(&self, id: &ObjectId) -> Vec<&Budget> {
-        let long = format!("{}/{}", id.namespace, id.name);
-        let mut found: Vec<&Budget> = self
-            .budgets
-            .rows()
-            .filter(|b| b.objective.service == id.name || b.objective.service.as_str() == long)
-            // A backend that is about one cluster says nothing of a namesake in another.
-            .filter(|b| {
-                let of = self.backends.get(&b.id.cluster).and_then(Option::as_ref).and_then(|b| b.cluster.as_ref());
-                of.is_none_or(|of| *of == id.cluster) || b.id.cluster == id.cluster
-            })
-            .collect();
+        let mut found: Vec<&Budget> = self.budgets.rows().filter(|b| self.is_budget_of(b, id)).collect();
         found.sort_by(|a, b| {
             let left = |b: &Budget| b.left().map_or(f64::INFINITY, crate::domain::slo::Fraction::value);
             b.health().cmp(&a.health()).then(left(a).total_cmp(&left(b))).then_with(|| a.id.cmp(&b.id))
         });
         found
+    }
+
+    /// The worst of [`Store::budgets_of`] a service; `None` without any.
+    #[must_use]
+    pub fn budgets_health(&self, id: &ObjectId) -> Option<Health> {
+        self.budgets.rows().filter(|b| self.is_budget_of(b, id)).map(Budget::health).max()
+    }
+
+    fn is_budget_of(&self, b: &Budget, id: &ObjectId) -> bool {
+        let service = b.objective.service.as_str();
+        let named = service == id.name.as_str()
+            || service.split_once('/').is_some_and(|(space, name)| id.namespace == space && id.name == name);
+        if !named {
+            return false;
+        }
+        // A backend that is about one cluster says nothing of a namesake in another.
+        let of = self.backends.get(&b.id.cluster).and_then(Option::as_ref).and_then(|b| b.cluster.as_ref());
+        of.is_none_or(|of| *of == id.cluster) || b.id.cluster == id.cluster
     }
 
     /// The cluster that a row is about: its own, or that of the metric backend it comes from. `None`

@@ -89,6 +89,14 @@ impl<T: Row> Table<T> {
         self.index.get(id).and_then(|s| self.at(*s))
     }
 
+    /// Which source the row in a slot comes from.
+    #[must_use]
+    pub fn source(&self, slot: Slot) -> Option<SourceId> {
+        let entry = self.entries.get(slot as usize)?.as_ref()?;
+        let cluster = entry.reporter.as_deref().unwrap_or(&entry.row.id().cluster).clone();
+        Some(SourceId { cluster, feed: entry.feed })
+    }
+
     /// Where the row with this identity is.
     #[must_use]
     pub fn slot(&self, id: &ObjectId) -> Option<Slot> {

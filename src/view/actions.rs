@@ -140,7 +140,9 @@ fn fields(d: &Dialog, ascii: bool) -> Vec<Row> {
                 }
             }
             if !f.hint.is_empty() {
-                line.push(format!("   {}", f.hint), Tone::Dim);
+                // As wide as `[ ] yes`, so that hints stand below each other.
+                let value = line.spans.iter().map(|s| s.text.width()).sum::<usize>().saturating_sub(label);
+                line.push(format!("{}   {}", " ".repeat(7_usize.saturating_sub(value)), f.hint), Tone::Dim);
             }
             Row { line, focused, cursor }
         })
@@ -191,6 +193,10 @@ pub fn plan(judged: &Judged, c: Context<'_>, width: usize) -> Vec<Line> {
                 .with(shape(Health::Warning, c.ascii), Tone::Health(Health::Warning))
                 .with(warning.as_str(), Tone::Plain),
         );
+    }
+    for fact in &plan.facts {
+        let mark = format!("{} ", super::notices::shape(Health::Ok, c.ascii));
+        out.push(Line::new().with(mark, Tone::Health(Health::Ok)).with(fact.as_str(), Tone::Plain));
     }
     if !out.is_empty() && !plan.changes.is_empty() {
         out.push(Line::new());

@@ -11,9 +11,10 @@ use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
+use crate::store::notices::{Board, NoticeRow};
 use crate::store::problems::{Problem, problems, wrong};
 use crate::store::{Slot, Store};
-use rows::Rows;
+use rows::{Previous, Rows};
 
 /// What can be listed.
 pub(crate) trait Listed: Sized + 'static {
@@ -24,6 +25,33 @@ pub(crate) trait Listed: Sized + 'static {
     /// How it is, everything taken into account: for sorting by status, and to tell
     /// what is worth showing when only problems are.
     fn health(&self, c: Context<'_>) -> Health;
+    /// The same for its place in a list: what goes at any moment is as urgent as its row says.
+    fn urgency(&self, c: Context<'_>, _: &Rush<'_>) -> Health {
+        self.health(c)
+    }
+}
+
+/// What goes now, looked up once for all rows of a list: asking for each of 50,000 would cost more than
+/// ordering them.
+pub(crate) struct Rush<'a> {
+    board: &'a Board,
+    /// The names of the machines that go.
+    nodes: HashSet<&'a Text>,
+    /// Tasks go by themselves: of ECS.
+    tasks: bool,
+}
+
+impl<'a> Rush<'a> {
+    fn of(board: &'a Board) -> Self {
+        let nodes = board.urgent().filter_map(|r| r.node.as_ref()).map(|id| &id.name).collect();
+        Self { board, nodes, tasks: board.urgent().any(|r| r.task.is_some()) }
+    }
+
+    fn of_task(&self, task: &Task) -> Option<Health> {
+        let may = (self.tasks && task.ecs.is_some()) || self.nodes.contains(&task.node);
+        let row = if may { self.board.of_task(task) } else { None };
+        row.filter(|r| r.urgent).map(NoticeRow::health)
+    }
 }
 
 impl Listed for Node {
@@ -54,6 +82,10 @@ impl Listed for Task {
     fn health(&self, c: Context<'_>) -> Health {
         c.store.health(self, c.now)
     }
+    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
+        let own = self.health(c);
+        rush.of_task(self).map_or(own, |going| going.max(own))
+    }
 }
 
 impl Listed for Workload {
@@ -65,6 +97,10 @@ impl Listed for Workload {
     }
     fn health(&self, c: Context<'_>) -> Health {
         c.store.workload_health(self, c.now)
+    }
+    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
+        let own = self.health(c);
+        if rush.board.of_workload(&self.id).is_some() { own.max(Health::Warning) } else { own }
     }
 }
 
@@ -111,8 +147,9 @@ impl Listed for Service {
     fn labels(&self) -> Option<&Labels> {
         None
     }
-    fn health(&self, _: Context<'_>) -> Health {
-        self.health()
+    /// Whether users hurt is what its budgets say; without any, of what there are no figures is unknown.
+    fn health(&self, c: Context<'_>) -> Health {
+        c.store.budgets_health(&self.id).unwrap_or_else(|| self.health())
     }
 }
 
@@ -137,20 +174,21 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
-    let previous = if same_rows { std::mem::take(&mut table.order) } else { Vec::new() };
+    let (order, ranks) = (std::mem::take(&mut table.order), std::mem::take(&mut table.ranks));
+    let previous = if same_rows { Previous { order, ranks } } else { Previous::default() };
     let store = c.store;
     match table.kind {
         ViewKind::Overview => {
             table.problems = problems(store, c.now);
             let rows = Rows::of(&table.problems);
-            let (total, order) = select(table, OVERVIEW, rows, Some(&|p| in_scope(&p.id, &table.scope)), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, OVERVIEW, rows, Some(&|p| in_scope(&p.id, &table.scope)), c);
+            chosen.fill(table);
         }
         ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
             let rows = Rows::in_order(&store.nodes, &previous, table.ordered_at);
-            let (total, order) = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), c);
+            chosen.fill(table);
         }
         ViewKind::Tasks => {
             let rows = Rows::in_order(&store.tasks, &previous, table.ordered_at);
@@ -160,15 +198,15 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
                 scope => in_scope(&t.id, scope),
             };
             let keep: Keep<'_, Task> = if table.scope == Scope::All { None } else { Some(&keep) };
-            let (total, order) = select(table, TASKS, rows, keep, c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, TASKS, rows, keep, c);
+            chosen.fill(table);
         }
         ViewKind::Workloads => {
             let rows = Rows::in_order(&store.workloads, &previous, table.ordered_at);
             // What another workload owns is a part of it, not a workload of its own.
             let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
-            let (total, order) = select(table, WORKLOADS, rows, Some(&keep), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, WORKLOADS, rows, Some(&keep), c);
+            chosen.fill(table);
         }
         ViewKind::Events => {
             let rows = Rows::in_order(&store.events, &previous, table.ordered_at);
@@ -176,21 +214,21 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
                 Scope::About(id) => e.about == *id || concerns(store, e, id),
                 scope => in_scope(&e.id, scope),
             };
-            let (total, order) = select(table, EVENTS, rows, Some(&keep), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, EVENTS, rows, Some(&keep), c);
+            chosen.fill(table);
         }
         ViewKind::Budgets => {
             let rows = Rows::in_order(&store.budgets, &previous, table.ordered_at);
-            let (total, order) = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), c);
+            chosen.fill(table);
         }
         ViewKind::Spot => notices::arrange(table, c),
         ViewKind::Pools => notices::pools(table, c),
         ViewKind::Services => {
             table.services = store.all_services();
             let rows = Rows::of(&table.services);
-            let (total, order) = select(table, SERVICES, rows, Some(&|s| in_scope(&s.id, &table.scope)), c);
-            (table.total, table.order) = (total, order);
+            let chosen = select(table, SERVICES, rows, Some(&|s| in_scope(&s.id, &table.scope)), c);
+            chosen.fill(table);
         }
     }
     table.ordered_at = match table.kind {
@@ -249,6 +287,19 @@ fn concerns(store: &Store, event: &Event, id: &ObjectId) -> bool {
 /// What a list keeps; `None` for everything.
 type Keep<'a, T> = Option<&'a dyn Fn(&T) -> bool>;
 
+/// What is shown, in its order.
+struct Chosen {
+    total: usize,
+    rows: Previous,
+}
+
+impl Chosen {
+    fn fill(self, table: &mut TableState) {
+        table.total = self.total;
+        (table.order, table.ranks) = (self.rows.order, self.rows.ranks);
+    }
+}
+
 /// Filters and sorts.
 fn select<T: Listed>(
     table: &TableState,
@@ -256,7 +307,7 @@ fn select<T: Listed>(
     mut rows: Rows<'_, T>,
     keep: Keep<'_, T>,
     c: Context<'_>,
-) -> (usize, Vec<Slot>) {
+) -> Chosen {
     if let Some(keep) = keep {
         rows.retain(keep);
     }
@@ -269,31 +320,74 @@ fn select<T: Listed>(
     if !table.filter.is_empty() {
         rows.retain(|r| matches(&table.filter, columns, r, c));
     }
+    let descending = table.sort.descending;
     let order = match columns.iter().find(|col| col.key == table.sort.column) {
-        // The overview's own order weighs more than its level.
-        Some(col) if col.key == "health" && table.sort.descending => rows.into_slots(),
-        // So does that of the notices: what is over comes last, the latest first.
-        Some(col) if table.kind == ViewKind::Spot && col.key == "left" && !table.sort.descending => rows.into_slots(),
-        Some(col) => sorted(rows, col, table.sort.descending, c),
+        // Some lists have an order of their own that weighs more than the figure: it decides between equals, too.
+        Some(col) if is_own_order(table.kind, col.key, descending) => rows.into_slots(),
+        Some(col) if col.key == "status" && is_large(table.kind) => {
+            let board = c.store.board(c.now);
+            let rush = Rush::of(&board);
+            return Chosen { total, rows: rows.by_health(descending, |row| rank(row.urgency(c, &rush))) };
+        }
+        Some(col) => {
+            // Of two budgets that are as bad the one that is gone first comes first.
+            let tie = if table.kind == ViewKind::Budgets { columns.iter().find(|col| col.key == "gone") } else { None };
+            sorted(rows, (col, tie), descending, c)
+        }
         None => rows.into_slots(),
     };
-    (total, order)
+    Chosen { total, rows: Previous { order, ranks: Vec::new() } }
 }
 
-fn sorted<T: Listed>(rows: Rows<'_, T>, column: &Column<T>, descending: bool, c: Context<'_>) -> Vec<Slot> {
+/// Where a health stands in a list, the worst highest. What is finished needs nobody: it stands below
+/// what runs.
+fn rank(health: Health) -> u8 {
+    match health {
+        Health::Done => 0,
+        Health::Ok => 1,
+        worse => worse as u8,
+    }
+}
+
+/// Lists that may have tens of thousands of rows.
+fn is_large(kind: ViewKind) -> bool {
+    matches!(kind, ViewKind::Nodes | ViewKind::Map | ViewKind::Tasks | ViewKind::Workloads)
+}
+
+/// Whether rows come in the order that sorting by this column means.
+fn is_own_order(kind: ViewKind, column: &str, descending: bool) -> bool {
+    match kind {
+        ViewKind::Overview => column == "health" && descending,
+        // What is over comes last, the latest first.
+        ViewKind::Spot => column == "left" && !descending,
+        // Those that are taken back, then those that were, the most often first.
+        ViewKind::Pools => column == "open" && descending,
+        _ => false,
+    }
+}
+
+/// By a column, then by another in its own direction where there is one, then by name.
+fn sorted<T: Listed>(
+    rows: Rows<'_, T>,
+    (column, tie): (&Column<T>, Option<&Column<T>>),
+    descending: bool,
+    c: Context<'_>,
+) -> Vec<Slot> {
     if column.key == "name" {
         return rows.by_name(descending);
     }
     let by_health = column.key == "status";
-    let mut keyed: Vec<(Value, Slot, &T)> = rows
+    let mut keyed: Vec<([Value; 2], Slot, &T)> = rows
         .rows()
         .map(|(slot, row)| {
-            let key = if by_health { Value::Number(f64::from(row.health(c) as u8)) } else { (column.value)(c, row) };
-            (key, slot, row)
+            let key = if by_health { Value::Number(f64::from(rank(row.health(c)))) } else { (column.value)(c, row) };
+            let second = tie.map_or(Value::Missing, |tie| (tie.value)(c, row));
+            ([key, second], slot, row)
         })
         .collect();
-    keyed.sort_by(|(a, _, x), (b, _, y)| {
-        compare(a, b, descending).then_with(|| {
+    let tie_descending = tie.is_some_and(|tie| tie.descending);
+    keyed.sort_by(|([a, a2], _, x), ([b, b2], _, y)| {
+        compare(a, b, descending).then_with(|| compare(a2, b2, tie_descending)).then_with(|| {
             let (x, y) = (x.id(), y.id());
             (&x.name, &x.namespace, &x.cluster).cmp(&(&y.name, &y.namespace, &y.cluster))
         })

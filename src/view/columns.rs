@@ -195,7 +195,9 @@ pub fn column_infos(kind: ViewKind) -> &'static [ColumnInfo] {
 pub fn time_cell(c: Context<'_>, at: Option<Timestamp>) -> Cell {
     match at {
         Some(at) if c.absolute => Cell::new(clock_time(at, c.now), Tone::Time),
-        Some(at) => Cell::new(crate::domain::age::human_duration(steady((c.now - at).num_seconds())), Tone::Dim),
+        Some(at) => {
+            Cell::new(crate::domain::age::human_duration(steady(crate::domain::age::elapsed(at, c.now))), Tone::Dim)
+        }
         None => Cell::new("<unknown>", Tone::Dim),
     }
 }

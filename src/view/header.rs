@@ -185,7 +185,7 @@ fn live(ascii: bool) -> (String, Tone) {
 /// A freshness as shape, word and age.
 #[must_use]
 pub fn fresh(f: &Freshness, c: Context<'_>) -> (String, Tone) {
-    let since = |t: &crate::domain::Timestamp| human_duration((c.now - *t).num_seconds());
+    let since = |t: &crate::domain::Timestamp| human_duration(crate::domain::age::elapsed(*t, c.now));
     match (f, c.ascii) {
         (Freshness::Live { .. }, ascii) => live(ascii),
         (Freshness::Loading { .. }, false) => ("◌ loading".to_owned(), Tone::Health(Health::Progressing)),

@@ -51,11 +51,15 @@ fn build(state: &LogState, line: &LogLine, width: usize, labels: &[String], asci
         let number = u8::try_from(line.source % 6).unwrap_or(0);
         prefix.push(format!("{label:<cut$} "), Tone::Source(number));
     }
+    // What says of itself that it is an error looks like one, unless it has chosen its own colours.
+    let plain = !line.marker && line.spans.iter().all(|s| s.tone == Tone::Plain);
+    let tone = if plain { super::level::tone(&line.text()) } else { None };
     let mut body: Vec<Span> = Vec::new();
     // Without what must not be there, a line that has the rest is no match.
     let found = state.found == Some(line.seq);
     for span in &line.spans {
-        if line.hit { highlight(state, span, found, &mut body) } else { body.push(span.clone()) }
+        let span = Span { text: span.text.clone(), tone: tone.unwrap_or(span.tone) };
+        if line.hit { highlight(state, &span, found, &mut body) } else { body.push(span) }
     }
     let prefix_width = prefix.spans.iter().map(|s| s.text.width()).sum::<usize>();
     let room = width.saturating_sub(prefix_width).max(10);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::columns::{Context, cluster_name, cluster_tone};
 use super::spark::bar;
-use crate::app::table::{Scope, TableState};
+use crate::app::table::{Scope, TableState, ViewKind};
 use crate::domain::{CapacityType, ClusterId, Health, Line, Node, Resources, Task, Tone, quantity::percent};
 
 /// One node on the map.
@@ -166,13 +166,15 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
         Tone::Health(health) => (format!("{text} {}", node.status), Tone::Health(health.max(node.health()))),
         _ => (format!("{} {text}", node.status), Tone::Health(node.health())),
     });
-    let calm = node.health() == Health::Ok && going.is_none();
+    let old = super::table::oldness(ViewKind::Nodes, &node.id, c);
+    let calm = node.health() == Health::Ok && going.is_none() && old.is_none();
     let (state, tone) = match &going {
         Some((text, tone)) => (text.as_str(), *tone),
         None if calm => (node.zone.as_str(), Tone::Dim),
         None => (node.status.as_str(), Tone::Health(node.health())),
     };
-    let state = Line::new().with(shorten(&format!("{state}{spot}"), width, c.ascii), tone);
+    let since = old.as_ref().map_or_else(String::new, |old| format!("{old}, "));
+    let state = Line::new().with(shorten(&format!("{since}{state}{spot}"), width, c.ascii), tone);
     let task_rows = match detail {
         Detail::Full(rows) => {
             lines.push(state);
@@ -185,6 +187,9 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
             1
         }
     };
+    if old.is_some() {
+        lines.iter_mut().flat_map(|l| &mut l.spans).for_each(|span| span.tone = Tone::Dim);
+    }
     // What has stopped takes no room here, however it ended.
     tasks.retain(|t| t.health != Health::Done && (t.ecs.is_none() || t.is_active()));
     marks(&mut lines, tasks, task_rows, width, c);

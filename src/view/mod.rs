@@ -17,6 +17,7 @@ mod details_service;
 pub mod header;
 pub mod help;
 pub mod json;
+pub mod level;
 pub mod logs;
 pub mod map;
 pub mod notices;

@@ -80,6 +80,8 @@ pub fn verdict(c: Context<'_>, row: &NoticeRow) -> Cell {
         (None, Some(Verdict::Cut)) if row.gone.is_some() => "cut".to_owned(),
         (None, Some(_)) if row.gone.is_some() => "waiting for word".to_owned(),
         (None, Some(verdict)) => verdict.word().to_owned(),
+        // It is gone, and nobody advised that: what became of its tasks is to be told.
+        (None, None) if row.gone.is_some() || row.kind == NoticeKind::Unannounced => "waiting for word".to_owned(),
         (None, None) if row.urgent || row.kind == NoticeKind::Leaving => "no deadline".to_owned(),
         (None, None) => "advised".to_owned(),
     };

@@ -30,8 +30,11 @@ pub fn gapped(values: impl Iterator<Item = Option<f64>>, width: usize, ascii: bo
     let skip = values.len().saturating_sub(width);
     let blocks = if ascii { &ASCII } else { &BLOCKS };
     let max = values.iter().skip(skip).flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let min = values.iter().skip(skip).flatten().copied().fold(f64::INFINITY, f64::min);
+    // What hardly changes is a line in the middle, not a wall: the eye is led to what moves.
+    let flat = min.is_finite() && min > max * 0.8;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 8")]
-    let level = |v: f64| ((v / max * 8.0) as usize).min(7);
+    let level = |v: f64| if flat { 3 } else { ((v / max * 8.0) as usize).min(7) };
     values.iter().skip(skip).map(|v| v.map_or(' ', |v| blocks.get(level(v)).copied().unwrap_or(' '))).collect()
 }
 
@@ -55,6 +58,7 @@ mod tests {
         assert_eq!(sparkline([0, 50, 100].into_iter(), 100, 8, false), "▁▅█");
         assert_eq!(sparkline([1, 2, 3, 4].into_iter(), 4, 2, true), "=#");
         assert_eq!(gapped([Some(0.0), None, Some(2.0), Some(4.0)].into_iter(), 8, false), "▁ ▅█");
+        assert_eq!(gapped([Some(30.0), None, Some(30.5)].into_iter(), 8, false), "▄ ▄");
         assert_eq!(gapped([None, Some(f64::NAN), Some(0.0)].into_iter(), 2, true), " _");
         assert_eq!(bar(1, 2, 4, false), "██░░");
         assert_eq!(bar(0, 0, 3, true), "...");

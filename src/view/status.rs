@@ -253,7 +253,8 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
             name: p.id.name.to_string(),
             what: p.what,
             why: p.why.to_string(),
-            since: p.since.map(time),
+            // Of what was so before anybody looked nobody knows.
+            since: p.since.filter(|_| !p.at_least).map(time),
             tasks: p.tasks,
         })
         .collect();

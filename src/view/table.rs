@@ -5,9 +5,9 @@ use unicode_width::UnicodeWidthStr;
 use super::columns::{
     ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
 };
-use crate::app::table::{TableState, ViewKind};
-use crate::domain::{Freshness, Orchestrator};
-use crate::store::Feed;
+use crate::app::table::{Scope, TableState, ViewKind};
+use crate::domain::{Freshness, Kind, ObjectId, Orchestrator, Tone, age};
+use crate::store::{Feed, SourceId, Store};
 
 /// A column on the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,12 +178,26 @@ pub(crate) fn emptiness(table: &TableState, c: Context<'_>) -> String {
             format!("{by} all {n}; esc clears the filter, ctrl-z shows the healthy ones")
         }
         _ if table.kind == ViewKind::Overview => "nothing is wrong".to_owned(),
+        _ if table.scope != Scope::All => format!("no {what} here; esc goes back"),
         _ if table.kind == ViewKind::Budgets
             && c.store.backends().all(|(_, b)| b.is_some_and(|b| b.kind.tells_notices())) =>
         {
             "no error budgets here; docs/slo.md says how to write objectives".to_owned()
         }
-        _ => format!("no {what} here"),
+        _ => format!("no {what} here{}", teaches(table.kind)),
+    }
+}
+
+/// Where what a list is of comes from, for whoever wonders why there is none.
+fn teaches(kind: ViewKind) -> &'static str {
+    match kind {
+        ViewKind::Alarms => "; they come from CloudWatch, Prometheus and Alertmanager: docs/alarms.md",
+        ViewKind::Services => "; their figures come from Prometheus or a load balancer: docs/metrics.md",
+        ViewKind::Budgets => "; docs/slo.md says how to write objectives",
+        ViewKind::Nodes | ViewKind::Map => "; what runs on Fargate has none: 3 shows its tasks",
+        ViewKind::Tasks => "; 4 shows the workloads that should have some, 5 the events that may say why not",
+        ViewKind::Events => "; a cluster forgets them after an hour, and of ECS there are those of its services",
+        ViewKind::Overview | ViewKind::Workloads | ViewKind::Spot | ViewKind::Pools => "",
     }
 }
 
@@ -212,7 +226,11 @@ fn build<T: super::arrange::Listed>(
     let wanted: Vec<&Column<T>> = columns.iter().filter(|col| (wide || !col.wide) && !says_nothing(col.key)).collect();
     let cells: Vec<Vec<Cell>> = rows
         .iter()
-        .map(|r| wanted.iter().map(|col| r.map(|r| (col.cell)(c, r)).unwrap_or_default()).collect())
+        .map(|r| {
+            let Some(row) = r else { return vec![Cell::default(); wanted.len()] };
+            let old = oldness(table.kind, row.id(), c);
+            wanted.iter().map(|col| aged((col.cell)(c, row), col.key, old.as_deref())).collect()
+        })
         .collect();
     // Widths only grow while a view is open, so that nothing jumps.
     let natural: Vec<u16> = wanted
@@ -227,7 +245,7 @@ fn build<T: super::arrange::Listed>(
         })
         .collect();
     table.widths = wanted.iter().zip(&natural).map(|(col, w)| (col.key, *w)).collect();
-    let keep = fit(&wanted, &natural, width, table.pan, table.sort.column);
+    let keep = fit(&wanted, &natural, width, table);
     let heads: Vec<Head> = keep
         .iter()
         .filter_map(|(i, w)| {
@@ -268,6 +286,47 @@ fn build<T: super::arrange::Listed>(
     }
 }
 
+/// `stale 3m` for a row whose source has stopped talking: nothing old is shown as if it were new.
+pub(super) fn oldness(kind: ViewKind, id: &ObjectId, c: Context<'_>) -> Option<String> {
+    let SourceId { cluster, feed } = source_of(kind, id, c.store)?;
+    let freshness = &c.store.source(&cluster, feed)?.freshness;
+    match freshness {
+        Freshness::Stale { since, .. } | Freshness::Down { since, .. } => {
+            Some(format!("{} {}", freshness.word(), age::age(Some(*since), c.now)))
+        }
+        Freshness::Loading { .. } | Freshness::Live { .. } | Freshness::Absent { .. } => None,
+    }
+}
+
+/// What tells of a row. Notices and events are of their moment, and services say themselves how late they are.
+fn source_of(kind: ViewKind, id: &ObjectId, store: &Store) -> Option<SourceId> {
+    let of = match kind {
+        ViewKind::Overview => id.kind,
+        ViewKind::Nodes | ViewKind::Map => Kind::Node,
+        ViewKind::Tasks => Kind::Task,
+        ViewKind::Workloads => Kind::Deployment,
+        ViewKind::Alarms => Kind::Alarm,
+        ViewKind::Budgets => Kind::Budget,
+        ViewKind::Events | ViewKind::Services | ViewKind::Spot | ViewKind::Pools => return None,
+    };
+    match of {
+        Kind::Node => store.nodes.source(store.nodes.slot(id)?),
+        Kind::Zone => Some(SourceId { cluster: id.cluster.clone(), feed: Feed::Nodes }),
+        Kind::Task => store.tasks.source(store.tasks.slot(id)?),
+        Kind::Alarm => store.alarms.source(store.alarms.slot(id)?),
+        Kind::Budget => store.budgets.source(store.budgets.slot(id)?),
+        kind if kind.is_workload() => store.workloads.source(store.workloads.slot(id)?),
+        _ => None,
+    }
+}
+
+/// A cell of a row that is old looks old, and the one that says how things are says so: no colour alone does.
+fn aged(cell: Cell, column: &str, old: Option<&str>) -> Cell {
+    let Some(old) = old else { return cell };
+    let text = if matches!(column, "status" | "state") { format!("{old}, {}", cell.text) } else { cell.text };
+    Cell::new(text, Tone::Dim)
+}
+
 fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
     if table.marks.is_empty() {
         return (0, 0);
@@ -280,7 +339,8 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
 /// Which columns are shown, and how wide: all at their natural width if they
 /// fit; else flexible ones shrink to their least; else the least wanted go, but
 /// never the one the list is sorted by.
-fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted: &str) -> Vec<(usize, u16)> {
+fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableState) -> Vec<(usize, u16)> {
+    let (pan, sorted) = (table.pan, table.sort.column);
     // Two columns at the left for cursor and mark, two between columns.
     let room = width.saturating_sub(2);
     let mut keep: Vec<usize> = (0..columns.len()).collect();
@@ -302,7 +362,11 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, pan: u16, sorted:
         // Which cluster it is stays, if not its whole name.
         "cluster" => natural[i].min(9),
         "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
-        key if key != "status" && columns[i].width.1 > 20 => natural[i].min(columns[i].width.0.max(16)),
+        // What one copies and tells others is read whole before more figures are.
+        "name" if table.kind == ViewKind::Tasks && width >= 80 => natural[i].min(columns[i].width.0.max(22)),
+        key if !matches!(key, "status" | "state") && columns[i].width.1 > 20 => {
+            natural[i].min(columns[i].width.0.max(16))
+        }
         _ => natural[i],
     };
     let sum = |keep: &[usize]| {

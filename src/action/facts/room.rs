@@ -29,8 +29,15 @@ fn memory(memory: Bytes) -> String {
     }
 }
 
-/// Says whether the requests of `leaving` fit on the other nodes that take tasks, each task on one of them.
-pub(super) fn add(plan: &Plan, store: &Store, leaving: &[&Task], now: Timestamp, out: &mut Vec<String>) {
+/// Says whether the requests of `leaving` fit on the other nodes that take tasks, each task on one of them:
+/// that they do is told among what is good to know.
+pub(super) fn add(
+    plan: &Plan,
+    store: &Store,
+    leaving: &[&Task],
+    now: Timestamp,
+    (out, good): (&mut Vec<String>, &mut Vec<String>),
+) {
     let Some(first) = plan.intent.targets.first() else { return };
     let board = store.board(now);
     let others = store
@@ -48,10 +55,11 @@ pub(super) fn add(plan: &Plan, store: &Store, leaving: &[&Task], now: Timestamp,
     let needs = format!("{}, {} requested by {} tasks", cores(need.cpu), memory(need.memory), again.len());
     let has = format!("{} and {} free on {} other nodes", cores(free.cpu), memory(free.memory), staying.len());
     let ignored = "taints, architecture, affinity and volumes are not looked at";
-    out.push(match homeless {
-        0 => format!("what leaves fits elsewhere: {needs}; {has} ({ignored})"),
-        n => format!("what leaves does NOT fit elsewhere: {needs}; {has}; {n} of them find no place ({ignored})"),
-    });
+    match homeless {
+        0 => good.push(format!("what leaves fits elsewhere: {needs}; {has} ({ignored})")),
+        n => out
+            .push(format!("what leaves does NOT fit elsewhere: {needs}; {has}; {n} of them find no place ({ignored})")),
+    }
     let unstated = again.iter().filter(|t| t.requests == Resources::default()).count();
     if unstated > 0 {
         out.push(format!("{unstated} of the tasks that leave request nothing: what they need is not known"));

@@ -74,7 +74,7 @@ pub fn table(judged: &Judged) -> String {
     };
     let silence = matches!(intent.verb, Verb::Silence | Verb::Unsilence);
     part(if silence { "matchers" } else { "changed lines" }, plan.diff.iter().map(ToString::to_string).collect());
-    part("know", plan.warnings.iter().map(ToString::to_string).collect());
+    part("know", plan.warnings.iter().chain(&plan.facts).map(ToString::to_string).collect());
     let need = |p: &crate::action::Permission| {
         let word = match p.allowed {
             Some(true) => "allowed",

@@ -322,8 +322,13 @@ impl Board {
         }
         cases.sort_by(|a, b| {
             let over = |c: &Case| c.outcome.map(|(_, since)| std::cmp::Reverse(since));
-            // Who has gone is not the next to go.
-            let due = |c: &Case| (c.gone.is_some(), c.deadline().is_none(), c.deadline().map(|d| d.at));
+            // Who has gone is not the next to go, nothing of ours goes with a stranger, and what is overdue
+            // can no more be hurried: a countdown that still runs comes first.
+            let due = |c: &Case| {
+                let at = c.deadline().map(|d| d.at);
+                let ours = c.node.is_some() || !c.tasks.is_empty();
+                (c.gone.is_some(), !ours, at.is_none(), at.is_some_and(|at| at < now), at)
+            };
             (over(a).is_some().cmp(&over(b).is_some()))
                 .then_with(|| over(a).cmp(&over(b)))
                 .then_with(|| if a.is_open() { due(a).cmp(&due(b)) } else { std::cmp::Ordering::Equal })

@@ -84,6 +84,7 @@ fn line(id: &ObjectId, rows: &[&NoticeRow], what: String, tasks: u32) -> Problem
         what,
         why: rows.first().map_or_else(Text::empty, |r| why(r)),
         since: rows.iter().map(|r| r.issued).min(),
+        at_least: false,
         tasks,
     }
 }

@@ -135,14 +135,20 @@ impl Cause<'_> {
             Some(_) => ObjectId { kind: Kind::Zone, name: first.zone.clone(), ..first.id.clone() },
             None => first.id.clone(),
         };
-        let since: Option<Timestamp> =
-            self.nodes.iter().filter_map(|n| n.condition_since.or(store.unwell_since(&n.id))).min();
+        // Since when, and whether that is only the latest that it can have begun.
+        let began = |n: &&Node| match n.condition_since {
+            Some(at) => Some((at, false)),
+            None => Some((store.unwell_since(&n.id)?, store.was_unwell(&n.id))),
+        };
+        let (since, at_least): (Option<Timestamp>, bool) =
+            self.nodes.iter().filter_map(began).min().map_or((None, false), |(at, least)| (Some(at), least));
         Some(Problem {
             id,
             health: self.nodes.iter().map(|n| n.health()).max().unwrap_or(Health::Unknown),
             what,
             why: first.message.clone(),
             since,
+            at_least,
             tasks: self.nodes.iter().map(|n| store.totals.node(&n.id.cluster, &n.id.name).active).sum(),
         })
     }

@@ -58,7 +58,7 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
     let tops = Rows::known_as(parts.len(), |n| parts.get(n as usize).and_then(|(at, _)| rows.get(*at)));
     // The groups' own order is the one by level.
     let order: Vec<Slot> = match ALARMS.iter().find(|col| col.key == table.sort.column) {
-        Some(col) if col.key != "health" => sorted(tops, col, table.sort.descending, c),
+        Some(col) if col.key != "health" => sorted(tops, (col, None), table.sort.descending, c),
         _ if table.sort.descending => tops.into_slots(),
         _ => tops.into_slots().into_iter().rev().collect(),
     };

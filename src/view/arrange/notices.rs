@@ -38,13 +38,13 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
         table.notices.extend(c.store.remembered());
     }
     let rows = Rows::of(&table.notices);
-    let (total, order) = select(table, SPOT, rows, Some(&|r| in_scope(&r.id, &table.scope)), c);
-    (table.total, table.order) = (total, order);
+    let chosen = select(table, SPOT, rows, Some(&|r| in_scope(&r.id, &table.scope)), c);
+    chosen.fill(table);
 }
 
 /// Fills `table.pools`, `order` and `total`.
 pub(super) fn pools(table: &mut TableState, c: Context<'_>) {
     table.pools = c.store.pool_board(c.now).rows();
-    let (total, order) = select(table, POOLS, Rows::of(&table.pools), None, c);
-    (table.total, table.order) = (total, order);
+    let chosen = select(table, POOLS, Rows::of(&table.pools), None, c);
+    chosen.fill(table);
 }

@@ -1,6 +1,9 @@
 //! The rows of a list, in their order so far.
 
+use std::cmp::Ordering;
+
 use super::Listed;
+use crate::domain::Health;
 use crate::store::table::Row;
 use crate::store::{Slot, Table};
 
@@ -8,6 +11,8 @@ use crate::store::{Slot, Table};
 /// ordering the few that are new.
 pub(super) struct Rows<'a, T> {
     slots: Vec<Slot>,
+    /// What each of those that come first was ordered as, where the order so far is one by how they are.
+    ranks: Vec<u8>,
     /// So many of them come first and are in their order so far.
     old: usize,
     at: Box<dyn Fn(Slot) -> Option<&'a T> + 'a>,
@@ -21,24 +26,27 @@ impl<'a, T> Rows<'a, T> {
 
     /// So many, looked up by their number.
     pub(super) fn known_as(len: usize, at: impl Fn(Slot) -> Option<&'a T> + 'a) -> Self {
-        Self { slots: (0..Slot::try_from(len).unwrap_or(Slot::MAX)).collect(), old: 0, at: Box::new(at) }
+        let slots = (0..Slot::try_from(len).unwrap_or(Slot::MAX)).collect();
+        Self { slots, ranks: Vec::new(), old: 0, at: Box::new(at) }
     }
 
     /// All of a table: those that were there at revision `revision` in their order of then, the new ones after them.
     /// A slot that has another row by now is new, too: its place in the order was its predecessor's.
-    pub(super) fn in_order(table: &'a Table<T>, previous: &[Slot], revision: u64) -> Self
+    pub(super) fn in_order(table: &'a Table<T>, previous: &Previous, revision: u64) -> Self
     where
         T: Row,
     {
         let at: Box<dyn Fn(Slot) -> Option<&'a T> + 'a> = Box::new(|slot| table.at(slot));
-        if previous.is_empty() {
-            return Self { slots: table.iter().map(|(slot, _)| slot).collect(), old: 0, at };
+        let Previous { order, ranks } = previous;
+        if order.is_empty() {
+            return Self { slots: table.iter().map(|(slot, _)| slot).collect(), ranks: Vec::new(), old: 0, at };
         }
         let still = |slot: &Slot| table.since(*slot).is_some_and(|since| since <= revision);
-        let mut slots: Vec<Slot> = previous.iter().copied().filter(still).collect();
+        let ranks = order.iter().zip(ranks).filter(|(slot, _)| still(slot)).map(|(_, rank)| *rank).collect();
+        let mut slots: Vec<Slot> = order.iter().copied().filter(still).collect();
         let old = slots.len();
-        if previous.len() == old && old == table.len() {
-            return Self { slots, old, at };
+        if order.len() == old && old == table.len() {
+            return Self { slots, ranks, old, at };
         }
         let mut listed = vec![false; table.slots()];
         for slot in &slots {
@@ -47,7 +55,7 @@ impl<'a, T> Rows<'a, T> {
             }
         }
         slots.extend(table.newer(0).filter(|slot| !listed.get(*slot as usize).copied().unwrap_or(true)));
-        Self { slots, old, at }
+        Self { slots, ranks, old, at }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,14 +64,20 @@ impl<'a, T> Rows<'a, T> {
 
     pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         let (mut place, mut old) = (0, 0);
-        let (was_old, at) = (self.old, &self.at);
+        let (was_old, at, ranks) = (self.old, &self.at, &mut self.ranks);
         self.slots.retain(|slot| {
             let kept = at(*slot).is_some_and(&keep);
-            old += usize::from(kept && place < was_old);
+            if kept && place < was_old {
+                if let Some(rank) = ranks.get(place).copied() {
+                    ranks[old] = rank;
+                }
+                old += 1;
+            }
             place += 1;
             kept
         });
         self.old = old;
+        self.ranks.truncate(old);
     }
 
     /// Their order so far.
@@ -76,35 +90,75 @@ impl<'a, T> Rows<'a, T> {
     }
 }
 
+/// An order so far, and what its rows were ordered as where it is one by how they are.
+#[derive(Debug, Default)]
+pub(super) struct Previous {
+    pub(super) order: Vec<Slot>,
+    pub(super) ranks: Vec<u8>,
+}
+
 impl<T: Listed> Rows<'_, T> {
+    fn compare(&self, a: Slot, b: Slot) -> Ordering {
+        let key = |slot: Slot| (self.at)(slot).map(|row| (&row.id().name, &row.id().namespace, &row.id().cluster));
+        key(a).cmp(&key(b))
+    }
+
     /// By name, namespace and cluster. No row changes its name: what is in order stays so, and the new
     /// ones find their places in it.
     pub(super) fn by_name(mut self, descending: bool) -> Vec<Slot> {
-        let order = |a: &Slot, b: &Slot| {
-            let key =
-                |slot: &Slot| (self.at)(*slot).map(|row| (&row.id().name, &row.id().namespace, &row.id().cluster));
-            let order = key(a).cmp(&key(b));
-            if descending { order.reverse() } else { order }
-        };
-        let mut new = self.slots.split_off(self.old);
-        new.sort_by(order);
-        // A search of each looks at some sixteen rows.
-        if new.len() > self.old / 16 {
-            self.slots.append(&mut new);
-            self.slots.sort_by(order);
-            return self.slots;
-        }
-        let mut all = Vec::with_capacity(self.slots.len() + new.len());
-        let mut rest = self.slots.as_slice();
-        for slot in new {
-            let (before, after) = rest.split_at(rest.partition_point(|old| order(old, &slot).is_le()));
-            all.extend_from_slice(before);
-            all.push(slot);
-            rest = after;
-        }
-        all.extend_from_slice(rest);
-        all
+        let new = self.slots.split_off(self.old);
+        let old = std::mem::take(&mut self.slots);
+        merged(old, new, |a, b| if descending { self.compare(b, a) } else { self.compare(a, b) })
     }
+
+    /// By how they are, the worst first or last, and by name where they are alike; with what each was
+    /// ordered as. What is as it was keeps its place among its like: only what has changed is compared.
+    pub(super) fn by_health(self, descending: bool, rank: impl Fn(&T) -> u8) -> Previous {
+        const KINDS: usize = Health::Critical as usize + 1;
+        let mut alike: [(Vec<Slot>, Vec<Slot>); KINDS] = Default::default();
+        for (place, slot) in self.slots.iter().enumerate() {
+            let Some(row) = (self.at)(*slot) else { continue };
+            let rank = rank(row);
+            let Some((stay, moved)) = alike.get_mut(usize::from(rank)) else { continue };
+            let stays = place < self.old && self.ranks.get(place) == Some(&rank);
+            if stays { stay.push(*slot) } else { moved.push(*slot) }
+        }
+        let mut out =
+            Previous { order: Vec::with_capacity(self.slots.len()), ranks: Vec::with_capacity(self.slots.len()) };
+        let mut take = |rank: u8, (stay, moved): (Vec<Slot>, Vec<Slot>)| {
+            let slots = merged(stay, moved, |a, b| self.compare(a, b));
+            out.ranks.extend(std::iter::repeat_n(rank, slots.len()));
+            out.order.extend(slots);
+        };
+        let ranked = (0..).zip(alike);
+        if descending {
+            ranked.collect::<Vec<_>>().into_iter().rev().for_each(|(rank, slots)| take(rank, slots));
+        } else {
+            ranked.for_each(|(rank, slots)| take(rank, slots));
+        }
+        out
+    }
+}
+
+/// What is in order with the new ones at their places in it.
+fn merged(mut old: Vec<Slot>, mut new: Vec<Slot>, order: impl Fn(Slot, Slot) -> Ordering) -> Vec<Slot> {
+    new.sort_by(|a, b| order(*a, *b));
+    // A search of each looks at some sixteen rows.
+    if new.len() > old.len() / 16 {
+        old.append(&mut new);
+        old.sort_by(|a, b| order(*a, *b));
+        return old;
+    }
+    let mut all = Vec::with_capacity(old.len() + new.len());
+    let mut rest = old.as_slice();
+    for slot in new {
+        let (before, after) = rest.split_at(rest.partition_point(|old| order(*old, slot).is_le()));
+        all.extend_from_slice(before);
+        all.push(slot);
+        rest = after;
+    }
+    all.extend_from_slice(rest);
+    all
 }
 
 #[cfg(test)]
@@ -129,6 +183,46 @@ mod tests {
     }
 
     proptest! {
+        // Rows get well and ill, come and go; a scope may hide some.
+        #[test]
+        fn what_changes_is_where_a_full_sort_by_health_puts_it(
+            changes in prop::collection::vec((any::<bool>(), any::<bool>(), 0_u16..200, 0_u8..6), 1..300),
+            first in 0_u16..200,
+            descending in any::<bool>(),
+        ) {
+            let mut store = Store::default();
+            let apply = |store: &mut Store, body| {
+                let source = SourceId { cluster: ClusterId::new("demo"), feed: Feed::Events };
+                store.apply(Observation { source, at: Timestamp::default(), body });
+            };
+            apply(&mut store, Body::Upsert(Observed::Events((0..first).map(event).collect())));
+            let rank = |e: &Event| if e.level == EventLevel::Warning { 4 } else { 1 };
+            let shown = |e: &Event| !e.id.name.ends_with('7');
+            let (mut previous, mut at) = (Previous::default(), 0);
+            for (add, ill, name, look) in changes {
+                let level = if ill { EventLevel::Warning } else { EventLevel::Normal };
+                let row = Event { level, ..event(name) };
+                let body = if add { Body::Upsert(Observed::Events(vec![row])) } else { Body::Remove(vec![id(name)]) };
+                apply(&mut store, body);
+                if look > 0 {
+                    continue;
+                }
+                let mut rows = Rows::in_order(&store.events, &previous, at);
+                rows.retain(shown);
+                previous = rows.by_health(descending, rank);
+                at = store.events.revision();
+                let key = |e: &Event| {
+                    let first = if descending { 9 - rank(e) } else { rank(e) };
+                    (first, e.id.name.clone(), e.id.namespace.clone())
+                };
+                let mut whole: Vec<_> = store.events.rows().filter(|e| shown(e)).map(key).collect();
+                whole.sort();
+                let told: Vec<_> = previous.order.iter().filter_map(|slot| store.events.at(*slot)).map(key).collect();
+                prop_assert_eq!(told, whole);
+                prop_assert_eq!(previous.ranks.len(), previous.order.len());
+            }
+        }
+
         // Slots are used again: what was there before must not lend its place to what is there now.
         #[test]
         fn what_comes_and_goes_is_in_the_order_of_a_full_sort(
@@ -149,7 +243,8 @@ mod tests {
                 if look > 0 {
                     continue;
                 }
-                order = Rows::in_order(&store.events, &order, at).by_name(descending);
+                let previous = Previous { order: std::mem::take(&mut order), ranks: Vec::new() };
+                order = Rows::in_order(&store.events, &previous, at).by_name(descending);
                 at = store.events.revision();
                 let mut whole: Vec<(Text, Text)> = store.events.rows().map(|e| (e.id.name.clone(), e.id.namespace.clone())).collect();
                 whole.sort();

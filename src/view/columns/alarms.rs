@@ -108,7 +108,7 @@ pub static ALARMS: &[Column<AlarmLine>] = &[
         key: "state",
         title: "STATE",
         align: Align::Left,
-        width: (6, 8),
+        width: (6, 22),
         priority: 1,
         wide: false,
         descending: false,

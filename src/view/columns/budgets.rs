@@ -146,7 +146,7 @@ pub static BUDGETS: &[Column<Budget>] = &[
         key: "status",
         title: "VERDICT",
         align: Align::Left,
-        width: (10, 22),
+        width: (10, 36),
         priority: 0,
         wide: false,
         descending: true,

@@ -68,7 +68,7 @@ pub static NODES: &[Column<Node>] = &[
         key: "status",
         title: "STATUS",
         align: Align::Left,
-        width: (8, 28),
+        width: (8, 40),
         priority: 0,
         wide: false,
         descending: true,

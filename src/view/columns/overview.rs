@@ -120,7 +120,11 @@ pub static OVERVIEW: &[Column<Problem>] = &[
         wide: false,
         descending: false,
         unit: Unit::Secs,
-        cell: |c, r| if r.since.is_some() { time_cell(c, r.since) } else { Cell::dim("") },
+        cell: |c, r| match (time_cell(c, r.since), r.since) {
+            (_, None) => Cell::dim(""),
+            (cell, Some(_)) if r.at_least && !c.absolute => Cell::new(format!("{}+", cell.text), cell.tone),
+            (cell, Some(_)) => cell,
+        },
         value: |c, r| age_value(c, r.since),
         percent: None,
     },

@@ -125,14 +125,53 @@ macro_rules! latency {
     };
 }
 
+/// What its budgets say, the worst of them; without any, whether there are figures.
+fn state(c: Context<'_>, s: &Service) -> Cell {
+    match (c.store.budgets_of(&s.id).first(), s.now.requests) {
+        (Some(b), _) => {
+            Cell::new(format!("{} {}", super::budgets::mark(b, c.ascii), b.word()), super::budgets::tone(b))
+        }
+        (None, None) => Cell::new("? unknown", Tone::Health(Health::Unknown)),
+        // Nobody has said what would be too much.
+        (None, Some(_)) => Cell::new(if c.ascii { ". no slo" } else { "· no slo" }, Tone::Dim),
+    }
+}
+
+/// What is left of the worst budget, in its tone where it is one to look at.
+fn budget_cell(c: Context<'_>, s: &Service) -> Cell {
+    let Some(b) = c.store.budgets_of(&s.id).first().copied() else { return Cell::dim("") };
+    let tone = match (b.health().is_problem(), b.left()) {
+        (true, _) => super::budgets::tone(b),
+        (false, Some(left)) => match super::budgets::left_tone(left) {
+            Tone::Plain => super::budgets::tone(b),
+            scarce => scarce,
+        },
+        (false, None) => Tone::Dim,
+    };
+    Cell::new(format!("{} {}", super::budgets::mark(b, c.ascii), b.left_text()), tone)
+}
+
 /// The columns.
 pub static SERVICES: &[Column<Service>] = &[
+    Column {
+        key: "status",
+        title: "STATE",
+        align: Align::Left,
+        width: (8, 22),
+        priority: 0,
+        wide: false,
+        descending: true,
+        unit: Unit::Text,
+        cell: state,
+        value: |c, s| Value::Text(Text::new(&state(c, s).text)),
+        percent: None,
+    },
     Column {
         key: "cluster",
         title: "SOURCE",
         align: Align::Left,
         width: (6, 20),
-        priority: 6,
+        priority: 1,
         wide: false,
         descending: false,
         unit: Unit::Text,
@@ -181,7 +220,7 @@ pub static SERVICES: &[Column<Service>] = &[
         percent: Some(|_, s| s.now.errors.map(|e| e * 100.0)),
     },
     trend!("errs", "ERR TREND", 7, |s: &Signals| s.errors),
-    latency!("p50", "P50", latency, 0, 3, false),
+    latency!("p50", "P50", latency, 0, 5, false),
     latency!("p95", "P95", latency, 1, 3, false),
     latency!("p99", "P99", latency, 2, 1, false),
     Column {
@@ -222,13 +261,7 @@ pub static SERVICES: &[Column<Service>] = &[
         wide: false,
         descending: false,
         unit: Unit::Percent,
-        cell: |c, s| match c.store.budgets_of(&s.id).first() {
-            Some(b) => {
-                let tone = b.left().map_or(Tone::Dim, super::budgets::left_tone);
-                Cell::new(format!("{} {}", super::budgets::mark(b, c.ascii), b.left_text()), tone)
-            }
-            None => Cell::dim(""),
-        },
+        cell: budget_cell,
         value: |c, s| {
             let worst = c.store.budgets_of(&s.id).first().and_then(|b| b.left());
             number(worst.map(|l| l.value() * 100.0))
@@ -270,7 +303,11 @@ pub static SERVICES: &[Column<Service>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |c, s| Cell::new(caveat(c, s), Tone::Warning),
+        // That there are no figures is said where they would be.
+        cell: |c, s| {
+            let told = caveat(c, s);
+            Cell::new(if told == "no data" { String::new() } else { told }, Tone::Warning)
+        },
         value: |c, s| Value::Text(Text::new(&caveat(c, s))),
         percent: None,
     },

@@ -42,7 +42,9 @@ pub static SPOT: &[Column<NoticeRow>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, r| Cell::new(notices::short(&r.name), if r.is_open() { Tone::Strong } else { Tone::Plain }),
+        cell: |_, r| {
+            Cell::new(notices::short(&r.name), if r.is_open() && r.is_known() { Tone::Strong } else { Tone::Plain })
+        },
         value: |_, r| Value::Text(r.name.clone()),
         percent: None,
     },

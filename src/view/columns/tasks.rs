@@ -98,7 +98,7 @@ pub static TASKS: &[Column<Task>] = &[
         key: "status",
         title: "STATUS",
         align: Align::Left,
-        width: (8, 26),
+        width: (8, 40),
         priority: 0,
         wide: false,
         descending: true,

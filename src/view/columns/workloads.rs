@@ -173,7 +173,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         key: "status",
         title: "STATUS",
         align: Align::Left,
-        width: (9, 24),
+        width: (9, 36),
         priority: 0,
         wide: false,
         descending: true,

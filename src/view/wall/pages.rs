@@ -188,7 +188,7 @@ fn problems(c: Context<'_>, all: &[Watched<'_>], lines: &mut Vec<Line>, width: u
 fn problem(c: Context<'_>, all: &[Watched<'_>], p: &Problem, width: usize) -> Line {
     let old = worst(all, &[Feed::Tasks, Feed::Nodes, Feed::Services], Some(&p.id.cluster));
     let health = if old.is_some_and(Trust::is_blind) { Health::Unknown } else { p.health };
-    let since = p.since.map_or_else(String::new, |t| age(Some(t), c.now));
+    let since = p.lasted(c.now);
     let name_width = (width / 3).max(12);
     let name = cut(short(&p.id.name), name_width, true, c.ascii);
     let pad = name_width.saturating_sub(name.width());
