@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::filter::Filter;
-use crate::domain::{ClusterId, Kind, ObjectId, Service, Text};
+use crate::domain::{ClusterId, Kind, ObjectId, Service, Text, Timestamp};
 use crate::key::Context;
 use crate::store::alarm_groups::AlarmLine;
 use crate::store::notices::{NoticeRow, PoolRow};
@@ -188,6 +188,8 @@ pub struct TableState {
     pub pools: Vec<PoolRow>,
     /// How many rows there were before filtering.
     pub total: usize,
+    /// When `order` was computed.
+    pub arranged: Option<Timestamp>,
     /// What `order` was computed from.
     pub stamp: Option<Stamp>,
     /// Bumped when something `order` depends on changes here.
@@ -229,6 +231,7 @@ impl TableState {
             history: false,
             pools: Vec::new(),
             total: 0,
+            arranged: None,
             stamp: None,
             settings: 0,
             widths: Vec::new(),

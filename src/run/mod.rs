@@ -118,6 +118,30 @@ enum Woken {
     Tick,
 }
 
+/// How often data alone is worth a frame: a key that comes while one is drawn waits for its end, so frames that take
+/// long come seldom.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    /// What a frame costs. It is half forgotten with each that costs less.
+    cost: Duration,
+}
+
+impl Pace {
+    /// Drawing takes one part in so many of the time.
+    const SHARE: u32 = 6;
+    /// Countdowns go on: data is never longer off the screen than this.
+    const MOST: Duration = Duration::from_millis(250);
+
+    fn took(&mut self, cost: Duration) {
+        self.cost = cost.max(self.cost / 2);
+    }
+
+    /// From one frame to the next, but no less than `least`.
+    fn interval(self, least: Duration) -> Duration {
+        (self.cost * Self::SHARE).min(Self::MOST).max(least)
+    }
+}
+
 /// How the screen needs drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Dirty {
@@ -151,6 +175,7 @@ pub async fn run(
     let mut drawn = instant();
     let (mut second, mut kept_up) = (0, 0);
     let mut ahead = ahead::Ahead::default();
+    let mut pace = Pace::default();
     loop {
         let now = console.clock.now();
         if now.timestamp() != kept_up {
@@ -159,11 +184,17 @@ pub async fn run(
                 dirty = dirty.max(Dirty::Soon);
             }
         }
-        let due = dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= console.draw_interval);
+        let due =
+            dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= pace.interval(console.draw_interval));
         // On a slow line a frame more only makes all of them later.
         let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
         if due && !held {
+            let began = instant();
+            console.store.patience.begin();
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
+            if !console.store.patience.is_hurried() {
+                pace.took(began.elapsed());
+            }
             console.store.patience.hurry(false);
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
@@ -174,7 +205,7 @@ pub async fn run(
         if let Some((signal, text)) = console.notifier.due(&mut console.store, now) {
             screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
-        let wait = if held { LOOK_AGAIN } else { console.wait(dirty, drawn.elapsed(), now) };
+        let wait = if held { LOOK_AGAIN } else { console.wait(dirty, drawn.elapsed(), pace, now) };
         match wake(&mut screen, &mut signals, (&mut replies, &mut observations, &mut sessions), wait).await {
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
@@ -333,9 +364,9 @@ impl Console {
 
     /// How long nothing has to happen: until the next frame that waits, or until
     /// the second changes and with it what is shown as ages.
-    fn wait(&self, dirty: Dirty, since_drawn: Duration, now: Timestamp) -> Duration {
+    fn wait(&self, dirty: Dirty, since_drawn: Duration, pace: Pace, now: Timestamp) -> Duration {
         if dirty == Dirty::Soon {
-            return self.draw_interval.saturating_sub(since_drawn).max(Duration::from_millis(1));
+            return pace.interval(self.draw_interval).saturating_sub(since_drawn).max(Duration::from_millis(1));
         }
         let millis = u64::from(now.timestamp_subsec_millis().min(999));
         Duration::from_millis(1001 - millis)
@@ -376,6 +407,22 @@ mod tests {
         assert!(taken.len() <= 5, "{} taken in a budget for four", taken.len());
         assert_eq!(rx.len() + taken.len(), 257, "none is lost");
         assert_eq!(taken, (0..taken.len()).collect::<Vec<_>>(), "in order");
+    }
+
+    #[test]
+    fn frames_that_take_long_come_seldom() {
+        let least = Duration::from_millis(33);
+        let mut pace = Pace::default();
+        assert_eq!(pace.interval(least), least);
+        pace.took(Duration::from_millis(1));
+        assert_eq!(pace.interval(least), least);
+        pace.took(Duration::from_millis(20));
+        assert_eq!(pace.interval(least), Duration::from_millis(120));
+        pace.took(Duration::from_millis(1));
+        assert_eq!(pace.interval(least), Duration::from_millis(60), "the next may cost as much again");
+        pace.took(Duration::from_secs(1));
+        assert_eq!(pace.interval(least), Pace::MOST);
+        assert_eq!(pace.interval(Duration::from_secs(1)), Duration::from_secs(1), "as the settings want it");
     }
 
     #[test]

@@ -78,6 +78,16 @@ impl Store {
         self.look(task, now).health
     }
 
+    /// The same for a task that is known to be in this slot: nothing is looked up.
+    #[must_use]
+    pub fn health_in(&self, slot: Slot, task: &Task, now: Timestamp) -> Health {
+        // Most have nothing that is to be looked up.
+        if task.restarts >= LOOP_RESTARTS && task.is_active() {
+            return self.look_at(task, Some(slot), now).health;
+        }
+        self.health_without_loops(task, now)
+    }
+
     /// The same, with what was looked up on the way.
     fn look(&self, task: &Task, now: Timestamp) -> Looks {
         let slot = if task.restarts > 1 { self.tasks.slot(&task.id) } else { None };

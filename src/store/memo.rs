@@ -2,9 +2,11 @@
 //! several parts of one frame ask for the same.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::clock::instant;
 use crate::domain::Timestamp;
 
 /// A value, and the moment it was worked out for, or whatever else it depends on.
@@ -47,10 +49,14 @@ pub struct Patience {
     allowed: TimeDelta,
     hurried: Cell<bool>,
     used: Cell<bool>,
+    /// What this frame has cost so far.
+    spent: Cell<Duration>,
 }
 
 /// How old it may be in a frame that answers a key, whatever the second.
 const HURRIED: TimeDelta = TimeDelta::seconds(1);
+/// A frame that has worked for so long leaves the rest to the next.
+const ENOUGH: Duration = Duration::from_millis(2);
 
 impl Patience {
     /// As old as this; must be less than a second, since ages are shown by the second.
@@ -63,6 +69,25 @@ impl Patience {
     /// it, a moment later, brings that up to date. Without any allowance nothing is hurried.
     pub fn hurry(&self, hurried: bool) {
         self.hurried.set(hurried && self.allowed > TimeDelta::zero());
+    }
+
+    /// A frame begins.
+    pub fn begin(&self) {
+        self.spent.set(Duration::ZERO);
+    }
+
+    /// Somebody waits for this frame, and what was so at `at` will do: true if it is used. It is asked for again soon.
+    #[must_use]
+    pub fn will_do(&self, at: Timestamp, now: Timestamp) -> bool {
+        let will_do = self.hurried.get() && at <= now && now - at < HURRIED;
+        self.used.set(self.used.get() || will_do);
+        will_do
+    }
+
+    /// True while the next frame is one that answers a key.
+    #[must_use]
+    pub fn is_hurried(&self) -> bool {
+        self.hurried.get()
     }
 
     /// True if something old was given since [`Patience::was_used`] was asked last.
@@ -85,12 +110,19 @@ impl Patience {
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
             let fresh = now - *at < self.allowed && kept.2 == moment.2;
-            let hurried = self.hurried.get() && now - *at < HURRIED;
+            let hurried = (self.hurried.get() || self.spent.get() > ENOUGH) && now - *at < HURRIED;
             let will_do = *kept == moment || (*at <= now && (fresh || hurried));
             self.used.set(self.used.get() || (will_do && *kept != moment));
             will_do
         };
-        memo.unless((moment, now), good, make)
+        memo.unless((moment, now), good, || {
+            let start = instant();
+            let made = make();
+            if self.allowed > TimeDelta::zero() {
+                self.spent.set(self.spent.get() + start.elapsed());
+            }
+            made
+        })
     }
 }
 

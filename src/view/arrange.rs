@@ -7,10 +7,14 @@ mod rows;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use foldhash::HashMap;
+
 use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
-use crate::domain::{Budget, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload};
+use crate::domain::{
+    Budget, ClusterId, Event, EventLevel, Health, Labels, Node, ObjectId, Service, Task, Text, Workload,
+};
 use crate::store::notices::{Board, NoticeRow};
 use crate::store::problems::{Problem, problems, wrong};
 use crate::store::{Slot, Store};
@@ -26,7 +30,7 @@ pub(crate) trait Listed: Sized + 'static {
     /// what is worth showing when only problems are.
     fn health(&self, c: Context<'_>) -> Health;
     /// The same for its place in a list: what goes at any moment is as urgent as its row says.
-    fn urgency(&self, c: Context<'_>, _: &Rush<'_>) -> Health {
+    fn urgency(&self, _: Slot, c: Context<'_>, _: &Rush<'_>) -> Health {
         self.health(c)
     }
 }
@@ -35,22 +39,32 @@ pub(crate) trait Listed: Sized + 'static {
 /// ordering them.
 pub(crate) struct Rush<'a> {
     board: &'a Board,
-    /// The names of the machines that go.
-    nodes: HashSet<&'a Text>,
+    /// The machines that go, and how urgent that is.
+    nodes: HashMap<(&'a ClusterId, &'a Text), Health>,
     /// Tasks go by themselves: of ECS.
     tasks: bool,
 }
 
 impl<'a> Rush<'a> {
     fn of(board: &'a Board) -> Self {
-        let nodes = board.urgent().filter_map(|r| r.node.as_ref()).map(|id| &id.name).collect();
+        let mut nodes: HashMap<(&ClusterId, &Text), Health> = HashMap::default();
+        for row in board.urgent() {
+            if let Some(id) = &row.node {
+                let urgency = nodes.entry((&id.cluster, &id.name)).or_insert(Health::Ok);
+                *urgency = row.health().max(*urgency);
+            }
+        }
         Self { board, nodes, tasks: board.urgent().any(|r| r.task.is_some()) }
     }
 
     fn of_task(&self, task: &Task) -> Option<Health> {
-        let may = (self.tasks && task.ecs.is_some()) || self.nodes.contains(&task.node);
-        let row = if may { self.board.of_task(task) } else { None };
-        row.filter(|r| r.urgent).map(NoticeRow::health)
+        if self.tasks && task.ecs.is_some() {
+            return self.board.of_task(task).filter(|r| r.urgent).map(NoticeRow::health);
+        }
+        if self.nodes.is_empty() || !task.is_active() {
+            return None;
+        }
+        self.nodes.get(&(&task.id.cluster, &task.node)).copied()
     }
 }
 
@@ -82,8 +96,8 @@ impl Listed for Task {
     fn health(&self, c: Context<'_>) -> Health {
         c.store.health(self, c.now)
     }
-    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
-        let own = self.health(c);
+    fn urgency(&self, slot: Slot, c: Context<'_>, rush: &Rush<'_>) -> Health {
+        let own = c.store.health_in(slot, self, c.now);
         rush.of_task(self).map_or(own, |going| going.max(own))
     }
 }
@@ -98,7 +112,7 @@ impl Listed for Workload {
     fn health(&self, c: Context<'_>) -> Health {
         c.store.workload_health(self, c.now)
     }
-    fn urgency(&self, c: Context<'_>, rush: &Rush<'_>) -> Health {
+    fn urgency(&self, _: Slot, c: Context<'_>, rush: &Rush<'_>) -> Health {
         let own = self.health(c);
         if rush.board.of_workload(&self.id).is_some() { own.max(Health::Warning) } else { own }
     }
@@ -174,6 +188,12 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
+    // A key is not kept waiting for the order: the rows are as they are now, only not yet where they belong. What a key
+    // does goes by the identity of the row under the cursor.
+    if same_rows && is_large(table.kind) && table.arranged.is_some_and(|at| c.store.patience.will_do(at, c.now)) {
+        return;
+    }
+    table.arranged = Some(c.now);
     let (order, ranks) = (std::mem::take(&mut table.order), std::mem::take(&mut table.ranks));
     let previous = if same_rows { Previous { order, ranks } } else { Previous::default() };
     let store = c.store;
@@ -327,7 +347,7 @@ fn select<T: Listed>(
         Some(col) if col.key == "status" && is_large(table.kind) => {
             let board = c.store.board(c.now);
             let rush = Rush::of(&board);
-            return Chosen { total, rows: rows.by_health(descending, |row| rank(row.urgency(c, &rush))) };
+            return Chosen { total, rows: rows.by_health(descending, |slot, row| rank(row.urgency(slot, c, &rush))) };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.

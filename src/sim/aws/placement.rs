@@ -40,7 +40,8 @@ impl Cluster {
     /// Whether the quota lets a task of so many CPU units start, on demand or on spot.
     pub fn has_vcpus(&self, provider: &str, cpu: u32) -> bool {
         let spot = provider == "FARGATE_SPOT";
-        let like = |t: &&super::model::Task| t.is_fargate() && t.stopped.is_none() && (t.provider == "FARGATE_SPOT") == spot;
+        let like =
+            |t: &&super::model::Task| t.is_fargate() && t.stopped.is_none() && (t.provider == "FARGATE_SPOT") == spot;
         let used: u32 = self.tasks.values().filter(like).map(|t| t.cpu).sum();
         self.vcpus.is_none_or(|all| used + cpu <= all * 1024)
     }

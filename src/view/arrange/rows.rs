@@ -113,12 +113,12 @@ impl<T: Listed> Rows<'_, T> {
 
     /// By how they are, the worst first or last, and by name where they are alike; with what each was
     /// ordered as. What is as it was keeps its place among its like: only what has changed is compared.
-    pub(super) fn by_health(self, descending: bool, rank: impl Fn(&T) -> u8) -> Previous {
+    pub(super) fn by_health(self, descending: bool, rank: impl Fn(Slot, &T) -> u8) -> Previous {
         const KINDS: usize = Health::Critical as usize + 1;
         let mut alike: [(Vec<Slot>, Vec<Slot>); KINDS] = Default::default();
         for (place, slot) in self.slots.iter().enumerate() {
             let Some(row) = (self.at)(*slot) else { continue };
-            let rank = rank(row);
+            let rank = rank(*slot, row);
             let Some((stay, moved)) = alike.get_mut(usize::from(rank)) else { continue };
             let stays = place < self.old && self.ranks.get(place) == Some(&rank);
             if stays { stay.push(*slot) } else { moved.push(*slot) }
@@ -209,7 +209,7 @@ mod tests {
                 }
                 let mut rows = Rows::in_order(&store.events, &previous, at);
                 rows.retain(shown);
-                previous = rows.by_health(descending, rank);
+                previous = rows.by_health(descending, |_, e| rank(e));
                 at = store.events.revision();
                 let key = |e: &Event| {
                     let first = if descending { 9 - rank(e) } else { rank(e) };
