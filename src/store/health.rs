@@ -78,7 +78,19 @@ impl Store {
         self.look(task, now).health
     }
 
-    /// The same for a task that is known to be in this slot: nothing is looked up.
+    /// True for a task that is well or has ended, whatever the time, as long as its row is not written again.
+    #[must_use]
+    pub fn stays_well(&self, slot: Slot) -> bool {
+        self.silent.is_empty() && !self.suspects.contains(&slot)
+    }
+
+    /// The slots of the tasks on a node.
+    #[must_use]
+    pub fn slots_on(&self, node: &ObjectId) -> &[Slot] {
+        self.placed.on(&node.cluster, &node.name)
+    }
+
+    /// [`Store::health`] of a task that is known to be in this slot: nothing is looked up.
     #[must_use]
     pub fn health_in(&self, slot: Slot, task: &Task, now: Timestamp) -> Health {
         // Most have nothing that is to be looked up.

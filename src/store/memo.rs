@@ -54,7 +54,10 @@ pub struct Patience {
 }
 
 /// How old it may be in a frame that answers a key, whatever the second.
-const HURRIED: TimeDelta = TimeDelta::seconds(1);
+const HURRIED: TimeDelta = TimeDelta::seconds(2);
+/// The same in a frame that has made enough. It is less: whatever a frame leaves out one that nobody waits for makes, and not
+/// the next that answers a key.
+const TIRED: TimeDelta = TimeDelta::seconds(1);
 /// A frame that has worked for so long leaves the rest to the next.
 const ENOUGH: Duration = Duration::from_millis(2);
 
@@ -110,7 +113,8 @@ impl Patience {
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
             let fresh = now - *at < self.allowed && kept.2 == moment.2;
-            let hurried = (self.hurried.get() || self.spent.get() > ENOUGH) && now - *at < HURRIED;
+            let hurried =
+                (self.hurried.get() && now - *at < HURRIED) || (self.spent.get() > ENOUGH && now - *at < TIRED);
             let will_do = *kept == moment || (*at <= now && (fresh || hurried));
             self.used.set(self.used.get() || (will_do && *kept != moment));
             will_do

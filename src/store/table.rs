@@ -47,6 +47,8 @@ pub struct Table<T> {
     /// For each slot the table's revision when its row came there, 0 where there is none: whoever wants
     /// to know what is new among 50,000 rows must not have to touch them all.
     since: Vec<u64>,
+    /// The same when its row was written last.
+    written: Vec<u64>,
     free: Vec<Slot>,
     index: HashMap<ObjectId, Slot>,
     revision: u64,
@@ -54,7 +56,8 @@ pub struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), since: Vec::new(), free: Vec::new(), index: HashMap::default(), revision: 0 }
+        let (since, written) = (Vec::new(), Vec::new());
+        Self { entries: Vec::new(), since, written, free: Vec::new(), index: HashMap::default(), revision: 0 }
     }
 }
 
@@ -115,6 +118,12 @@ impl<T: Row> Table<T> {
         self.since.get(slot as usize).copied().filter(|since| *since > 0)
     }
 
+    /// True if the row in a slot is as it was at this revision.
+    #[must_use]
+    pub fn is_as_of(&self, slot: Slot, revision: u64) -> bool {
+        self.since(slot).is_some() && self.written.get(slot as usize).is_some_and(|written| *written <= revision)
+    }
+
     /// The slots whose rows came there after a revision, in no particular order.
     pub fn newer(&self, revision: u64) -> impl Iterator<Item = Slot> {
         (0..).zip(&self.since).filter(move |(_, since)| **since > revision).map(|(slot, _)| slot)
@@ -136,6 +145,9 @@ impl<T: Row> Table<T> {
         let reporter = (row.id().cluster != source.cluster).then(|| Box::new(source.cluster.clone()));
         let entry = Entry { row, generation, feed: source.feed, reporter };
         if let Some(slot) = self.index.get(entry.row.id()) {
+            if let Some(written) = self.written.get_mut(*slot as usize) {
+                *written = self.revision;
+            }
             let old = self.entries.get_mut(*slot as usize).and_then(|place| place.replace(entry));
             return (*slot, old.map(|e| e.row));
         }
@@ -148,10 +160,14 @@ impl<T: Row> Table<T> {
         } else {
             self.entries.push(Some(entry));
             self.since.push(0);
+            self.written.push(0);
             Slot::try_from(self.entries.len() - 1).unwrap_or(Slot::MAX)
         };
         if let Some(since) = self.since.get_mut(slot as usize) {
             *since = self.revision;
+        }
+        if let Some(written) = self.written.get_mut(slot as usize) {
+            *written = self.revision;
         }
         self.index.insert(id, slot);
         (slot, None)

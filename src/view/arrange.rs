@@ -347,7 +347,11 @@ fn select<T: Listed>(
         Some(col) if col.key == "status" && is_large(table.kind) => {
             let board = c.store.board(c.now);
             let rush = Rush::of(&board);
-            return Chosen { total, rows: rows.by_health(descending, |slot, row| rank(row.urgency(slot, c, &rush))) };
+            let well = well(table, c.store, &board);
+            return Chosen {
+                total,
+                rows: rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush))),
+            };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.
@@ -357,6 +361,25 @@ fn select<T: Listed>(
         None => rows.into_slots(),
     };
     Chosen { total, rows: Previous { order, ranks: Vec::new() } }
+}
+
+/// Says which rows are well as they were when their list was ordered: most of tens of thousands, and none of them has to be
+/// looked at. Only tasks are so many.
+fn well<'a>(table: &TableState, store: &'a Store, board: &Board) -> impl Fn(Slot, u8) -> bool + use<'a> {
+    let mut going: foldhash::HashSet<Slot> = foldhash::HashSet::default();
+    let tasks = table.kind == ViewKind::Tasks;
+    for row in board.urgent().filter(|_| tasks) {
+        going.extend(row.node.iter().flat_map(|node| store.slots_on(node)));
+        going.extend(row.task.iter().filter_map(|task| store.tasks.slot(task)));
+    }
+    let (worst, ordered_at) = (rank(Health::Ok), table.ordered_at);
+    move |slot, rank| {
+        tasks
+            && rank <= worst
+            && store.stays_well(slot)
+            && store.tasks.is_as_of(slot, ordered_at)
+            && !going.contains(&slot)
+    }
 }
 
 /// Where a health stands in a list, the worst highest. What is finished needs nobody: it stands below

@@ -184,7 +184,7 @@ impl Queue {
 
     /// Receives nothing: looks at what was received before, and whether the queue may be read.
     async fn look(mut self, path: &Path) {
-        self.talk.remark = "receives nothing here; tells what another console on this machine stored".to_owned();
+        "receives nothing here; tells what another console on this machine stored".clone_into(&mut self.talk.remark);
         self.talk.introduce().await;
         self.talk.introduce_if_remarked(self.watch.said()).await;
         loop {
