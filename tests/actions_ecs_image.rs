@@ -183,7 +183,7 @@ async fn a_cancel_says_how_far_it_came() {
 async fn what_is_throttled_is_asked_again_and_given_up_in_the_end() {
     let (bench, ecs) = ready().await;
     let shown = plan(&ecs, &image("web", None, ":2")).await;
-    bench.faults.set(|f| f.throttle_percent = 40);
+    bench.faults.set(|f| f.throttle_percent = 25);
     let (end, steps) = run(&ecs, &shown, |_, _| ()).await;
     assert_eq!(end.outcome, Outcome::Done, "{end:?} {steps:#?}");
     bench.faults.set(|f| f.throttle_percent = 0);

@@ -90,7 +90,7 @@ fn a_bad_deployment_is_critical() {
 fn the_first_step_of_each_runbook_that_ships_works_on_the_embedded_fleet() {
     let cases = [
         ("c", "runbook crash-loop › tasks", "status=CrashLoopBackOff"),
-        ("i", "runbook image-pull › events", "REASON"),
+        ("i", "runbook image-pull › describe", "CONDITIONS"),
         ("n", "runbook node-not-ready › nodes", "filter status!=Ready"),
         ("s", "runbook spot-storm › spot", "nothing is going to go"),
         ("u", "runbook budget-burn › budgets", "VERDICT"),

@@ -130,6 +130,12 @@ fn a_connection_that_is_cut_gives_the_console_back() {
     assert!(!pty.screen().contains("q quits"), "{}", pty.screen());
     // It can be entered again once it is there again.
     fleet.server.faults().come_back();
+    // `live` may still be said of before.
+    let deadline = quarterdeck::clock::instant() + std::time::Duration::from_secs(30);
+    while std::net::TcpStream::connect(fleet.server.addr()).is_err() {
+        assert!(quarterdeck::clock::instant() < deadline, "the fleet comes back");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     pty.shows("live");
     shell(&mut pty, &fleet);
     pty.send(&format!("exit{ENTER}"));

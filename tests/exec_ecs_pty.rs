@@ -206,10 +206,17 @@ fn forwarded(place: &Place, pty: &mut Pty, pid: &Path) -> String {
     pty.send(&format!("{}:8080{ENTER}", taken.port()));
     pty.shows("the agent in app");
     pty.shows("[ Port-forward ]");
-    while !pty.screen().contains("▶[ Port-forward ]") {
+    // Each tab has to be seen before the next: the clock in the first line moves by itself.
+    let below = |all: String| all.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+    for _ in 0..12 {
+        let before = below(pty.screen());
+        if before.contains("▶[ Port-forward ]") {
+            break;
+        }
         pty.send("\t");
-        pty.wait_for("a button", |s| s.contents().contains("▶["));
+        pty.wait_for("the focus somewhere else", |s| below(s.contents()) != before);
     }
+    pty.shows("▶[ Port-forward ]");
     pty.send(ENTER);
     pty.shows(&format!("{taken} leads to port 8080"));
     let mut socket = TcpStream::connect(taken).expect("connects");

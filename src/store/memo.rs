@@ -160,12 +160,38 @@ mod tests {
         assert_eq!(ask(&lenient, 6, 1000, 'g'), 'g', "another second, other ages");
         assert_eq!(ask(&lenient, 7, 990, 'h'), 'h', "a clock that was set back");
         lenient.hurry(true);
-        assert_eq!(ask(&lenient, 8, 1985, 'i'), 'h', "a key waits for it");
+        assert_eq!(ask(&lenient, 8, 2985, 'i'), 'h', "a key waits for it");
         assert!(lenient.was_used());
-        assert_eq!(ask(&lenient, 8, 1991, 'j'), 'j', "a second old is too old even then");
+        assert_eq!(ask(&lenient, 8, 2991, 'j'), 'j', "two seconds old is too old even then");
+        assert!(lenient.will_do(at(1000), at(2999)) && lenient.was_used(), "so is the order of a list");
+        assert!(!lenient.will_do(at(999), at(2999)) && !lenient.was_used());
+        assert!(!lenient.will_do(at(3000), at(2999)), "a clock that was set back");
         lenient.hurry(false);
-        assert_eq!(ask(&lenient, 9, 2100, 'k'), 'k');
+        assert!(!lenient.will_do(at(2998), at(2999)), "nobody waits");
+        assert_eq!(ask(&lenient, 9, 3100, 'k'), 'k');
         strict.hurry(true);
-        assert_eq!(ask(&strict, 10, 2101, 'l'), 'l', "where nothing may be old, nothing is");
+        assert_eq!(ask(&strict, 10, 3101, 'l'), 'l', "where nothing may be old, nothing is");
+    }
+
+    #[test]
+    fn a_frame_that_has_made_enough_leaves_the_rest_to_the_next() {
+        let (first, second) = (Memo::default(), Memo::default());
+        let patience = Patience::of(TimeDelta::milliseconds(250));
+        let ask = |memo, revision, millis, value: char, slow| {
+            let now = at(millis);
+            patience.of_memo(memo, ((revision, 0, now.timestamp()), now), || {
+                let start = instant();
+                while slow && start.elapsed() <= ENOUGH {}
+                value
+            })
+        };
+        assert_eq!((ask(&first, 1, 0, 'a', false), ask(&second, 1, 0, 'a', false)), ('a', 'a'));
+        patience.begin();
+        assert_eq!(ask(&first, 2, 900, 'b', true), 'b');
+        assert_eq!(ask(&second, 2, 900, 'b', false), 'a');
+        assert!(patience.was_used(), "the next frame comes soon");
+        assert_eq!(ask(&second, 3, 1000, 'c', false), 'c', "a second old is too old");
+        patience.begin();
+        assert_eq!(ask(&first, 4, 1900, 'd', false), 'd', "another frame");
     }
 }
