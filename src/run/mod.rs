@@ -128,9 +128,9 @@ struct Pace {
 
 impl Pace {
     /// Drawing takes one part in so many of the time.
-    const SHARE: u32 = 15;
+    const SHARE: u32 = 6;
     /// Countdowns go on: data is never longer off the screen than this.
-    const MOST: Duration = Duration::from_millis(500);
+    const MOST: Duration = Duration::from_millis(250);
 
     fn took(&mut self, cost: Duration) {
         self.cost = cost.max(self.cost / 2);
@@ -417,9 +417,9 @@ mod tests {
         pace.took(Duration::from_millis(1));
         assert_eq!(pace.interval(least), least);
         pace.took(Duration::from_millis(20));
-        assert_eq!(pace.interval(least), Duration::from_millis(300));
+        assert_eq!(pace.interval(least), Duration::from_millis(120));
         pace.took(Duration::from_millis(1));
-        assert_eq!(pace.interval(least), Duration::from_millis(150), "the next may cost as much again");
+        assert_eq!(pace.interval(least), Duration::from_millis(60), "the next may cost as much again");
         pace.took(Duration::from_secs(1));
         assert_eq!(pace.interval(least), Pace::MOST);
         assert_eq!(pace.interval(Duration::from_secs(1)), Duration::from_secs(1), "as the settings want it");
