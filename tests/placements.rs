@@ -3,23 +3,17 @@
 
 mod support;
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use quarterdeck::app::wall::{Pace, Rules, Wall, WallPage};
-use quarterdeck::clock::Clock;
+use quarterdeck::app::wall::WallPage;
 use quarterdeck::domain::placement::{Placement, Placing, Shortage, Teller};
 use quarterdeck::domain::{Freshness, Health, Text, Thresholds};
-use quarterdeck::run::notify::Notifier;
-use quarterdeck::run::wall::Wallboard;
 use quarterdeck::store::placements::Unplaced;
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
-use quarterdeck::theme::Theme;
 use quarterdeck::view::columns::Context;
 use quarterdeck::view::placements::{line, lines};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use support::fleet::{Desk, now, small_fleet};
+use support::fleet::{Desk, board, now, small_fleet};
 use support::taken::{ago, events};
 use support::unplaced::{
     deployment, failed, list, list_tasks, say, service, service_arn, service_id, shop, task_of, unplaced_fleet, word,
@@ -336,19 +330,8 @@ fn a_service_that_lacks_tasks_is_seen_where_no_machine_goes() {
 
 #[test]
 fn the_wallboard_says_it_on_the_page_of_spot() {
-    let mut wall = Wall::new(Rules::new(&[], Duration::from_secs(20), Duration::from_mins(5)), now());
-    wall.choose(WallPage::Spot, now());
-    let board = Wallboard {
-        store: unplaced_fleet(),
-        wall,
-        pace: Pace::default(),
-        theme: Theme::embedded_default(),
-        ascii: false,
-        thresholds: Thresholds::default(),
-        clock: Clock::manual(now()),
-        journal: None,
-        notifier: Notifier::default(),
-    };
+    let mut board = board(unplaced_fleet());
+    board.wall.choose(WallPage::Spot, now());
     for (width, height) in [(80, 24), (120, 40)] {
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);

@@ -8,36 +8,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use quarterdeck::app::wall::{Pace, Rules, Stay, Wall, WallPage};
-use quarterdeck::clock::Clock;
+use quarterdeck::app::wall::{Pace, Stay, WallPage};
 use quarterdeck::domain::{Alarm, Freshness, Health, NodeCondition, Severity, Text, Thresholds};
-use quarterdeck::run::notify::Notifier;
 use quarterdeck::run::wall::Wallboard;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
-use quarterdeck::theme::Theme;
 use quarterdeck::view::wall::{Headline, Trust, headline, interval, watched};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use support::budgets::{backend, fleet_with_budgets, observe_backend};
-use support::fleet::{cluster, node, now, small_fleet, task, workload};
+use support::fleet::{board, cluster, node, now, small_fleet, task, workload};
 use support::mixed::alarmed_fleet;
 use support::taken::taken_fleet;
 
 const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 50), (400, 120)];
-
-fn board(store: Store) -> Wallboard {
-    Wallboard {
-        store,
-        wall: Wall::new(Rules::new(&[], Duration::from_secs(20), Duration::from_mins(5)), now()),
-        pace: Pace::default(),
-        theme: Theme::embedded_default(),
-        ascii: false,
-        thresholds: Thresholds::default(),
-        clock: Clock::manual(now()),
-        journal: None,
-        notifier: Notifier::default(),
-    }
-}
 
 fn buffer(board: &Wallboard, (width, height): (u16, u16), at: DateTime<Utc>) -> Buffer {
     let area = Rect::new(0, 0, width, height);

@@ -14,6 +14,7 @@
 #[cfg(any(feature = "prometheus", feature = "aws"))]
 pub mod alarms;
 pub mod audit;
+pub(crate) mod child;
 pub mod desk;
 #[cfg(feature = "aws")]
 pub mod ecs;

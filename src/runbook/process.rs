@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::fill::quoted;
+use crate::action::child;
 use crate::action::desk::{Actor, Progress};
 use crate::action::{Change, End, Fate, Intent, Outcome, Plan, Precondition, StepState, Verb};
 use crate::clock::Clock;
@@ -144,8 +145,8 @@ impl Actor for Local {
 /// Gathers what a child says until it ends, takes too long, or is cancelled.
 async fn follow(mut child: Child, limit: Duration, progress: &Progress, cancel: &CancellationToken) -> End {
     let (tx, mut lines) = mpsc::channel::<Vec<u8>>(64);
-    let out = child.stdout.take().map(|o| read(o, tx.clone()));
-    let err = child.stderr.take().map(|e| read(e, tx));
+    let out = child.stdout.take().map(|o| child::lines(o, LINE, tx.clone()));
+    let err = child.stderr.take().map(|e| child::lines(e, LINE, tx));
     let readers = async {
         tokio::join!(
             async {
@@ -201,9 +202,9 @@ async fn follow(mut child: Child, limit: Duration, progress: &Progress, cancel: 
             End { outcome: Outcome::Unknown, text: Text::new(&format!("how it ended is not known: {e}")), undo: None }
         }
         stopped => {
-            signal(group, rustix::process::Signal::TERM);
+            child::signal(group, Signal::TERM);
             let gone = tokio::time::timeout(PATIENCE, &mut over).await;
-            signal(group, rustix::process::Signal::KILL);
+            child::signal(group, Signal::KILL);
             if gone.is_err() {
                 let _ = tokio::time::timeout(PATIENCE, &mut over).await;
             }
@@ -231,29 +232,5 @@ fn ended_by(status: std::process::ExitStatus) -> End {
         (Some(code), _) => End::failed(&format!("exit code {code}"), None),
         (None, Some(signal)) => End::failed(&format!("ended by signal {signal}"), None),
         (None, None) => End { outcome: Outcome::Unknown, text: Text::new("nobody says how it ended"), undo: None },
-    }
-}
-
-/// To the child and whatever it started.
-fn signal(group: Option<u32>, signal: rustix::process::Signal) {
-    let pid = group.and_then(|g| i32::try_from(g).ok()).and_then(rustix::process::Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may be gone by now.
-        let _ = rustix::process::kill_process_group(pid, signal);
-    }
-}
-
-/// Lines, cut where they are too long: the rest of such a line is a line of its own.
-async fn read(from: impl AsyncRead + Unpin, to: mpsc::Sender<Vec<u8>>) {
-    let mut from = BufReader::new(from);
-    loop {
-        let mut line = Vec::new();
-        match (&mut from).take(LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        if to.send(line).await.is_err() {
-            return;
-        }
     }
 }

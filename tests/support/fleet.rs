@@ -287,3 +287,20 @@ impl Desk {
         self.store.apply(Observation { source, at: self.now, body: Body::Remove(vec![id.clone()]) });
     }
 }
+
+/// A wallboard that nobody has touched.
+pub fn board(store: Store) -> quarterdeck::run::wall::Wallboard {
+    use quarterdeck::app::wall::{Rules, Wall};
+    use std::time::Duration;
+    quarterdeck::run::wall::Wallboard {
+        store,
+        wall: Wall::new(Rules::new(&[], Duration::from_secs(20), Duration::from_mins(5)), now()),
+        pace: quarterdeck::app::wall::Pace::default(),
+        theme: quarterdeck::theme::Theme::embedded_default(),
+        ascii: false,
+        thresholds: quarterdeck::domain::Thresholds::default(),
+        clock: quarterdeck::clock::Clock::manual(now()),
+        journal: None,
+        notifier: quarterdeck::run::notify::Notifier::default(),
+    }
+}

@@ -11,8 +11,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::forward::{Entry, Forward, Forwards, listen};
 use super::plugin::NAME;
+use crate::action::child;
 use crate::action::desk::Progress;
 use crate::action::plan::{End, Outcome, StepState};
 use crate::action::session::Program;
@@ -162,10 +162,10 @@ impl Followed<'_> {
         let (tx, mut lines) = mpsc::channel::<Vec<u8>>(16);
         let mut readers = JoinSet::new();
         if let Some(out) = child.stdout.take() {
-            readers.spawn(read(out, tx.clone()));
+            readers.spawn(child::lines(out, LINE, tx.clone()));
         }
         if let Some(err) = child.stderr.take() {
-            readers.spawn(read(err, tx.clone()));
+            readers.spawn(child::lines(err, LINE, tx.clone()));
         }
         drop(tx);
         let group = child.id();
@@ -193,7 +193,7 @@ impl Followed<'_> {
         };
         let _ = tokio::time::timeout(LAST_WORDS, rest).await;
         // What it may have left behind.
-        signal(group, Signal::TERM);
+        child::signal(group, Signal::TERM);
         Err(self.died(&status))
     }
 
@@ -246,36 +246,13 @@ impl Followed<'_> {
 /// Ends it, by force if it has to be. On ctrl-c's signal the plugin says goodbye and takes its socket out of the
 /// directory for temporary files; on any other it leaves that behind.
 async fn stop(child: &mut Child, group: Option<u32>) {
-    signal(group, Signal::INT);
+    child::signal(group, Signal::INT);
     let gone = tokio::time::timeout(GRACE, child.wait()).await;
     // What it may have started, too.
-    signal(group, Signal::TERM);
+    child::signal(group, Signal::TERM);
     if gone.is_err() && tokio::time::timeout(FORCE, child.wait()).await.is_err() {
-        signal(group, Signal::KILL);
+        child::signal(group, Signal::KILL);
         let _ = tokio::time::timeout(FORCE, child.wait()).await;
-    }
-}
-
-/// To the plugin and whatever it started.
-fn signal(group: Option<u32>, signal: Signal) {
-    if let Some(pid) = group.and_then(|g| i32::try_from(g).ok()).and_then(Pid::from_raw) {
-        // It may be gone by now.
-        let _ = kill_process_group(pid, signal);
-    }
-}
-
-/// Lines, cut where they are too long: the rest of such a line is a line of its own.
-async fn read(from: impl AsyncRead + Unpin, to: mpsc::Sender<Vec<u8>>) {
-    let mut from = BufReader::new(from);
-    loop {
-        let mut line = Vec::new();
-        match (&mut from).take(LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        if to.send(line).await.is_err() {
-            return;
-        }
     }
 }
 

@@ -194,6 +194,11 @@ mod tests {
         Event { id: id(name), about, about_kind, level, reason, message, reporter, count, first, last }
     }
 
+    fn apply(store: &mut Store, body: Body) {
+        let source = SourceId { cluster: ClusterId::new("demo"), feed: Feed::Events };
+        store.apply(Observation { source, at: Timestamp::default(), body });
+    }
+
     proptest! {
         // Rows get well and ill, come and go; a scope may hide some.
         #[test]
@@ -203,10 +208,6 @@ mod tests {
             descending in any::<bool>(),
         ) {
             let mut store = Store::default();
-            let apply = |store: &mut Store, body| {
-                let source = SourceId { cluster: ClusterId::new("demo"), feed: Feed::Events };
-                store.apply(Observation { source, at: Timestamp::default(), body });
-            };
             apply(&mut store, Body::Upsert(Observed::Events((0..first).map(event).collect())));
             let rank = |e: &Event| if e.level == EventLevel::Warning { 4 } else { 1 };
             let shown = |e: &Event| !e.id.name.ends_with('7');
@@ -243,10 +244,6 @@ mod tests {
             descending in any::<bool>(),
         ) {
             let mut store = Store::default();
-            let apply = |store: &mut Store, body| {
-                let source = SourceId { cluster: ClusterId::new("demo"), feed: Feed::Events };
-                store.apply(Observation { source, at: Timestamp::default(), body });
-            };
             apply(&mut store, Body::Upsert(Observed::Events((0..first).map(event).collect())));
             let (mut order, mut at) = (Vec::new(), 0);
             for (add, name, look) in changes {
