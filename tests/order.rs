@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use quarterdeck::app::table::{Scope, Sort, TableState, ViewKind};
 use quarterdeck::domain::{Health, NodeCondition, Task, Thresholds, Timestamp};
+use quarterdeck::store::memo::Patience;
 use quarterdeck::store::observation::{Body, Feed, Rows};
 use quarterdeck::store::{Observation, SourceId, Store};
 use quarterdeck::view::arrange;
@@ -67,4 +68,31 @@ proptest! {
             }
         }
     }
+}
+
+/// What is drawn from an order of a moment ago, because a key waits, never stands for another row.
+#[test]
+fn a_row_that_came_meanwhile_is_not_taken_for_the_one_that_was_there() {
+    let mut store = Store::expecting([cluster()]);
+    store.patience = Patience::of(TimeDelta::milliseconds(250));
+    let put = |names: &[u8]| Body::Upsert(Rows::Tasks(names.iter().map(|n| of(*n, 4)).collect()));
+    apply(&mut store, Feed::Tasks, now(), put(&[1, 2, 3]));
+    let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "status", descending: true });
+    table.page = 10;
+    assert_eq!(order(&mut table, &store, now()), ["t001", "t002", "t003"]);
+    table.go(&store, 1);
+    // What goes leaves its slot to what comes.
+    let later = now() + TimeDelta::milliseconds(100);
+    apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(3, 4).id]));
+    apply(&mut store, Feed::Tasks, later, put(&[9]));
+    store.patience.hurry(true);
+    assert_eq!(order(&mut table, &store, later), ["t001", "t002", "t009"], "the order of a moment ago: its slots");
+    assert!(table.id_at(&store, 2).is_none(), "t009 is not where t003 was");
+    let selected = table.selected(&store).expect("a row");
+    assert_eq!(selected.name.as_str(), "t002");
+    // Under the cursor it is looked at again, whoever waits.
+    apply(&mut store, Feed::Tasks, later, Body::Remove(vec![selected]));
+    apply(&mut store, Feed::Tasks, later, put(&[0]));
+    assert_eq!(order(&mut table, &store, later), ["t000", "t001", "t009"]);
+    assert_eq!(table.selected(&store), table.cursor, "keys act on what the cursor is on");
 }

@@ -118,6 +118,13 @@ impl<T: Row> Table<T> {
         self.since.get(slot as usize).copied().filter(|since| *since > 0)
     }
 
+    /// The row in a slot, if it was there at this revision already: an order of a moment ago must not show another row in
+    /// its place.
+    #[must_use]
+    pub fn at_since(&self, slot: Slot, revision: u64) -> Option<&T> {
+        self.since(slot).filter(|since| *since <= revision).and_then(|_| self.at(slot))
+    }
+
     /// True if the row in a slot is as it was at this revision.
     #[must_use]
     pub fn is_as_of(&self, slot: Slot, revision: u64) -> bool {

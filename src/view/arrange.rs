@@ -188,9 +188,15 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
-    // A key is not kept waiting for the order: the rows are as they are now, only not yet where they belong. What a key
-    // does goes by the identity of the row under the cursor.
-    if same_rows && is_large(table.kind) && table.arranged.is_some_and(|at| c.store.patience.will_do(at, c.now)) {
+    // A key is not kept waiting for the order: the rows are as they are now, only not yet where they belong. But the row
+    // under the cursor must be there still: keys act on it.
+    let here = table.id_at(c.store, table.cursor_at);
+    let is_there = here.is_some() && here == table.cursor.as_ref();
+    if same_rows
+        && is_large(table.kind)
+        && is_there
+        && table.arranged.is_some_and(|at| c.store.patience.will_do(at, c.now))
+    {
         return;
     }
     table.arranged = Some(c.now);

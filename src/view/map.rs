@@ -89,7 +89,7 @@ pub fn map(
         .iter()
         .enumerate()
         .filter_map(|(i, slot)| {
-            let node = c.store.nodes.at(*slot)?;
+            let node = c.store.nodes.at_since(*slot, table.ordered_at)?;
             let mine = tasks.remove(&(node.id.cluster.as_str(), node.id.name.as_str())).unwrap_or_default();
             Some(MapCell {
                 selected: i == table.cursor_at,

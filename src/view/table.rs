@@ -101,23 +101,23 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
             model
         }
         ViewKind::Nodes | ViewKind::Map => {
-            let rows: Vec<_> = visible.iter().map(|s| store.nodes.at(*s)).collect();
+            let rows: Vec<_> = visible.iter().map(|s| store.nodes.at_since(*s, table.ordered_at)).collect();
             build(table, NODES, &rows, c, width, wide)
         }
         ViewKind::Tasks => {
-            let rows: Vec<_> = visible.iter().map(|s| store.tasks.at(*s)).collect();
+            let rows: Vec<_> = visible.iter().map(|s| store.tasks.at_since(*s, table.ordered_at)).collect();
             build(table, TASKS, &rows, c, width, wide)
         }
         ViewKind::Workloads => {
-            let rows: Vec<_> = visible.iter().map(|s| store.workloads.at(*s)).collect();
+            let rows: Vec<_> = visible.iter().map(|s| store.workloads.at_since(*s, table.ordered_at)).collect();
             build(table, WORKLOADS, &rows, c, width, wide)
         }
         ViewKind::Events => {
-            let rows: Vec<_> = visible.iter().map(|s| store.events.at(*s)).collect();
+            let rows: Vec<_> = visible.iter().map(|s| store.events.at_since(*s, table.ordered_at)).collect();
             build(table, EVENTS, &rows, c, width, wide)
         }
         ViewKind::Budgets => {
-            let rows: Vec<_> = visible.iter().map(|s| store.budgets.at(*s)).collect();
+            let rows: Vec<_> = visible.iter().map(|s| store.budgets.at_since(*s, table.ordered_at)).collect();
             build(table, BUDGETS, &rows, c, width, wide)
         }
         ViewKind::Spot => {
