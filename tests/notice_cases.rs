@@ -371,3 +371,26 @@ fn a_task_of_fargates_is_left_what_its_definition_says_and_cut_only_when_that_is
         }
     }
 }
+
+/// A scheduler does not hear at once that a machine has gone.
+#[test]
+fn what_is_placed_on_a_machine_that_has_gone_was_not_cut() {
+    let mut store = one_machine(1, 40);
+    tell(&mut store, vec![interruption("i-1", 0)], now());
+    let placed = |store: &mut Store, name: &str, at: i64| {
+        let mut waiting = task(name, "web", "", "Pending", Health::Warning);
+        waiting.created = Some(later(at - 60));
+        let there = Task { node: Text::new("one"), ..waiting.clone() };
+        apply(store, Feed::Tasks, later(at - 60), Body::Upsert(Rows::Tasks(vec![waiting])));
+        apply(store, Feed::Tasks, later(at), Body::Upsert(Rows::Tasks(vec![there])));
+    };
+    // One comes while it still runs, one when the console has heard of its end, one just before that.
+    placed(&mut store, "web-late", 119);
+    placed(&mut store, "web-later", 121);
+    tell(&mut store, vec![gone(120)], later(122));
+    placed(&mut store, "web-latest", 123);
+    for second in [124, 300] {
+        store.settle(later(second));
+    }
+    assert_eq!(row(&store, later(300)).outcome, Some(Outcome::Cut { tasks: 2 }));
+}

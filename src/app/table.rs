@@ -168,7 +168,9 @@ pub struct TableState {
     /// Slots of the rows that are shown, in order (indexes into `problems` in the overview,
     /// into `alarms`, `services`, `notices` and `pools` in their views).
     pub order: Vec<Slot>,
-    /// What each row of `order` was sorted as where that is by how it is; else empty.
+    /// The same rows by name, where `order` is by how they are; else empty.
+    pub names: Vec<Slot>,
+    /// What the row of each slot was ordered as, where `order` is by how they are.
     pub ranks: Vec<u8>,
     /// The revision of its rows' table when `order` was computed: a slot may have another row since.
     pub ordered_at: u64,
@@ -221,6 +223,7 @@ impl TableState {
             marks: HashSet::new(),
             last_mark: None,
             order: Vec::new(),
+            names: Vec::new(),
             ranks: Vec::new(),
             ordered_at: 0,
             problems: Vec::new(),

@@ -1,14 +1,12 @@
 //! Applying one observation.
 
-use foldhash::HashMap;
-
 use chrono::TimeDelta;
 
 use super::health::Streak;
 use super::observation::{Body, Feed, Observation, Rows, SourceId};
 use super::table::{Row, Table};
 use super::{ERROR_LOG, LogEntry, RESTART_LOG, Restart, SourceState, Store};
-use crate::domain::{Budget, ClusterId, Freshness, Kind, ObjectId, Resources, Task, Text, Timestamp, Usage};
+use crate::domain::{Budget, Freshness, Kind, ObjectId, Task, Text, Timestamp};
 
 /// Two complete lists of a poll are not further apart than this.
 const RECENT: TimeDelta = TimeDelta::minutes(2);
@@ -39,8 +37,8 @@ impl Store {
             Body::Begin => state.generation = state.generation.wrapping_add(1),
             Body::Upsert(rows) => {
                 state.last_data = Some(at);
-                // A sample is complete in itself.
-                if matches!(rows, Rows::Usage(_)) {
+                // CloudWatch is asked for what is on screen only: each answer is complete in itself.
+                if source.feed == Feed::ServiceMetrics && matches!(rows, Rows::Usage(_)) {
                     state.complete = true;
                     state.freshness = Freshness::Live { at };
                 }
@@ -178,16 +176,8 @@ impl Store {
             }
             Rows::Limits(rows) => replace(&mut self.limits, rows, source, generation),
             Rows::Usage(rows) => {
-                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
-                self.usage.begin();
                 for (id, usage) in rows {
-                    self.usage.push(id, usage);
-                }
-                // CloudWatch is asked for what is on screen only; the rest has not ended.
-                let whole = source.feed != Feed::ServiceMetrics;
-                self.usage.finish(|id| whole && id.kind == kind && id.cluster == source.cluster);
-                if source.feed == Feed::TaskMetrics {
-                    self.add_up_workloads(&source.cluster);
+                    self.usage.push(id, usage, generation);
                 }
             }
         }
@@ -201,21 +191,6 @@ impl Store {
             (false, _) => drop(self.calling.remove(&row.id)),
             (true, _) => {}
         }
-    }
-
-    /// Sums up what was just measured, once for each round and not for each frame.
-    fn add_up_workloads(&mut self, cluster: &ClusterId) {
-        let mut sums: HashMap<ObjectId, (Usage, Resources)> = HashMap::default();
-        for task in self.tasks.rows().filter(|t| t.id.cluster == *cluster && t.ecs.is_none() && t.is_active()) {
-            let Some(used) = self.usage.get(&task.id).map(super::history::Samples::latest) else { continue };
-            let Some(workload) = self.workload_id_of(task) else { continue };
-            let (usage, requests) = sums.entry(workload).or_default();
-            usage.cpu += used.cpu;
-            usage.memory += used.memory;
-            *requests = *requests + task.requests;
-        }
-        self.workload_use.retain(|id, _| id.cluster != *cluster);
-        self.workload_use.extend(sums);
     }
 
     fn upsert_task(&mut self, task: Task, source: &SourceId, generation: u32, at: Timestamp) {
@@ -314,7 +289,6 @@ impl Store {
             Kind::DisruptionBudget => drop(self.disruption_budgets.remove(id)),
             kind if kind.is_workload() => {
                 self.workloads.remove(id);
-                self.workload_use.remove(id);
                 self.unwell.remove(id);
                 self.usage.forget(id);
                 self.targets.remove(id);
@@ -341,7 +315,12 @@ impl Store {
             Feed::Alarms => self.alarms.unconfirmed(source, generation),
             Feed::Budgets => self.budgets.unconfirmed(source, generation),
             Feed::Signals => self.services.unconfirmed(source, generation),
-            Feed::NodeMetrics | Feed::TaskMetrics | Feed::ServiceMetrics | Feed::Targets | Feed::Notices => Vec::new(),
+            Feed::NodeMetrics | Feed::TaskMetrics => {
+                let kind = if source.feed == Feed::NodeMetrics { Kind::Node } else { Kind::Task };
+                self.usage.finish(generation, |id| id.kind == kind && id.cluster == source.cluster);
+                Vec::new()
+            }
+            Feed::ServiceMetrics | Feed::Targets | Feed::Notices => Vec::new(),
             Feed::Deployments
             | Feed::ReplicaSets
             | Feed::StatefulSets

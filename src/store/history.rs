@@ -15,7 +15,7 @@ pub struct Samples {
     ring: [(u32, u32); SAMPLES],
     next: usize,
     len: usize,
-    /// The sample round this was last part of.
+    /// The generation of its source's rounds that this was last part of.
     round: u32,
 }
 
@@ -51,7 +51,7 @@ impl Samples {
 #[derive(Debug, Default)]
 pub struct History {
     of: HashMap<ObjectId, Box<Samples>>,
-    round: u32,
+    rounds: u64,
     revision: u64,
 }
 
@@ -62,30 +62,30 @@ impl History {
         self.revision
     }
 
+    /// Grows with every round that is complete.
+    #[must_use]
+    pub(super) fn rounds(&self) -> u64 {
+        self.rounds
+    }
+
     /// The measurements of one object.
     #[must_use]
     pub fn get(&self, id: &ObjectId) -> Option<&Samples> {
         self.of.get(id).map(Box::as_ref)
     }
 
-    /// A new round of samples begins.
-    pub(super) fn begin(&mut self) {
-        self.round = self.round.wrapping_add(1);
-    }
-
-    /// One object's measurement in this round.
-    pub(super) fn push(&mut self, id: ObjectId, usage: Usage) {
+    /// One object's measurement in a round: they come in parts, and several sources' at once.
+    pub(super) fn push(&mut self, id: ObjectId, usage: Usage, round: u32) {
         self.revision += 1;
-        let round = self.round;
         let samples = self.of.entry(id).or_insert_with(|| Box::new(Samples::new()));
         samples.round = round;
         samples.push(usage);
     }
 
-    /// The round is complete: what was not in it is not measured any more.
-    pub(super) fn finish(&mut self, belongs: impl Fn(&ObjectId) -> bool) {
+    /// A round is complete: what of its source was not in it is not measured any more.
+    pub(super) fn finish(&mut self, round: u32, belongs: impl Fn(&ObjectId) -> bool) {
         self.revision += 1;
-        let round = self.round;
+        self.rounds += 1;
         self.of.retain(|id, s| s.round == round || !belongs(id));
     }
 

@@ -18,6 +18,7 @@ pub mod services;
 pub mod summary;
 pub mod table;
 pub mod totals;
+mod uses;
 
 use foldhash::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,8 +26,7 @@ use std::sync::Arc;
 
 use crate::domain::{
     Accent, Alarm, Autoscaler, Backend, Budget, Cluster, ClusterId, DisruptionBudget, Event, Freshness, Kind, Limit,
-    Node, ObjectId, Orchestrator, Resources, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Usage,
-    Workload,
+    Node, ObjectId, Orchestrator, Service, Spend, TargetHealth, Task, Text, Timestamp, Traffic, Workload,
 };
 use alarm_log::{AlarmLog, AlarmRules};
 use history::History;
@@ -135,8 +135,8 @@ pub struct Store {
     pub spend: BTreeMap<Text, Spend>,
     /// Measured use.
     pub usage: History,
-    /// What the measured tasks of a Kubernetes workload use, and what they ask for.
-    pub workload_use: HashMap<ObjectId, (Usage, Resources)>,
+    /// What the measured tasks of workloads use, as last asked.
+    uses: memo::Memo<Arc<uses::Uses>, (memo::Moment, Timestamp)>,
     /// Sums.
     pub totals: Totals,
     /// Which tasks are on which node.

@@ -200,8 +200,13 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     table.arranged = Some(c.now);
-    let (order, ranks) = (std::mem::take(&mut table.order), std::mem::take(&mut table.ranks));
-    let previous = if same_rows { Previous { order, ranks } } else { Previous::default() };
+    let (order, names, ranks) =
+        (std::mem::take(&mut table.order), std::mem::take(&mut table.names), std::mem::take(&mut table.ranks));
+    let previous = match (same_rows, names.is_empty()) {
+        (false, _) => Previous::default(),
+        (true, false) => Previous { order: names, ranks },
+        (true, true) => Previous { order, ranks },
+    };
     let store = c.store;
     match table.kind {
         ViewKind::Overview => {
@@ -212,12 +217,12 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         }
         ViewKind::Alarms => alarms::arrange(table, c),
         ViewKind::Nodes | ViewKind::Map => {
-            let rows = Rows::in_order(&store.nodes, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.nodes, previous, table.ordered_at);
             let chosen = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), c);
             chosen.fill(table);
         }
         ViewKind::Tasks => {
-            let rows = Rows::in_order(&store.tasks, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.tasks, previous, table.ordered_at);
             let keep = |t: &Task| match &table.scope {
                 Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
                 Scope::Workload(w) => store.belongs(t, w),
@@ -228,14 +233,14 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             chosen.fill(table);
         }
         ViewKind::Workloads => {
-            let rows = Rows::in_order(&store.workloads, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.workloads, previous, table.ordered_at);
             // What another workload owns is a part of it, not a workload of its own.
             let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
             let chosen = select(table, WORKLOADS, rows, Some(&keep), c);
             chosen.fill(table);
         }
         ViewKind::Events => {
-            let rows = Rows::in_order(&store.events, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.events, previous, table.ordered_at);
             let keep = |e: &Event| match &table.scope {
                 Scope::About(id) => e.about == *id || concerns(store, e, id),
                 scope => in_scope(&e.id, scope),
@@ -244,7 +249,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
             chosen.fill(table);
         }
         ViewKind::Budgets => {
-            let rows = Rows::in_order(&store.budgets, &previous, table.ordered_at);
+            let rows = Rows::in_order(&store.budgets, previous, table.ordered_at);
             let chosen = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), c);
             chosen.fill(table);
         }
@@ -316,13 +321,15 @@ type Keep<'a, T> = Option<&'a dyn Fn(&T) -> bool>;
 /// What is shown, in its order.
 struct Chosen {
     total: usize,
-    rows: Previous,
+    order: Vec<Slot>,
+    /// What the next order is made of, where that is not this one.
+    next: Previous,
 }
 
 impl Chosen {
     fn fill(self, table: &mut TableState) {
         table.total = self.total;
-        (table.order, table.ranks) = (self.rows.order, self.rows.ranks);
+        (table.order, table.names, table.ranks) = (self.order, self.next.order, self.next.ranks);
     }
 }
 
@@ -354,10 +361,8 @@ fn select<T: Listed>(
             let board = c.store.board(c.now);
             let rush = Rush::of(&board);
             let well = well(table, c.store, &board);
-            return Chosen {
-                total,
-                rows: rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush))),
-            };
+            let (order, next) = rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush)));
+            return Chosen { total, order, next };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.
@@ -366,7 +371,7 @@ fn select<T: Listed>(
         }
         None => rows.into_slots(),
     };
-    Chosen { total, rows: Previous { order, ranks: Vec::new() } }
+    Chosen { total, order, next: Previous::default() }
 }
 
 /// Says which rows are well as they were when their list was ordered: most of tens of thousands, and none of them has to be

@@ -10,6 +10,9 @@ use crate::source::SourceError;
 use crate::source::supervise::Supervisor;
 use crate::store::observation::{Body, Rows};
 
+/// Samples that are told at once: whoever takes them in has keys to answer meanwhile.
+const BATCH: usize = 1_000;
+
 /// Samples until its task is stopped.
 pub(super) async fn run(link: Arc<Link>, mut supervisor: Supervisor) {
     let feed = supervisor.source().feed;
@@ -27,7 +30,11 @@ pub(super) async fn run(link: Arc<Link>, mut supervisor: Supervisor) {
         match sample.await {
             Ok(usage) => {
                 supervisor.emit(Body::Begin).await;
-                supervisor.emit(Body::Upsert(Rows::Usage(usage))).await;
+                let mut rest = usage.into_iter().peekable();
+                while rest.peek().is_some() {
+                    let part = rest.by_ref().take(BATCH).collect();
+                    supervisor.emit(Body::Upsert(Rows::Usage(part))).await;
+                }
                 supervisor.synced().await;
                 supervisor.pause(link.spec.metrics_interval).await;
             }

@@ -18,8 +18,8 @@ use crate::source::SourceError;
 use crate::source::supervise::{Jitter, Supervisor};
 use crate::store::observation::{Body, Feed, Rows};
 
-/// Rows to a message, at most.
-const BATCH: usize = 512;
+/// Rows to a message, at most: the one who takes them in has keys to answer between two messages.
+const BATCH: usize = 128;
 /// How long rows wait for company.
 const LINGER: Duration = Duration::from_millis(20);
 /// Bookmarks come every minute, and two of them missed are a sign: see

@@ -56,6 +56,8 @@ pub struct AtRisk {
     pub owner: Option<ObjectId>,
     /// How long it may take to end, in seconds.
     pub grace: u16,
+    /// When it came there, as far as that is known: seen to, or created.
+    pub came: Option<Timestamp>,
     /// Since when it was seen to be on its way out.
     pub leaving: Option<Timestamp>,
     /// How it left; `None` while it is there.
@@ -379,6 +381,18 @@ impl Case {
         }
     }
 
+    /// A scheduler goes on placing tasks on a machine that has gone until it hears of that: they never ran
+    /// there, and nothing was taken from them.
+    fn forget_later(&mut self) {
+        let Some(gone) = self.gone.as_ref().filter(|_| !matches!(self.victim, Victim::Task(_))).map(|g| g.at) else {
+            return;
+        };
+        let later = |t: &AtRisk| t.came.is_some_and(|came| came > gone);
+        if self.tasks.iter().any(later) {
+            self.tasks_mut().retain(|t| !later(t));
+        }
+    }
+
     /// Since when it takes away what runs; in the future if it does not yet, `None` where that is
     /// not known.
     fn taking(&self, now: Timestamp) -> Option<Timestamp> {
@@ -412,6 +426,7 @@ impl Case {
             self.held = Some(now);
         }
         self.forget_earlier(now);
+        self.forget_later();
         let lefts = || self.tasks.iter().map(|t| t.left);
         self.clear = if lefts().all(|l| l.is_some()) {
             Some(lefts().flatten().map(|l| l.at).max().unwrap_or(self.heard))

@@ -306,6 +306,7 @@ impl Store {
             uid: task.uid.clone(),
             owner: self.workload_id_of(task),
             grace: task.grace,
+            came: task.created,
             leaving: is_leaving(task).then_some(at),
             left: None,
         }
@@ -441,7 +442,10 @@ impl Store {
         }
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         let risk = self.at_risk(row, at);
-        let late = self.risk_of(row, at);
+        let late = if risk.is_none() { Some(self.risk_of(row, at)) } else { None };
+        // Nothing that waits for a place is anywhere: it was seen to come.
+        let waited = self.tasks.get(&row.id).is_some_and(|old| old.uid == row.uid && old.node.is_empty());
+        let came = if waited { Some(at) } else { row.created };
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
         if let (Victim::Task(_), Some(ecs)) = (&case.victim, &row.ecs) {
@@ -468,9 +472,10 @@ impl Store {
                     }
                 }
             }
-            (None, Some(risk)) => case.tasks_mut().push(risk),
+            (None, Some(risk)) => case.tasks_mut().push(AtRisk { came, ..risk }),
             // A poll may show a task for the first time when it has ended.
             (None, None) => {
+                let Some(late) = late else { return };
                 let stopped = row.ecs.as_ref().and_then(|e| e.stop.as_ref()?.at);
                 if stopped.is_some_and(|at| at >= case.issued()) && row.created.is_none_or(|c| c <= case.issued()) {
                     let left = left(row, at);

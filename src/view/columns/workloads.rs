@@ -26,7 +26,7 @@ fn cpu_share(c: Context<'_>, r: &Workload) -> Option<f64> {
     if r.ecs.is_some() {
         return Some(c.store.usage.get(&r.id)?.latest().shares().0);
     }
-    let (used, asked) = c.store.workload_use.get(&r.id)?;
+    let (used, asked) = c.store.workload_use(&r.id, c.now)?;
     percent(used.cpu.0, asked.cpu.0)
 }
 
@@ -34,7 +34,7 @@ fn memory_share(c: Context<'_>, r: &Workload) -> Option<f64> {
     if r.ecs.is_some() {
         return Some(c.store.usage.get(&r.id)?.latest().shares().1);
     }
-    let (used, asked) = c.store.workload_use.get(&r.id)?;
+    let (used, asked) = c.store.workload_use(&r.id, c.now)?;
     percent(used.memory.0, asked.memory.0)
 }
 
