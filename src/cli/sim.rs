@@ -8,7 +8,7 @@ use super::args::{Access, Sim};
 use super::output::{fail, say};
 use super::{CliError, session};
 use crate::sim::model::Parameters;
-use crate::sim::server::{ServerOptions, SimServer};
+use crate::sim::server::{ServerOptions, SimServer, Tuning};
 
 /// What a shell exports to reach the fleet's first ECS cluster.
 fn exports(sim: &SimServer) -> String {
@@ -28,8 +28,17 @@ pub async fn run(demo: Option<&str>, options: &Sim) -> Result<ExitCode, CliError
     // `--demo S` means the same here.
     let scenario = demo.unwrap_or(&options.scenario);
     let parameters = Parameters { nodes: options.nodes, pods: options.pods, changes_per_second: options.changes };
-    let server =
-        ServerOptions { listen: options.listen, name: "quarterdeck-sim".to_owned(), ..ServerOptions::default() };
+    // The API server's cache of events grows with what happens, up to this.
+    let event_log = usize::try_from(options.pods.unwrap_or(0))
+        .unwrap_or(0)
+        .saturating_mul(2)
+        .clamp(Tuning::default().event_log, 100 * 1024);
+    let server = ServerOptions {
+        listen: options.listen,
+        name: "quarterdeck-sim".to_owned(),
+        tuning: Tuning { event_log, ..Tuning::default() },
+        ..ServerOptions::default()
+    };
     let sim = session::start_sim(scenario, parameters, server, crate::clock::Clock::system()).await?;
     match options.print {
         Access::Kubeconfig => say(&sim.kubeconfig()),

@@ -172,7 +172,7 @@ pub async fn run(
         ground = Ground::asked();
     }
     let mut dirty = Dirty::Now;
-    let mut drawn = instant();
+    let (mut drawn, mut caught_up) = (instant(), instant());
     let (mut second, mut kept_up) = (0, 0);
     let mut ahead = ahead::Ahead::default();
     let mut pace = Pace::default();
@@ -184,8 +184,9 @@ pub async fn run(
                 dirty = dirty.max(Dirty::Soon);
             }
         }
-        let due =
-            dirty == Dirty::Now || (dirty == Dirty::Soon && drawn.elapsed() >= pace.interval(console.draw_interval));
+        // Right after a key's frame no key is likely to wait for what takes long.
+        let due = dirty == Dirty::Now
+            || (dirty == Dirty::Soon && caught_up.elapsed() >= pace.interval(console.draw_interval));
         // On a slow line a frame more only makes all of them later.
         let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
         if due && !held {
@@ -194,6 +195,7 @@ pub async fn run(
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
             if !console.store.patience.is_hurried() {
                 pace.took(began.elapsed());
+                caught_up = instant();
             }
             console.store.patience.hurry(false);
             #[cfg(feature = "aws")]
@@ -205,7 +207,7 @@ pub async fn run(
         if let Some((signal, text)) = console.notifier.due(&mut console.store, now) {
             screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
-        let wait = if held { LOOK_AGAIN } else { console.wait(dirty, drawn.elapsed(), pace, now) };
+        let wait = if held { LOOK_AGAIN } else { console.wait(dirty, caught_up.elapsed(), pace, now) };
         match wake(&mut screen, &mut signals, (&mut replies, &mut observations, &mut sessions), wait).await {
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
@@ -364,9 +366,9 @@ impl Console {
 
     /// How long nothing has to happen: until the next frame that waits, or until
     /// the second changes and with it what is shown as ages.
-    fn wait(&self, dirty: Dirty, since_drawn: Duration, pace: Pace, now: Timestamp) -> Duration {
+    fn wait(&self, dirty: Dirty, since: Duration, pace: Pace, now: Timestamp) -> Duration {
         if dirty == Dirty::Soon {
-            return pace.interval(self.draw_interval).saturating_sub(since_drawn).max(Duration::from_millis(1));
+            return pace.interval(self.draw_interval).saturating_sub(since).max(Duration::from_millis(1));
         }
         let millis = u64::from(now.timestamp_subsec_millis().min(999));
         Duration::from_millis(1001 - millis)

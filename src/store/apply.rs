@@ -242,11 +242,8 @@ impl Store {
         if let Some(streak) = streak {
             self.streaks.insert(slot, streak);
         }
-        if is_suspect {
-            self.suspects.insert(slot);
-        } else {
-            self.suspects.remove(&slot);
-        }
+        self.suspects.grow(slot as usize + 1);
+        self.suspects.set(slot as usize, is_suspect);
     }
 
     /// Removes a row; `seen` if it was there a moment ago.
@@ -263,7 +260,7 @@ impl Store {
             Kind::Task => {
                 // Another task may take its place in the table.
                 if let Some(slot) = self.tasks.slot(id) {
-                    self.suspects.remove(&slot);
+                    self.suspects.set(slot as usize, false);
                     self.streaks.remove(&slot);
                     if let Some(task) = self.tasks.at(slot) {
                         self.placed.take(slot, &task.id.cluster, &task.node);

@@ -4,6 +4,8 @@
 //! Lists, map, counts and the list of what is wrong all ask here, so that they
 //! agree.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::problems::found;
@@ -81,7 +83,19 @@ impl Store {
     /// True for a task that is well or has ended, whatever the time, as long as its row is not written again.
     #[must_use]
     pub fn stays_well(&self, slot: Slot) -> bool {
-        self.silent.is_empty() && !self.suspects.contains(&slot)
+        self.silent.is_empty() && !self.suspects.contains(slot as usize)
+    }
+
+    /// [`Store::health`] of the task in each slot that may be in trouble, as last looked at.
+    #[must_use]
+    pub fn looks(&self, now: Timestamp) -> Arc<[Option<Health>]> {
+        found(self, now).looks
+    }
+
+    /// True for a task that may be in trouble at some time, as its row stands now.
+    #[must_use]
+    pub fn is_suspect(&self, slot: Slot) -> bool {
+        self.suspects.contains(slot as usize)
     }
 
     /// The slots of the tasks on a node.
@@ -154,8 +168,8 @@ impl Store {
         for node in self.silent.get(cluster).into_iter().flatten() {
             totals.lose(&self.totals.node(cluster, node));
         }
-        for (_, health, n) in found(self, now).loops.iter().filter(|(c, _, _)| c == cluster) {
-            totals.move_to(*health, Health::Critical, *n);
+        for other in found(self, now).others.iter().filter(|o| o.cluster == *cluster) {
+            totals.move_to(other.counted, other.is, other.count);
         }
         totals
     }

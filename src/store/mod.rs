@@ -20,6 +20,7 @@ pub mod table;
 pub mod totals;
 mod uses;
 
+use fixedbitset::FixedBitSet;
 use foldhash::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -143,7 +144,7 @@ pub struct Store {
     placed: placed::Placed,
     restarts: VecDeque<Restart>,
     /// The tasks that may be in trouble, by their rows alone.
-    suspects: HashSet<Slot>,
+    suspects: FixedBitSet,
     /// Restarts that were seen to follow each other within [`STREAK`], of tasks that had any.
     streaks: HashMap<Slot, health::Streak>,
     /// What is wrong, as last asked.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::alarm_groups::trouble;
 use super::health::is_stuck;
+use super::totals::counted_as;
 use super::{Slot, Store};
 use crate::domain::budget::burn_text;
 use crate::domain::slo::{RowState, Severity};
@@ -75,9 +76,28 @@ pub fn wrong(store: &Store, now: Timestamp) -> Arc<[Problem]> {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) problems: Arc<[Problem]>,
-    /// Tasks that run at the moment, but loop: by cluster, what their rows say of them,
-    /// and how many.
-    pub(super) loops: Arc<[(ClusterId, Health, u32)]>,
+    /// Tasks that are not as they are counted by their rows alone.
+    pub(super) others: Arc<[Others]>,
+    /// How the task in each slot is that may be in trouble.
+    pub(super) looks: Arc<[Option<Health>]>,
+}
+
+/// Tasks that are not what their rows say by themselves: they run at the moment, but loop; they have just begun, or should
+/// have come up long ago.
+#[derive(Debug, Clone)]
+pub(super) struct Others {
+    pub(super) cluster: ClusterId,
+    /// As what they are counted.
+    pub(super) counted: Health,
+    /// How they are.
+    pub(super) is: Health,
+    pub(super) count: u32,
+}
+
+/// What one look at every task that may be in trouble finds besides the trouble.
+struct Seen<'a> {
+    others: HashMap<(&'a ClusterId, Health, Health), u32>,
+    looks: Vec<Option<Health>>,
 }
 
 pub(super) fn found(store: &Store, now: Timestamp) -> Found {
@@ -88,8 +108,8 @@ fn find(store: &Store, now: Timestamp) -> Found {
     let mut lost = Lost::of(store);
     let mut out: Vec<Problem> =
         store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();
-    let mut loops = HashMap::default();
-    let mut trouble = troubles(store, &lost, now, &mut loops);
+    let mut seen = Seen { others: HashMap::default(), looks: vec![None; store.tasks.slots()] };
+    let mut trouble = troubles(store, &lost, now, &mut seen);
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
         if found.is_none()
@@ -139,31 +159,41 @@ fn find(store: &Store, now: Timestamp) -> Found {
     out.extend(of_budgets(store));
     add_alarms(store, &mut out);
     out.sort_by(|a, b| b.health.cmp(&a.health).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id)));
-    let loops = loops.into_iter().map(|((cluster, health), n)| (cluster.clone(), health, n)).collect();
-    Found { problems: out.into(), loops }
+    let other = |((cluster, counted, is), count): ((&ClusterId, _, _), _)| Others {
+        cluster: cluster.clone(),
+        counted,
+        is,
+        count,
+    };
+    Found { problems: out.into(), others: seen.others.into_iter().map(other).collect(), looks: seen.looks.into() }
 }
 
 /// Tasks in trouble by what they belong to; without those whose machine is the
-/// trouble. Counts those that run at the moment, but loop, in `loops`.
+/// trouble.
 fn troubles<'a>(
     store: &'a Store,
     lost: &Lost<'_>,
     now: Timestamp,
-    loops: &mut HashMap<(&'a ClusterId, Health), u32>,
+    seen: &mut Seen<'a>,
 ) -> HashMap<ObjectId, Trouble<'a>> {
     // By the owner that the row names first: thousands of tasks may be in trouble, and
     // whose they are in the end is looked up once for all of one owner.
     let mut by_owner: HashMap<(&'a ClusterId, &'a Text, Kind, &'a Text), Trouble<'a>> = HashMap::default();
     // Of most tasks there is nothing to say, and a fleet has many.
     let suspects: Box<dyn Iterator<Item = (Slot, &'a Task)>> = if store.silent.is_empty() {
-        Box::new(store.suspects.iter().filter_map(|slot| Some((*slot, store.tasks.at(*slot)?))))
+        let slots = store.suspects.ones().filter_map(|slot| Slot::try_from(slot).ok());
+        Box::new(slots.filter_map(|slot| Some((slot, store.tasks.at(slot)?))))
     } else {
         Box::new(store.tasks.iter())
     };
     for (slot, task) in suspects {
         let looks = store.look_at(task, Some(slot), now);
-        if looks.looping && task.health < Health::Critical && !store.is_lost(task) {
-            *loops.entry((&task.id.cluster, task.health)).or_default() += 1;
+        if let Some(look) = seen.looks.get_mut(slot as usize) {
+            *look = Some(looks.health);
+        }
+        // What is finished is counted as such, and what is lost with its machine.
+        if looks.health != task.health && counted_as(task) == task.health && !store.is_lost(task) {
+            *seen.others.entry((&task.id.cluster, task.health, looks.health)).or_default() += 1;
         }
         if !looks.health.is_problem() || lost.explains(task) || is_left_over(store, task) {
             continue;

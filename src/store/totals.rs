@@ -95,7 +95,7 @@ impl TaskTotals {
 }
 
 /// What is finished counts as such, however it ended.
-fn counted_as(task: &Task) -> Health {
+pub(super) fn counted_as(task: &Task) -> Health {
     // A pod says Error between two crashes as well as at its end: that one counts as it is.
     let finished = !task.is_active() && task.status != "Error";
     if finished { Health::Done } else { task.health }

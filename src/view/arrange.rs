@@ -6,7 +6,9 @@ mod rows;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use fixedbitset::FixedBitSet;
 use foldhash::HashMap;
 
 use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
@@ -43,10 +45,12 @@ pub(crate) struct Rush<'a> {
     nodes: HashMap<(&'a ClusterId, &'a Text), Health>,
     /// Tasks go by themselves: of ECS.
     tasks: bool,
+    /// How tasks are that may be in trouble, by their slots, as what is wrong was found: they are not looked at twice.
+    looks: Arc<[Option<Health>]>,
 }
 
 impl<'a> Rush<'a> {
-    fn of(board: &'a Board) -> Self {
+    fn of(board: &'a Board, looks: Arc<[Option<Health>]>) -> Self {
         let mut nodes: HashMap<(&ClusterId, &Text), Health> = HashMap::default();
         for row in board.urgent() {
             if let Some(id) = &row.node {
@@ -54,7 +58,7 @@ impl<'a> Rush<'a> {
                 *urgency = row.health().max(*urgency);
             }
         }
-        Self { board, nodes, tasks: board.urgent().any(|r| r.task.is_some()) }
+        Self { board, nodes, tasks: board.urgent().any(|r| r.task.is_some()), looks }
     }
 
     fn of_task(&self, task: &Task) -> Option<Health> {
@@ -97,7 +101,8 @@ impl Listed for Task {
         c.store.health(self, c.now)
     }
     fn urgency(&self, slot: Slot, c: Context<'_>, rush: &Rush<'_>) -> Health {
-        let own = c.store.health_in(slot, self, c.now);
+        let looked = rush.looks.get(slot as usize).copied().flatten().filter(|_| c.store.is_suspect(slot));
+        let own = looked.unwrap_or_else(|| c.store.health_in(slot, self, c.now));
         rush.of_task(self).map_or(own, |going| going.max(own))
     }
 }
@@ -271,8 +276,11 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         _ => 0,
     };
     // What was made of something old is made again.
-    let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot) || table.problems_only;
-    table.stamp = (!from_all || !store.patience.is_used()).then_some(stamp);
+    let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot)
+        || table.problems_only
+        || (table.kind == ViewKind::Tasks && table.sort.column == "status");
+    let again = from_all && store.patience.is_used();
+    table.stamp = Some(if again { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);
 }
 
@@ -359,7 +367,8 @@ fn select<T: Listed>(
         Some(col) if is_own_order(table.kind, col.key, descending) => rows.into_slots(),
         Some(col) if col.key == "status" && is_large(table.kind) => {
             let board = c.store.board(c.now);
-            let rush = Rush::of(&board);
+            let looks = if table.kind == ViewKind::Tasks { c.store.looks(c.now) } else { Arc::from([]) };
+            let rush = Rush::of(&board, looks);
             let well = well(table, c.store, &board);
             let (order, next) = rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush)));
             return Chosen { total, order, next };
@@ -377,11 +386,11 @@ fn select<T: Listed>(
 /// Says which rows are well as they were when their list was ordered: most of tens of thousands, and none of them has to be
 /// looked at. Only tasks are so many.
 fn well<'a>(table: &TableState, store: &'a Store, board: &Board) -> impl Fn(Slot, u8) -> bool + use<'a> {
-    let mut going: foldhash::HashSet<Slot> = foldhash::HashSet::default();
     let tasks = table.kind == ViewKind::Tasks;
+    let mut going = FixedBitSet::with_capacity(store.tasks.slots());
     for row in board.urgent().filter(|_| tasks) {
-        going.extend(row.node.iter().flat_map(|node| store.slots_on(node)));
-        going.extend(row.task.iter().filter_map(|task| store.tasks.slot(task)));
+        let on = row.node.iter().flat_map(|node| store.slots_on(node)).copied();
+        going.extend(on.chain(row.task.iter().filter_map(|task| store.tasks.slot(task))).map(|slot| slot as usize));
     }
     let (worst, ordered_at) = (rank(Health::Ok), table.ordered_at);
     move |slot, rank| {
@@ -389,7 +398,7 @@ fn well<'a>(table: &TableState, store: &'a Store, board: &Board) -> impl Fn(Slot
             && rank <= worst
             && store.stays_well(slot)
             && store.tasks.is_as_of(slot, ordered_at)
-            && !going.contains(&slot)
+            && !going.contains(slot as usize)
     }
 }
 
