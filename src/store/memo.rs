@@ -79,12 +79,17 @@ impl Patience {
         self.spent.set(Duration::ZERO);
     }
 
-    /// Somebody waits for this frame, and what was so at `at` will do: true if it is used. It is asked for again soon.
+    /// Somebody waits for this frame, or it has made enough, and what was so at `at` will do: true if it is used. It is
+    /// asked for again soon.
     #[must_use]
     pub fn will_do(&self, at: Timestamp, now: Timestamp) -> bool {
-        let will_do = self.hurried.get() && at <= now && now - at < HURRIED;
+        let will_do = at <= now && self.may_be_old(now - at);
         self.used.set(self.used.get() || will_do);
         will_do
+    }
+
+    fn may_be_old(&self, age: TimeDelta) -> bool {
+        (self.hurried.get() && age < HURRIED) || (self.spent.get() > ENOUGH && age < TIRED)
     }
 
     /// True while the next frame is one that answers a key.
@@ -113,9 +118,7 @@ impl Patience {
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
             let fresh = now - *at < self.allowed && kept.2 == moment.2;
-            let hurried =
-                (self.hurried.get() && now - *at < HURRIED) || (self.spent.get() > ENOUGH && now - *at < TIRED);
-            let will_do = *kept == moment || (*at <= now && (fresh || hurried));
+            let will_do = *kept == moment || (*at <= now && (fresh || self.may_be_old(now - *at)));
             self.used.set(self.used.get() || (will_do && *kept != moment));
             will_do
         };
@@ -190,6 +193,8 @@ mod tests {
         assert_eq!(ask(&first, 2, 900, 'b', true), 'b');
         assert_eq!(ask(&second, 2, 900, 'b', false), 'a');
         assert!(patience.was_used(), "the next frame comes soon");
+        assert!(patience.will_do(at(1), at(1000)) && patience.was_used(), "so does a list with its order");
+        assert!(!patience.will_do(at(0), at(1000)));
         assert_eq!(ask(&second, 3, 1000, 'c', false), 'c', "a second old is too old");
         patience.begin();
         assert_eq!(ask(&first, 4, 1900, 'd', false), 'd', "another frame");

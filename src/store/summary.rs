@@ -70,6 +70,8 @@ pub struct ClusterSummary {
 /// Every cluster, worst first: worked out once for all who ask about one moment.
 #[must_use]
 pub fn clusters(store: &Store, now: Timestamp) -> Arc<[ClusterSummary]> {
+    // What is wrong comes first: a frame that had to find that has made enough.
+    let _ = wrong(store, now);
     store.patience.of_memo(&store.summaries, (store.moment(now), now), || summed(store, now).into())
 }
 
