@@ -136,7 +136,7 @@ fn themes() -> String {
         }
     }
     out.push_str(
-        "\n## Theme files\n\nA theme of your own is a file in the `themes` directory beside `config.toml`. `quarterdeck themes` lists the built-in ones and\nthe files there; `--theme NAME --lint` checks yours, contrast included, and exits with 1 where something is wrong; `--theme NAME\n--preview` shows each role in its style.\n\n\
+        "\n## Theme files\n\nA theme of your own is a file in the `themes` directory beside `config.toml`. `quarterdeck themes` lists the\nbuilt-in ones and the files there; `--lint` checks them, contrast included, and that of `--theme NAME` besides, and exits with 1\nwhere something is wrong; `--preview` shows each role in its style.\n\n\
          ```toml\ninherits = \"quarterdeck-dark\"\ndoc = \"Mine.\"\nlight = false\n\n\
          [palette]\nbrass = \"#ffcc66\"\n\n[roles]\naccent = \"brass\"\ntitle = { fg = \"brass\", bold = true }\nlink = { like = \"accent\", underline = true }\n```\n\n\
          A colour is a name from `[palette]`, `#rrggbb`, `0` to `255`, `default`, or one of the terminal's\nsixteen (`red`, `light-red`, ...). A style has `fg`, `bg`, `bold`, `dim`, `italic`, `underline`, `reverse`, and `like`,\nwhich begins with another role's look. Changing a colour of the palette changes it in what is inherited too.\n\n\
