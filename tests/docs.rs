@@ -110,7 +110,7 @@ fn the_reference_of_the_command_line_has_every_command_and_flag() {
     let mut todo = vec![(String::new(), Cli::command())];
     let mut seen = 0;
     while let Some((path, command)) = todo.pop() {
-        for flag in command.get_arguments().filter_map(|a| a.get_long()) {
+        for flag in command.get_arguments().filter_map(clap::Arg::get_long) {
             assert!(is_there(&format!("--{flag}")), "{path} --{flag} is not in docs/cli.md");
             seen += 1;
         }
