@@ -132,8 +132,8 @@ commands! {
     SetImage, "set-image", Workload, Changes, "image", "Run another image in one container.";
     RollBack, "roll-back", Workload, Changes, "roll back", "Go back to an earlier revision.";
     Trigger, "trigger", Workload, Changes, "run now", "Run a cron job now.";
-    SuspendJob, "suspend-job", Workload, Changes, "suspend", "Let a cron job start no more jobs.";
-    ResumeJob, "resume-job", Workload, Changes, "resume", "Let a suspended cron job start jobs again.";
+    SuspendJob, "suspend-job", Workload, Changes, "suspend", "Let a job or cron job start nothing more.";
+    ResumeJob, "resume-job", Workload, Changes, "resume", "Let a suspended job or cron job go on.";
     Exec, "exec", Task, Changes, "shell", "Open a shell, or run a command, in a container.";
     Attach, "attach", Task, Changes, "attach", "Attach to a container's own process.";
     PortForward, "port-forward", Task, Changes, "forward", "Forward a local port to the task, until it is closed or the console ends.";

@@ -61,8 +61,8 @@ fn keys() -> String {
     }
     let _ = write!(
         out,
-        "\n## Keymap files\n\nBuilt in: {}. A keymap of your own is a file in the `keymaps` directory beside `config.toml`,\nnamed in `keymap = \"NAME\"`; `quarterdeck keys` shows what is in force and checks it.\n\n\
-         ```toml\ninherits = \"default\"\n\n[global]\n\"ctrl-q\" = \"quit\"\n\"ctrl-x\" = \"none\"      # binds nothing\n\n\
+        "\n## Keymap files\n\nBuilt in: {}. A keymap of your own is a file in the `keymaps` directory beside `config.toml`,\nnamed in `keymap = \"NAME\"`; `quarterdeck keys`\nlists every key that is in force, with those of `[[command]]`; `--lint` only looks for mistakes, exit code 1.\n\n\
+         ```toml\ninherits = \"default\"\n\n[global]\n\"ctrl-q\" = \"quit\"\n\"f1\" = \"none\"          # takes one key away; of a prefix (ctrl-x) it would take all its sequences\n\n\
          [table]\n\", d\" = \"describe\"      # a sequence\n\n[groups]\n\",\" = \"look\"            # what the popup calls it\n```\n\n\
          A `[[command]]` gives a key to a program of yours; see [runbooks.md](runbooks.md).\n\n\
          Contexts: {}. A key is {KEY_GRAMMAR}.\n\nOf two bindings the nearer wins: the file over what it inherits, the context over its parent.\nA sequence that begins like a nearer binding gives way.\n",
@@ -120,7 +120,7 @@ fn config() -> String {
         }
     }
     out.push_str(
-        "\n## Where files are\n\n`config.toml`, `themes/`, `keymaps/` and `runbooks/` are in the configuration directory, saved screens, the\nconsole's log and the messages of its queues in the state directory: what the platform has for them, or what\n`QUARTERDECK_CONFIG_DIR` and `QUARTERDECK_STATE_DIR` say. `--config FILE` or `QUARTERDECK_CONFIG` names another file. A demo uses\na directory of its own, which goes when it ends; screens of it are saved where it was started.\n",
+        "\n## Where files are\n\n`config.toml`, `themes/`, `keymaps/` and `runbooks/` are in the configuration directory; the state directory holds:\n\n| file | what it is |\n|---|---|\n| `audit*` | what was changed: [audit.md](audit.md) |\n| `spot-history.jsonl` | notices that are over: [notices.md](notices.md) |\n| `runbook-ticks.json` | ticks, by incident: [runbooks.md](runbooks.md) |\n| `screens/` | saved screens |\n| `quarterdeck.log`, `quarterdeck.log.old` | the console's own log |\n| `spot-queue-*.jsonl`, `spot-odd.jsonl` | messages of its queues, and those that made no sense: [spot-feeds.md](spot-feeds.md) |\n\n| | configuration | state |\n|---|---|---|\n| Linux | `~/.config/quarterdeck` | `~/.local/state/quarterdeck` |\n| moved by | `QUARTERDECK_CONFIG_DIR`, else `XDG_CONFIG_HOME` | `QUARTERDECK_STATE_DIR`, else `state.dir`, else `XDG_STATE_HOME` |\n| macOS | `~/Library/Application Support/quarterdeck` | the same |\n| without a home directory | `.quarterdeck` where it was started | `.quarterdeck/state` there |\n\n`--config FILE` or `QUARTERDECK_CONFIG` names another file. A path begins with `~/` for the home directory; one that is relative\nis from where the console was started, not from where the file is.\n\nA demo uses directories of its own, which go when it ends, and reads no file of yours unless `--config`, `QUARTERDECK_CONFIG`\nor a path in a setting names it. Its screens are saved where it was started.\n",
     );
     let _ = write!(out, "\n## The whole file\n\n```toml\n{}```\n", template());
     out
@@ -136,7 +136,7 @@ fn themes() -> String {
         }
     }
     out.push_str(
-        "\n## Theme files\n\nA theme of your own is a file in the `themes` directory beside `config.toml`.\n\n\
+        "\n## Theme files\n\nA theme of your own is a file in the `themes` directory beside `config.toml`. `quarterdeck themes` lists the\nbuilt-in ones and the files there; `--lint` checks them, contrast included, and that of `--theme NAME` besides, and exits with 1\nwhere something is wrong; `--preview` shows each role in its style.\n\n\
          ```toml\ninherits = \"quarterdeck-dark\"\ndoc = \"Mine.\"\nlight = false\n\n\
          [palette]\nbrass = \"#ffcc66\"\n\n[roles]\naccent = \"brass\"\ntitle = { fg = \"brass\", bold = true }\nlink = { like = \"accent\", underline = true }\n```\n\n\
          A colour is a name from `[palette]`, `#rrggbb`, `0` to `255`, `default`, or one of the terminal's\nsixteen (`red`, `light-red`, ...). A style has `fg`, `bg`, `bold`, `dim`, `italic`, `underline`, `reverse`, and `like`,\nwhich begins with another role's look. Changing a colour of the palette changes it in what is inherited too.\n\n\

@@ -48,8 +48,8 @@ verbs! {
     SetImage, "set-image", "set", false, [Deployment, StatefulSet, DaemonSet, CronJob, EcsService], "Run another image in one container.";
     Delete, "delete", "deleted", true, [Task, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob], "Delete it, or stop an ECS task.";
     Trigger, "trigger", "triggered", false, [CronJob], "Run a cron job now.";
-    Suspend, "suspend-job", "suspended", false, [CronJob, Job], "Let a cron job start no more jobs.";
-    Resume, "resume-job", "resumed", false, [CronJob, Job], "Let a suspended cron job start jobs again.";
+    Suspend, "suspend-job", "suspended", false, [CronJob, Job], "Let a job or cron job start nothing more.";
+    Resume, "resume-job", "resumed", false, [CronJob, Job], "Let a suspended job or cron job go on.";
     Silence, "silence", "silenced", false, [Alarm], "Silence an alert for a time, or disable an alarm's actions.";
     Unsilence, "unsilence", "unsilenced", false, [Alarm], "End an alert's silence, or enable an alarm's actions again.";
     Exec, "exec", "ended", false, [Task], "Run a command, or a shell, in a container.";

@@ -317,7 +317,7 @@ fn glance(taking: &mut Taking, album: &Album, config: &Config, paths: &Paths) ->
 fn page() -> String {
     let mut out = format!(
         "<!-- Written by the program: `{COMMAND}`. -->\n# Screenshots\n\nMade from the embedded fleet by one command, `{COMMAND}`; a test makes them anew and compares.\n\
-         Each is a view at 80 by 24, the smallest terminal there is, and at 120 by 40. To see one live:\n`quarterdeck --demo SCENARIO`, and the keys.\n"
+         Each is a view at 80 by 24, the smallest terminal there is, and at 120 by 40. To see one live:\n`quarterdeck --demo SCENARIO`, and the keys, once the scenario is as old as the picture: four minutes, of `budget-burn` ten, of\n`spot-storm` 200 seconds.\n"
     );
     for album in ALBUMS {
         for scene in album.scenes {

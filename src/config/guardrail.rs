@@ -87,7 +87,7 @@ pub static GUARDRAIL_KEYS: &[(&str, &str, &str, &str)] = &[
     (
         "at_once",
         AT_ONCE,
-        "Instead of `effect`: no more targets than this at once. Of a drain, nodes that are drained at the same time.",
+        "Instead of `effect`: no more targets than this of one action. What other actions or consoles do meanwhile is not counted. Of a drain, nodes that are drained at the same time.",
         "1",
     ),
     (

@@ -183,9 +183,9 @@ settings! {
     slo_interval, Interval, "slo.interval", "60s", "How often to ask for short windows of error budgets and for golden signals; long windows are asked for less often.";
     spot_discover, Flag, "spot.discover", "true", "Look in each AWS account and region that is read for CloudWatch Logs groups of events (`/aws/events/...`), and read notices there. A queue is only read where a `[[notices]]` names it.";
     spot_ec2, Flag, "spot.ec2", "true", "Ask EC2 in each AWS account and region that is read for spot instances that are taken back, and for scheduled events.";
-    spot_interval, Poll, "spot.interval", "2s", "How often to ask Logs groups for new events. EC2 is asked at a third of this pace.";
+    spot_interval, Poll, "spot.interval", "2s", "How often to ask Logs groups for new events. EC2 is asked at a third of this pace, at most every 5 s.";
     wallboard_pages, WallPages, "wallboard.pages", "", "The pages of the wallboard, in the order in which they come. Empty: all of them.";
     wallboard_rotate, Interval, "wallboard.rotate", "20s", "How long each page of the wallboard stays.";
     wallboard_hold, Interval, "wallboard.hold", "5m", "How long a page of the wallboard that turns critical keeps the screen unless it clears before; from then on it comes back with every other turn. For as long at the most does a page stay that somebody holds.";
-    state_dir, OptionalPath, "state.dir", "", "Where saved screens, the log of the console and the messages of its queues go. Empty: the usual place for state.";
+    state_dir, OptionalPath, "state.dir", "", "Where the audit, the history of notices, runbook ticks, saved screens, the console's log and the messages of its queues go. A new place begins a new audit. Empty: the usual place for state.";
 }
