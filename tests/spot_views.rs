@@ -356,7 +356,7 @@ fn each_cluster_is_gathered_once_many_go() {
     tell(&mut store, (0..7).map(|n| interruption(&format!("i-{n}"), 17)).collect(), ago(15));
     let found = problems(&store, now());
     let what: Vec<_> = found.iter().map(|p| p.what.as_str()).collect();
-    assert_eq!(what, ["4 go, first in 1:43", "3 go, first in 1:43"], "{found:?}");
+    assert_eq!(what, ["4 with tasks go, first in 1:43", "3 with tasks go, first in 1:43"], "{found:?}");
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn the_strip_is_at_the_same_place_on_every_page() {
             .collect();
         assert_eq!(strips.len(), 1, "{size:?}: {strips:#?}");
         let strip = strips.first().expect("a strip");
-        assert!(strip.contains("✖ PAGE") && strip.contains("fresh") && strip.contains('█'), "{strip}");
+        assert!(strip.contains("✖ PAGING") && strip.contains("fresh") && strip.contains('█'), "{strip}");
     }
 }
 
@@ -193,7 +193,7 @@ fn each_headline_is_told_by_word_and_shape() {
     assert_eq!(said(&degraded), (Headline::Degraded, "test events stale 2m10s".to_owned()));
     let blind = well(|feed| if feed == Feed::Tasks { 700 } else { 0 });
     assert_eq!(said(&blind), (Headline::Blind, "test tasks old 11m".to_owned()));
-    for (store, word) in [(well(fresh), "✓ OK"), (pages, "✖ PAGE"), (degraded, "▲ DEGRADED"), (blind, "? BLIND")]
+    for (store, word) in [(well(fresh), "✓ OK"), (pages, "✖ PAGING"), (degraded, "▲ DEGRADED"), (blind, "? BLIND")]
     {
         let mut board = board(store);
         let text = frame(&board, (80, 24));

@@ -153,6 +153,13 @@ impl Store {
         workload.health
     }
 
+    /// The same with what is wrong with its tasks, and what alarms say of it.
+    #[must_use]
+    pub fn workload_trouble(&self, workload: &Workload, now: Timestamp) -> Health {
+        let found = found(self, now).workloads.get(&workload.id).copied();
+        self.workload_health(workload, now).max(found.unwrap_or(Health::Done))
+    }
+
     /// True for a task that runs on a machine of which nothing is heard.
     #[must_use]
     pub fn is_lost(&self, task: &Task) -> bool {

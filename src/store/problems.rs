@@ -80,6 +80,8 @@ pub(super) struct Found {
     pub(super) others: Arc<[Others]>,
     /// How the task in each slot is that may be in trouble.
     pub(super) looks: Arc<[Option<Health>]>,
+    /// How workloads are of which something is wrong, their tasks and alarms taken into account.
+    pub(super) workloads: Arc<HashMap<ObjectId, Health>>,
 }
 
 /// Tasks that are not what their rows say by themselves: they run at the moment, but loop; they have just begun, or should
@@ -165,7 +167,13 @@ fn find(store: &Store, now: Timestamp) -> Found {
         is,
         count,
     };
-    Found { problems: out.into(), others: seen.others.into_iter().map(other).collect(), looks: seen.looks.into() }
+    let workloads = out.iter().filter(|p| p.id.kind.is_workload()).map(|p| (p.id.clone(), p.health)).collect();
+    Found {
+        workloads: Arc::new(workloads),
+        problems: out.into(),
+        others: seen.others.into_iter().map(other).collect(),
+        looks: seen.looks.into(),
+    }
 }
 
 /// Tasks in trouble by what they belong to; without those whose machine is the

@@ -13,6 +13,7 @@ use crate::app::{App, Page};
 use crate::domain::{Kind, Line, Span, Tone};
 use crate::theme::Role;
 use crate::view::columns::{Align, Context};
+use crate::view::map::task_mark;
 use crate::view::table::{Head, TableModel};
 use crate::view::{alarms, clusters, details, header, logs, notices, placements, runbook, users};
 
@@ -178,8 +179,12 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         }
         if row.marked {
             buf.set_string(at.x + 1, y, "*", painter.role(Role::RowMarked));
+        } else if let Some(health) = row.health {
+            let style = painter.tone(Tone::Health(health));
+            let style = if row.selected { painter.on_selected(style) } else { style };
+            buf.set_string(at.x + 1, y, task_mark(health, painter.ascii).to_string(), style);
         }
-        let mut x = at.x + 2;
+        let mut x = at.x + 3;
         for (head, cell) in model.heads.iter().zip(&row.cells) {
             let text = cut(&cell.text, usize::from(head.width), head.cut_middle, painter.ascii);
             let pad = usize::from(head.width).saturating_sub(text.width());
@@ -213,7 +218,7 @@ pub(super) fn said(buf: &mut Buffer, body: Rect, text: &str, painter: &Painter<'
 }
 
 fn heads(buf: &mut Buffer, row: Rect, heads: &[Head], painter: &Painter<'_>) {
-    let mut x = row.x + 2;
+    let mut x = row.x + 3;
     for head in heads {
         let mut title = head.title.to_owned();
         if let Some(descending) = head.sorted {

@@ -126,7 +126,7 @@ fn head(buf: &mut Buffer, area: Rect, places: &Places, head: &Head, c: Context<'
     let date = c.now.format("UTC %a %-d %b").to_string();
     let alarms = match head.paging_trust {
         None => "no alarms read".to_owned(),
-        Some(Trust::Fresh) => "alarms page".to_owned(),
+        Some(Trust::Fresh) => "alarms paging".to_owned(),
         Some(trust) => trust.mark(c.ascii),
     };
     let alarms_tone = head.paging_trust.map_or(Tone::Dim, Trust::tone);
@@ -150,7 +150,7 @@ fn head(buf: &mut Buffer, area: Rect, places: &Places, head: &Head, c: Context<'
     } else {
         let text = Line::new()
             .with(format!(" {shape} {}", head.headline.word()), head.headline.tone())
-            .with(format!("  {} page", head.paging), head.paging_tone)
+            .with(format!("  {} paging", head.paging), head.paging_tone)
             .with(format!("  {clock}"), Tone::Strong);
         line(buf, row(area, 0), &text, painter);
         (area.width, area.width)
@@ -159,7 +159,7 @@ fn head(buf: &mut Buffer, area: Rect, places: &Places, head: &Head, c: Context<'
     let why = Line::new()
         .with(format!(" {shape} {} ", head.headline.word()), head.headline.tone())
         .with(head.why.clone(), Tone::Plain);
-    line(buf, Rect { width: count_x.saturating_sub(1).min(area.width), ..caption }, &why, painter);
+    line(buf, Rect { width: count_x.saturating_sub(2).min(area.width), ..caption }, &why, painter);
     if count_x < area.width {
         let at = Rect { x: area.x + count_x, width: clock_x.saturating_sub(count_x + 1), ..caption };
         line(buf, at, &Line::new().with(alarms, alarms_tone), painter);

@@ -115,7 +115,7 @@ impl Listed for Workload {
         Some(&self.labels)
     }
     fn health(&self, c: Context<'_>) -> Health {
-        c.store.workload_health(self, c.now)
+        c.store.workload_trouble(self, c.now)
     }
     fn urgency(&self, _: Slot, c: Context<'_>, rush: &Rush<'_>) -> Health {
         let own = self.health(c);
@@ -278,7 +278,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     // What was made of something old is made again.
     let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot)
         || table.problems_only
-        || (table.kind == ViewKind::Tasks && table.sort.column == "status");
+        || (matches!(table.kind, ViewKind::Tasks | ViewKind::Workloads) && table.sort.column == "status");
     let again = from_all && store.patience.is_used();
     table.stamp = Some(if again { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);

@@ -28,7 +28,7 @@ const COLUMNS: &[Column] = &[
     Column { title: "WARN", width: 4, priority: 3, left: false, cell: |s, c| of_health(s, c, Health::Warning) },
     Column { title: "UNKN", width: 4, priority: 4, left: false, cell: |s, c| of_health(s, c, Health::Unknown) },
     Column { title: "PROG", width: 4, priority: 8, left: false, cell: |s, c| of_health(s, c, Health::Progressing) },
-    Column { title: "SHORT", width: 6, priority: 1, left: false, cell: short },
+    Column { title: "SHORT", width: 5, priority: 1, left: false, cell: short },
     Column { title: "RST1H", width: 5, priority: 4, left: false, cell: restarts },
     Column { title: "EV1H", width: 4, priority: 5, left: false, cell: warnings },
     Column { title: "CPU", width: 4, priority: 6, left: false, cell: |s, c| share(s, c, true) },
@@ -51,17 +51,18 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
     let shown = |s: &ClusterSummary| s.id.as_str().width() + if s.read_only { 3 } else { 0 };
     let name_width = all.iter().map(shown).max().unwrap_or(7).clamp(7, 24);
     let mut columns: Vec<&Column> = COLUMNS.iter().collect();
-    let needed = |columns: &[&Column]| 2 + name_width + columns.iter().map(|c| c.width + 1).sum::<usize>() + 1;
+    let needed =
+        |columns: &[&Column]| 2 + name_width + columns.iter().map(|c| c.width + 1 + usize::from(c.left)).sum::<usize>();
     while needed(&columns) > width
         && let Some((i, last)) = columns.iter().enumerate().max_by_key(|(_, c)| c.priority)
         && last.priority > 0
     {
         columns.remove(i);
     }
-    let mut head = format!("  {:<name_width$} ", "CLUSTER");
+    let mut head = format!("  {:<name_width$}", "CLUSTER");
     for column in &columns {
         let (title, width) = (column.title, column.width);
-        head += &if column.left { format!(" {title:<width$}") } else { format!(" {title:>width$}") };
+        head += &if column.left { format!("  {title:<width$}") } else { format!(" {title:>width$}") };
     }
     let mut out = vec![Line::new().with(head, Tone::Key)];
     for s in all.iter() {
@@ -73,11 +74,16 @@ pub fn cluster_lines(c: Context<'_>, width: usize) -> Vec<Line> {
         let mut line = Line::new()
             .with(format!("{shape} "), Tone::Health(s.health))
             .with(name, super::columns::cluster_tone(c, &s.id))
-            .with(format!("{badge:<rest$} "), Tone::Warning);
+            .with(format!("{badge:<rest$}"), Tone::Warning);
         for column in &columns {
             let (text, tone) = (column.cell)(s, c);
             let width = column.width;
-            line.push(if column.left { format!(" {text:<width$}") } else { format!(" {text:>width$}") }, tone);
+            // Blanks have no tone: some are underlined.
+            let pad = " ".repeat(width.saturating_sub(text.width()));
+            let (before, after) = if column.left { ("  ".to_owned(), pad) } else { (format!(" {pad}"), String::new()) };
+            line.push(before, Tone::Plain);
+            line.push(text, tone);
+            line.push(after, Tone::Plain);
         }
         out.push(line);
     }
@@ -125,12 +131,13 @@ fn of_health(s: &ClusterSummary, c: Context<'_>, health: Health) -> (String, Ton
         let shape = super::map::task_mark(health, c.ascii);
         return (if figure.len() < 4 { format!("{shape}{figure}") } else { figure }, Tone::Health(health));
     }
-    (known(s, c, s.known.tasks, || "-".to_owned()), Tone::Dim)
+    (known(s, c, s.known.tasks, || "0".to_owned()), Tone::Dim)
 }
 
 fn short(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {
-    let (short, _, all) = s.workloads;
-    (known(s, c, s.known.workloads, || format!("{short}/{all}")), pick(short > 0, Health::Warning))
+    let (short, ..) = s.workloads;
+    let tone = if short > 0 { Tone::Health(Health::Warning) } else { Tone::Dim };
+    (known(s, c, s.known.workloads, || short.to_string()), tone)
 }
 
 fn restarts(s: &ClusterSummary, c: Context<'_>) -> (String, Tone) {

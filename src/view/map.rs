@@ -155,7 +155,7 @@ pub fn task_mark(health: Health, ascii: bool) -> char {
 }
 
 fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail: Detail) -> Vec<Line> {
-    let name = shorten(&node.id.name, width, c.ascii);
+    let name = shorten(super::notices::short(&node.id.name), width, c.ascii);
     let tone = if node.health().is_problem() { Tone::Health(node.health()) } else { Tone::Strong };
     let mut lines = vec![Line::new().with(name, tone)];
     let spot = if node.capacity_type == CapacityType::Spot { " spot" } else { "" };
@@ -169,9 +169,10 @@ fn cell(node: &Node, mut tasks: Vec<&Task>, c: Context<'_>, width: usize, detail
     let old = super::table::oldness(ViewKind::Nodes, &node.id, c);
     let calm = node.health() == Health::Ok && going.is_none() && old.is_none();
     let (state, tone) = match &going {
-        Some((text, tone)) => (text.as_str(), *tone),
-        None if calm => (node.zone.as_str(), Tone::Dim),
-        None => (node.status.as_str(), Tone::Health(node.health())),
+        Some((text, tone)) => (text.clone(), *tone),
+        None if calm => (node.zone.to_string(), Tone::Dim),
+        // Which zone it is matters most where one is lost.
+        None => (format!("{} {}", node.status, node.zone).trim_end().to_owned(), Tone::Health(node.health())),
     };
     let since = old.as_ref().map_or_else(String::new, |old| format!("{old}, "));
     let state = Line::new().with(shorten(&format!("{since}{state}{spot}"), width, c.ascii), tone);

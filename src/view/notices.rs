@@ -49,6 +49,8 @@ pub fn left_tone(c: Context<'_>, row: &NoticeRow) -> Tone {
     match row.left(c.now) {
         None => Tone::Dim,
         Some(_) if !row.urgent || !row.is_known() => Tone::Plain,
+        // Nobody has to hurry for it.
+        Some(_) if row.verdict == Some(Verdict::Safe) => Tone::Strong,
         Some(..30) => Tone::Health(Health::Critical),
         Some(..60) => Tone::Health(Health::Warning),
         Some(_) => Tone::Strong,
@@ -278,7 +280,9 @@ pub fn banner(c: Context<'_>, key: Option<&str>, width: usize) -> Option<Line> {
     // Whom it hits first, and where more is told, as far as there is room.
     let hint = key.map_or_else(String::new, |k| format!("  {k} tells more"));
     let room = width.saturating_sub(used(&line) + hint.width() + 3);
-    if let Some(first) = board.urgent().find(|r| r.is_known()).filter(|_| room >= 12) {
+    let in_danger = |r: &&NoticeRow| matches!(r.verdict, Some(Verdict::Cut | Verdict::Tight));
+    let known = || board.urgent().filter(|r| r.is_known());
+    if let Some(first) = known().find(in_danger).or_else(|| known().next()).filter(|_| room >= 12) {
         let text = if ours == 1 {
             format!("{}, {} of {} gone", short(&first.name), first.tasks.0, first.tasks.1)
         } else {

@@ -6,7 +6,7 @@ use super::columns::{
     ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
 };
 use crate::app::table::{Scope, TableState, ViewKind};
-use crate::domain::{Freshness, Kind, ObjectId, Orchestrator, Tone, age};
+use crate::domain::{Freshness, Health, Kind, ObjectId, Orchestrator, Tone, age};
 use crate::store::{Feed, SourceId, Store};
 
 /// A column on the screen.
@@ -33,6 +33,8 @@ pub struct TableRow {
     pub selected: bool,
     /// Marked.
     pub marked: bool,
+    /// How it is, where no column of its own has a sign for that, and it is not well.
+    pub health: Option<Health>,
 }
 
 /// A list on the screen.
@@ -264,6 +266,7 @@ fn build<T: super::arrange::Listed>(
             })
         })
         .collect();
+    let signed = matches!(table.kind, ViewKind::Nodes | ViewKind::Tasks | ViewKind::Workloads | ViewKind::Events);
     let rows = rows
         .iter()
         .zip(cells)
@@ -272,6 +275,7 @@ fn build<T: super::arrange::Listed>(
             cells: keep.iter().filter_map(|(k, _)| cells.get(*k).cloned()).collect(),
             selected: table.offset + i == table.cursor_at,
             marked: row.is_some_and(|r| table.marks.contains(r.id())),
+            health: row.filter(|_| signed).map(|r| r.health(c)).filter(|h| h.is_problem()),
         })
         .collect();
     TableModel {
@@ -341,8 +345,8 @@ fn marked(table: &TableState, c: Context<'_>) -> (usize, usize) {
 /// never the one the list is sorted by.
 fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableState) -> Vec<(usize, u16)> {
     let (pan, sorted) = (table.pan, table.sort.column);
-    // Two columns at the left for cursor and mark, two between columns.
-    let room = width.saturating_sub(2);
+    // Three columns at the left for cursor and mark, two between columns.
+    let room = width.saturating_sub(3);
     let mut keep: Vec<usize> = (0..columns.len()).collect();
     // Panning takes columns away from the left, after the name.
     let skip = usize::from(pan / 8);
@@ -361,6 +365,7 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableStat
     let least = |i: usize, tight: bool| match columns[i].key {
         // Which cluster it is stays, if not its whole name.
         "cluster" => natural[i].min(9),
+        "message" => natural[i].min(24),
         "status" if columns[i].width.1 > 30 => natural[i].min(if tight { 34 } else { 44 }),
         // What one copies and tells others is read whole before more figures are.
         "name" if table.kind == ViewKind::Tasks && width >= 80 => natural[i].min(columns[i].width.0.max(22)),
@@ -385,7 +390,12 @@ fn fit<T>(columns: &[&Column<T>], natural: &[u16], width: u16, table: &TableStat
     // What is left goes to those that want more, the name first.
     let mut wants: Vec<usize> = (0..keep.len()).collect();
     wants.sort_by_key(|k| {
-        (columns[keep[*k]].priority, columns[keep[*k]].key != "name", columns[keep[*k]].key != "cluster", *k)
+        (
+            columns[keep[*k]].priority,
+            !matches!(columns[keep[*k]].key, "name" | "message"),
+            columns[keep[*k]].key != "cluster",
+            *k,
+        )
     });
     for k in wants {
         let more = u32::from(natural[keep[k]].saturating_sub(widths[k])).min(spare);

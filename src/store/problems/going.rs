@@ -54,7 +54,7 @@ pub(super) fn add(store: &Store, lost: &HashMap<ObjectId, bool>, out: &mut Vec<P
     }
     out.extend(of_cluster.into_values().filter_map(|rows| gathered(&rows, now)));
     for (owner, rows) in of_owner {
-        let what = of_tasks(&rows, now);
+        let what = of_many(&rows, "", now);
         let tasks = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         put(out, known.get(owner), line(owner, &rows, what, tasks));
     }
@@ -73,7 +73,8 @@ fn gathered(rows: &[&NoticeRow], now: Timestamp) -> Option<Problem> {
     let name = if taken == rows.len() { "spot machines" } else { "machines" };
     let id = ObjectId { kind: Kind::Notice, namespace: Text::empty(), name: Text::new(name), ..first.node.clone()? };
     let tasks = rows.iter().map(|r| r.tasks.1 - r.tasks.0).sum();
-    Some(line(&id, rows, of_tasks(rows, now), tasks))
+    // Those that nobody loses anything with are not among them.
+    Some(line(&id, rows, of_many(rows, " with tasks", now), tasks))
 }
 
 /// `rows` are about `id`, the one with the least time first.
@@ -102,9 +103,9 @@ fn put(out: &mut Vec<Problem>, known: Option<&usize>, line: Problem) {
 }
 
 /// Of several: `2 go, first in 0:30?, 1 will be cut`.
-fn of_tasks(rows: &[&NoticeRow], now: Timestamp) -> String {
+fn of_many(rows: &[&NoticeRow], which: &str, now: Timestamp) -> String {
     let (n, verb) = (rows.len(), if rows.len() == 1 { "goes" } else { "go" });
-    let mut text = format!("{n} {verb}");
+    let mut text = format!("{n}{which} {verb}");
     if let Some((left, d)) = rows.iter().find_map(|r| Some((r.left(now)?, r.deadline?))) {
         let first = if n > 1 { ", first" } else { "" };
         let ahead = countdown(left, d.precision);

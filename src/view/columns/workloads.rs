@@ -100,7 +100,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         descending: false,
         unit: Unit::Text,
         cell: |c, r| {
-            let health = c.store.workload_health(r, c.now);
+            let health = c.store.workload_trouble(r, c.now);
             Cell::new(r.id.name.as_str(), if health.is_problem() { Tone::Health(health) } else { Tone::Plain })
         },
         value: |_, r| Value::Text(r.id.name.clone()),
@@ -116,7 +116,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         descending: false,
         unit: Unit::Count,
         cell: |c, r| {
-            let health = c.store.workload_health(r, c.now);
+            let health = c.store.workload_trouble(r, c.now);
             let short = r.replicas.unavailable() > 0 && health.is_problem();
             let text = if r.id.kind == Kind::CronJob { "-".to_owned() } else { ready(r) };
             Cell::new(text, if short { Tone::Health(health) } else { Tone::Plain })

@@ -35,7 +35,7 @@ impl Headline {
             Self::Ok => "OK",
             Self::Degraded => "DEGRADED",
             Self::Blind => "BLIND",
-            Self::Page => "PAGE",
+            Self::Page => "PAGING",
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Body, Sheet, Tile, timeline};
 use crate::app::table::{Scope, Sort, TableState, ViewKind};
 use crate::app::wall::{Wall, WallPage};
 use crate::domain::notice::Outcome;
+use crate::domain::slo::Exhaustion;
 use crate::domain::traffic::{duration, rate, share};
 use crate::domain::{Budget, Health, Kind, Line, ObjectId, Service, Severity, Tone, age::age};
 use crate::store::Feed;
@@ -144,13 +145,13 @@ fn cluster_lines(c: Context<'_>, all: &[Watched<'_>], sums: &[ClusterSummary], w
             };
             let (ready, nodes) = s.nodes;
             say("nodes", format!("{ready}/{nodes}"), bad(nodes - ready.min(nodes), Health::Critical), &[Feed::Nodes]);
-            let broken = s.tasks.critical as usize;
+            let broken = s.tasks.critical as usize + s.tasks.unknown as usize;
             say("tasks", grouped(u64::from(s.tasks.unfinished())), Tone::Plain, &[Feed::Tasks]);
             say("broken", broken.to_string(), bad(broken, Health::Critical), &[Feed::Tasks]);
             if wide {
                 say(
                     "short",
-                    format!("{}/{}", s.workloads.0, s.workloads.2),
+                    format!("{} of {}", s.workloads.0, s.workloads.2),
                     bad(s.workloads.0, Health::Warning),
                     &WORKLOADS,
                 );
@@ -295,17 +296,13 @@ fn of_budgets(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usiz
         ),
     ];
     if let Some(b) = budgets.first() {
-        let left =
-            b.left().map_or_else(|| "?".to_owned(), |l| format!("{}%", l.percent(0).trim_end_matches([' ', '%'])));
-        let label = cut(&format!("LEFT OF {}", b.objective.service), 30, true, c.ascii);
-        tiles.push(tile(
-            c,
-            &label,
-            left,
-            &format!("gone: {}", b.gone_text()),
-            budgets::tone(b),
-            Some(trust_of(b).into()),
-        ));
+        let note = cut(&format!("{} left of {}", b.left_text(), b.objective.service), 30, true, c.ascii);
+        let gone = match b.assessment.as_ref().map(|a| a.exhaustion) {
+            Some(Exhaustion::In(_)) => b.gone_text().replace(' ', ""),
+            Some(Exhaustion::Exhausted) => "0".to_owned(),
+            _ => "-".to_owned(),
+        };
+        tiles.push(tile(c, "GONE IN", gone, &note, budgets::tone(b), Some(trust_of(b).into())));
     }
     let room = height.max(2);
     let shown = if budgets.len() > room { room - 1 } else { budgets.len() };
@@ -322,7 +319,7 @@ fn of_budgets(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usiz
 }
 
 fn budget(c: Context<'_>, b: &Budget, trust: Trust, width: usize) -> Line {
-    let gauge = if width >= 120 { 30 } else { 12 };
+    let gauge = if width >= 110 { 30 } else { 12 };
     let name_width = width.saturating_sub(gauge + 44).clamp(12, 48);
     let name = cut(&b.title(), name_width, true, c.ascii);
     let pad = name_width.saturating_sub(name.width());
