@@ -384,3 +384,21 @@ fn the_exit_code_follows_the_state() {
         assert_eq!((said["state"].as_str(), out.status.code()), (Some(state), Some(code)), "{arguments:?}: {said:#}");
     }
 }
+
+#[cfg(all(feature = "kubernetes", feature = "prometheus"))]
+#[test]
+fn the_table_says_which_backend_failed() {
+    let home = tempfile::tempdir().expect("a directory");
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(["status", "--prometheus", "http://127.0.0.1:9"])
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("nothing is known to be wrong, but not all is known"), "{text}");
+    let line = text.lines().find(|l| l.starts_with("127.0.0.1:9  ")).unwrap_or_default();
+    assert!(line.contains(" down: ") || line.contains(" stale: "), "{text}");
+}

@@ -121,3 +121,68 @@ fn settled(store: &Store) -> bool {
                 .all(|feed| store.source(id, *feed).is_some_and(answered))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend() -> ClusterId {
+        ClusterId::new("prom")
+    }
+
+    fn observation(feed: Feed, body: Body) -> Observation {
+        Observation { source: SourceId { cluster: backend(), feed }, at: Clock::system().now(), body }
+    }
+
+    #[tokio::test]
+    async fn a_backend_that_says_nothing_is_waited_for_and_down_then() {
+        let patience = Duration::from_millis(300);
+        for spoke in [false, true] {
+            let (tx, mut rx) = mpsc::channel(8);
+            if spoke {
+                let since = Clock::system().now();
+                tx.try_send(observation(Feed::Alarms, Body::Freshness(Freshness::Loading { since }))).unwrap();
+            }
+            let mut store = Store::expecting([]).and_backends([backend()]);
+            assert!(!settle(&mut store, &mut rx, patience).await, "spoke: {spoke}");
+            let feed = store.source(&backend(), Feed::Alarms).map(|s| s.freshness.word());
+            assert_eq!(feed, Some("down"), "spoke: {spoke}");
+        }
+        // One that answers is done.
+        let (tx, mut rx) = mpsc::channel(8);
+        tx.try_send(observation(Feed::Alarms, Body::Synced)).unwrap();
+        let mut store = Store::expecting([]).and_backends([backend()]);
+        assert!(settle(&mut store, &mut rx, Duration::from_secs(20)).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_found_late_is_waited_for() {
+        let (tx, mut rx) = mpsc::channel(8);
+        let mut store = Store::expecting([]);
+        let asked = std::cell::Cell::new(0);
+        // What is found speaks before looking ends, as a source does.
+        let known = || {
+            asked.set(asked.get() + 1);
+            if asked.get() == 3 {
+                let found = observation(Feed::Alarms, Body::Backend(found()));
+                tx.try_send(found).unwrap();
+                tx.try_send(observation(Feed::Alarms, Body::Synced)).unwrap();
+            }
+            asked.get() >= 3
+        };
+        assert!(settle_once(known, &mut store, &mut rx, Duration::from_secs(20)).await);
+        assert_eq!((asked.get(), store.backends().count()), (3, 1));
+        assert!(store.source(&backend(), Feed::Alarms).is_some_and(|s| s.complete));
+    }
+
+    fn found() -> crate::domain::Backend {
+        crate::domain::Backend {
+            id: backend(),
+            kind: crate::domain::BackendKind::Prometheus,
+            version: Text::empty(),
+            endpoint: Text::empty(),
+            cluster: None,
+            found: true,
+        }
+    }
+}
