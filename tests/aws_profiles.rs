@@ -200,7 +200,7 @@ async fn what_protects_a_cluster_holds_however_it_is_spelled() {
         assert_eq!(error.contains(&says), spelled != "prod@eu-west-1/mine", "{spelled}: {error}");
         let scale = ["scale", "web", "--replicas", "2", "--yes", "--ecs-cluster", spelled];
         let out = home.run(&scale, &[]).await;
-        assert!(out.status.code() == Some(1) && all(&out).contains("read-only"), "{spelled}: {}", all(&out));
+        assert!(out.status.code() == Some(1) && all(&out).contains("marked read_only"), "{spelled}: {}", all(&out));
         let out = home.run(&["exec", "web/x", "--ecs-cluster", spelled, "--", "true"], &[]).await;
         assert!(!out.status.success() && all(&out).contains("production"), "{spelled}: {}", all(&out));
     }

@@ -328,9 +328,9 @@ url = "https://runbooks.example.com/api"
         "alertmanager am (http://am:9093), read-only",
         "services all (any namespace), prometheus prom, preset istio",
         "notices spot (log group /aws/events/spot), profile ops, region eu-west-1",
-        "guardrail 1 (deny), cluster prod*, actions delete drain: not by hand",
+        "guardrail number 1 (deny), cluster prod*, actions delete drain: not by hand",
         "guardrail nights (quiet 22:00-06:30 Europe/Berlin)",
-        "guardrail 3 (at once 2), namespace kube-*",
+        "guardrail number 3 (at once 2), namespace kube-*",
         "runbook api-* (https://runbooks.example.com/api)",
     ] {
         assert!(said.lines().any(|l| l == line), "{line} in\n{said}{}", error(&out));

@@ -82,7 +82,7 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show pages that rotate on a wall; changes nothing, needs no input.
+    /// Show pages that rotate on a wall; changes nothing, needs no keys.
     ///
     /// A page that turns critical takes the screen. Ends by `q` or a signal only.
     Wallboard(Wallboard),

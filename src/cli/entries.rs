@@ -72,7 +72,7 @@ fn notices(n: &NoticeSettings) -> String {
     line("notices", &n.name, &place, says)
 }
 
-/// `guardrail 1 (deny), cluster prod-*, actions drain, delete: not at night`.
+/// `guardrail number 1 (deny), cluster prod-*, actions delete drain: not by hand`.
 fn guardrail(g: &GuardrailSettings) -> String {
     let effect = match &g.effect {
         GuardrailEffect::Deny => "deny".to_owned(),
