@@ -39,6 +39,10 @@ const DISCOVERY: Duration = Duration::from_secs(20);
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 const MACHINE: Duration = Duration::from_millis(1500);
 
+/// What is to be known of some clusters: which, and what.
+#[cfg(feature = "aws")]
+type Remarks = Vec<(ClusterId, String)>;
+
 /// What is to be read.
 #[derive(Default)]
 pub struct Wanted {
@@ -53,7 +57,7 @@ pub struct Wanted {
     pub ecs_later: Option<crate::source::ecs::Later>,
     /// What is to be known of some of them.
     #[cfg(feature = "aws")]
-    pub remarks: Vec<(ClusterId, String)>,
+    pub remarks: Remarks,
 }
 
 impl Wanted {
@@ -429,11 +433,7 @@ async fn only_aws(config: &Config, error: CliError) -> Result<Wanted, CliError> 
 
 /// The ECS clusters that were named or configured, and what is to be known of them, which is printed as well.
 #[cfg(feature = "aws")]
-fn ecs_specs(
-    cli: &Cli,
-    config: &Config,
-    taken: &[String],
-) -> Result<(Vec<EcsSpec>, Vec<(ClusterId, String)>), CliError> {
+fn ecs_specs(cli: &Cli, config: &Config, taken: &[String]) -> Result<(Vec<EcsSpec>, Remarks), CliError> {
     let mut names: Vec<EcsName> = Vec::new();
     for text in &cli.common.ecs_cluster {
         let name = config::ecs::parse(text)
@@ -449,7 +449,7 @@ fn ecs_specs(
     let remark = |(name, spec): (&EcsName, &EcsSpec)| {
         Some((spec.id.clone(), config.ecs_cluster(name).remark(spec.id.as_str())?))
     };
-    let remarks: Vec<(ClusterId, String)> = names.iter().zip(&specs).filter_map(remark).collect();
+    let remarks: Remarks = names.iter().zip(&specs).filter_map(remark).collect();
     for (_, text) in &remarks {
         super::output::fail(text);
     }

@@ -271,7 +271,7 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         version: VERSION,
         at: time(now),
         state,
-        clusters: summaries.iter().cloned().map(cluster).collect(),
+        clusters: summaries.iter().map(cluster).collect(),
         backends,
         problems,
         alarms: alarms(store),
@@ -331,7 +331,7 @@ fn time(t: Timestamp) -> String {
     t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-fn cluster(s: ClusterSummary) -> ClusterStatus {
+fn cluster(s: &ClusterSummary) -> ClusterStatus {
     let (t, known) = (s.tasks, s.known);
     let share =
         |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
