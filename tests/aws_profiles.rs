@@ -43,6 +43,13 @@ impl Home {
         Self { dir, sim }
     }
 
+    /// Writes the settings file.
+    fn settings(&self, text: &str) {
+        let dir = self.dir.path().join(".config/quarterdeck");
+        std::fs::create_dir_all(&dir).expect("a directory");
+        std::fs::write(dir.join("config.toml"), text).expect("a file");
+    }
+
     /// Runs the program with nothing but these variables.
     async fn run(&self, arguments: &[&str], variables: &[(&str, String)]) -> Output {
         tokio::process::Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
@@ -167,4 +174,40 @@ async fn the_default_profile_is_enough_to_start_with() {
     let said = all(&empty.run(&["status"], &[]).await);
     assert!(said.contains("--ecs-cluster") && said.contains("[default] in ~/.aws"), "{said}");
     assert!(!said.contains("AWS was asked"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_protects_a_cluster_holds_however_it_is_spelled() {
+    let profiles = [("default", "123456789012"), ("prod", "123456789012")];
+    let home = Home::new(&profiles, "[default]\nregion = eu-west-1\n[profile prod]\nregion = eu-west-1\n").await;
+    let entry = "[[cluster]]\necs = 'prod@eu-west-1/mine'\nname = 'shop'\nproduction = true\n";
+    home.settings(&format!("{entry}read_only = true\n"));
+    // How it is spelled, and what it is called then: under another profile it may be another one.
+    for (spelled, shown) in [
+        ("prod@eu-west-1/mine", "shop"),
+        ("mine", "shop"),
+        ("eu-west-1/mine", "shop"),
+        ("prod@mine", "shop"),
+        ("arn:aws:ecs:eu-west-1:123456789012:cluster/mine", "shop"),
+        ("default@eu-west-1/mine", "mine"),
+        ("default@mine", "mine"),
+    ] {
+        let out = home.run(&["status", "--format", "json", "--ecs-cluster", spelled], &[]).await;
+        let (json, error) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!((&json["clusters"][0]["name"], &json["clusters"][0]["production"]), (&shown.into(), &true.into()));
+        let says = format!("{shown} is production and read-only, as the settings say of `prod@eu-west-1/mine`");
+        assert_eq!(error.contains(&says), spelled != "prod@eu-west-1/mine", "{spelled}: {error}");
+        let scale = ["scale", "web", "--replicas", "2", "--yes", "--ecs-cluster", spelled];
+        let out = home.run(&scale, &[]).await;
+        assert!(out.status.code() == Some(1) && all(&out).contains("marked read_only"), "{spelled}: {}", all(&out));
+        let out = home.run(&["exec", "web/x", "--ecs-cluster", spelled, "--", "true"], &[]).await;
+        assert!(!out.status.success() && all(&out).contains("production"), "{spelled}: {}", all(&out));
+    }
+    // Its own entry says what it is, and so does another region.
+    home.settings(&format!("{entry}[[cluster]]\necs = 'default@eu-west-1/mine'\n"));
+    let out = home.run(&["status", "--format", "json", "--ecs-cluster", "default@eu-west-1/mine"], &[]).await;
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(json["clusters"][0]["production"], false, "{json:#}");
+    assert!(out.stderr.is_empty(), "{}", all(&out));
 }

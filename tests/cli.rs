@@ -198,6 +198,165 @@ fn keys_themes_completions_and_the_man_page() {
     assert!(quarterdeck(&["themes", "--lint"]).status.success());
     assert!(text(&quarterdeck(&["completions", "bash"])).contains("_quarterdeck"));
     assert!(text(&quarterdeck(&["man"])).contains(".TH"));
+    for name in ["exec", "attach", "port\\-forward"] {
+        assert!(text(&quarterdeck(&["man"])).contains(&format!("quarterdeck\\-{name}(1)")), "{name}");
+    }
+}
+
+#[test]
+fn help_says_where_the_json_of_each_command_is_described() {
+    for (arguments, page) in [
+        (&["status"][..], "docs/status.md"),
+        (&["drain"], "docs/actions-cli.md"),
+        (&["silence"], "docs/actions-cli.md"),
+        (&["audit", "tail"], "docs/audit.md"),
+        (&["slo", "report"], "docs/slo.md"),
+    ] {
+        let said = text(&quarterdeck(&[arguments, &["--help"]].concat()));
+        let option = said.split_once("--format ").expect("it has a format").1;
+        let option = option.split("\n\n      ").take(3).collect::<String>();
+        assert!(option.contains(page), "{arguments:?}: {said}");
+        let other = page != "docs/status.md" && said.contains("docs/status.md");
+        assert!(!other, "{arguments:?}: {said}");
+    }
+}
+
+/// What the program says with these files in its configuration directory.
+fn configured(files: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().expect("a directory");
+    for (name, content) in files {
+        let path = home.path().join(".config/quarterdeck").join(name);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(path, content).expect("a file");
+    }
+    Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .expect("it runs")
+}
+
+#[test]
+fn keys_lists_what_is_bound_wherever_it_is_bound_and_says_what_is_doubtful() {
+    let mine = "inherits = \"default\"\n[task]\n\"ctrl-d\" = \"view-nodes\"\n[logs]\n\"ctrl-j\" = \"back\"\n\
+         [[command]]\nkey = \"alt-l\"\nname = \"Lines\"\ncontext = \"node\"\nargv = [\"wc\", \"-l\"]\n";
+    let out = configured(&[("keymaps/mine.toml", mine)], &["keys", "--keymap", "mine"]);
+    let said = text(&out);
+    let section = |name: &str| -> Vec<String> {
+        let of = said.lines().skip_while(|l| *l != name).skip(1);
+        of.take_while(|l| l.starts_with(' ')).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    assert!(out.status.success(), "{}", error(&out));
+    assert!(section("task").iter().any(|l| l.starts_with("ctrl-d view-nodes ")), "{said}");
+    assert!(section("node").contains(&"alt-l run Lines: wc -l".to_owned()), "{said}");
+    assert!(section("global").iter().any(|l| l.starts_with(", c runbook ") && l.contains("crash-loop")), "{said}");
+    assert!(section("global").iter().any(|l| l.starts_with("ctrl-x q quit ")), "{said}");
+    assert!(error(&out).contains("terminals send `ctrl-j` as"), "{}", error(&out));
+    // The embedded one has nothing to say.
+    assert_eq!(error(&configured(&[], &["keys"])), "");
+}
+
+#[test]
+fn themes_lists_files_too_and_one_that_is_broken_hides_none() {
+    let files = [
+        ("themes/mine.toml", "inherits = \"nord\"\ndoc = \"Mine.\"\n"),
+        ("themes/broken.toml", "inherits = \"nowhere\"\n"),
+    ];
+    let out = configured(&files, &["themes"]);
+    assert!(text(&out).lines().any(|l| l.starts_with("mine ") && l.ends_with("yours: Mine.")), "{}", text(&out));
+    assert!(text(&out).contains("colour-blind") && text(&out).contains("mono"), "{}", text(&out));
+    assert!(!out.status.success() && error(&out).contains("nowhere"), "{}", error(&out));
+    let out = configured(&files[..1], &["themes", "--lint"]);
+    assert!(out.status.success() && text(&out).contains("theme mine is fine"), "{}{}", text(&out), error(&out));
+    let out = configured(&files[..1], &["--theme", "mien", "--demo=calm", "themes"]);
+    assert!(!out.status.success(), "{}", text(&out));
+    let out = configured(&files[..1], &["--theme", "mien", "themes"]);
+    assert!(error(&out).contains("did you mean `mine`"), "{}", error(&out));
+}
+
+#[test]
+fn config_show_names_every_entry() {
+    let file = r#"
+[[cluster]]
+context = "prod"
+production = true
+namespace = "shop"
+accent = "red"
+[[cluster]]
+ecs = "ops@eu-west-1/shop"
+name = "till"
+read_only = true
+[[prometheus]]
+name = "prom"
+url = "http://prom:9090"
+cluster = "prod"
+[[alertmanager]]
+name = "am"
+url = "http://am:9093"
+read_only = true
+[[services]]
+preset = "istio"
+prometheus = "prom"
+[[notices]]
+name = "spot"
+log_group = "/aws/events/spot"
+profile = "ops"
+region = "eu-west-1"
+[[guardrail]]
+cluster = "prod*"
+actions = ["drain", "delete"]
+effect = "deny"
+why = "not by hand"
+[[guardrail]]
+name = "nights"
+quiet = "22:00-06:30"
+zone = "Europe/Berlin"
+[[guardrail]]
+namespace = "kube-*"
+at_once = 2
+[[runbook]]
+alarm = "api-*"
+url = "https://runbooks.example.com/api"
+"#;
+    let out = configured(&[("config.toml", file)], &["config", "show"]);
+    let said = text(&out);
+    for line in [
+        "cluster prod (context prod), production, namespace shop, red",
+        "cluster till (ECS ops@eu-west-1/shop), read-only",
+        "prometheus prom (http://prom:9090), cluster prod",
+        "alertmanager am (http://am:9093), read-only",
+        "services all (any namespace), prometheus prom, preset istio",
+        "notices spot (log group /aws/events/spot), profile ops, region eu-west-1",
+        "guardrail number 1 (deny), cluster prod*, actions delete drain: not by hand",
+        "guardrail nights (quiet 22:00-06:30 Europe/Berlin)",
+        "guardrail number 3 (at once 2), namespace kube-*",
+        "runbook api-* (https://runbooks.example.com/api)",
+    ] {
+        assert!(said.lines().any(|l| l == line), "{line} in\n{said}{}", error(&out));
+    }
+}
+
+#[test]
+fn settings_that_are_wrong_are_no_verdict() {
+    let wrong = [("config.toml", "theem = 1\n")];
+    for arguments in [
+        &["status"][..],
+        &["slo", "report"],
+        &["audit", "verify"],
+        &["audit", "tail"],
+        &["audit", "export"],
+        &["spot", "history"],
+        &["drain", "x"],
+    ] {
+        let out = configured(&wrong, arguments);
+        assert_eq!(out.status.code(), Some(2), "{arguments:?}: {}", error(&out));
+        assert!(out.stdout.is_empty() && error(&out).contains("theem"), "{arguments:?}: {}", error(&out));
+    }
+    let out = configured(&[], &["slo", "report"]);
+    assert_eq!(out.status.code(), Some(2), "{}", error(&out));
+    // Who asks whether they are right hears that they are not.
+    assert_eq!(configured(&wrong, &["config", "check"]).status.code(), Some(1));
 }
 
 #[test]
@@ -232,6 +391,9 @@ fn help_has_a_line_for_each_command_and_ends_with_examples() {
             "silence",
             "unsilence",
             "audit",
+            "exec",
+            "attach",
+            "port-forward",
             "sim",
             "completions",
             "man",

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jsonschema::Validator;
 use quarterdeck::domain::notice::{NoticeKind, Precision};
-use quarterdeck::domain::{AlarmSource, Freshness, Health, Kind, Severity, Text};
+use quarterdeck::domain::{AlarmSource, Backend, BackendKind, ClusterId, Freshness, Health, Kind, Severity, Text};
 use quarterdeck::store::notices::Verdict;
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::view::status::{VERSION, status};
@@ -16,6 +16,7 @@ use support::budgets::fleet_with_budgets;
 use support::fleet::{cluster, now, small_fleet};
 use support::mixed::mixed_fleet;
 use support::taken::taken_fleet;
+use support::unplaced::unplaced_fleet;
 
 const SCHEMA: &str = include_str!("../docs/schema/status-v2.json");
 const PAGE: &str = include_str!("../docs/status.md");
@@ -58,12 +59,36 @@ fn troubled() -> Store {
     store
 }
 
+const BACKENDS: [(&str, BackendKind, Feed); 6] = [
+    ("prom", BackendKind::Prometheus, Feed::Signals),
+    ("am", BackendKind::Alertmanager, Feed::Alarms),
+    ("events", BackendKind::EventLog, Feed::Notices),
+    ("queue", BackendKind::EventQueue, Feed::Notices),
+    ("ec2 eu-west-1", BackendKind::Ec2, Feed::Notices),
+    ("cloudwatch", BackendKind::CloudWatch, Feed::Budgets),
+];
+
+/// The same, with a backend of each kind, all of them live.
+fn with_backends(store: Store) -> Store {
+    let mut store = store.and_backends(BACKENDS.map(|(name, ..)| ClusterId::new(name)));
+    for (name, kind, feed) in BACKENDS {
+        let id = ClusterId::new(name);
+        let cluster = (kind == BackendKind::Prometheus).then(cluster);
+        let (version, endpoint) = (Text::empty(), Text::empty());
+        let backend = Backend { id: id.clone(), kind, version, endpoint, cluster, found: false };
+        for body in [Body::Backend(backend), Body::Synced] {
+            store.apply(Observation { source: SourceId { cluster: id.clone(), feed }, at: now(), body });
+        }
+    }
+    store
+}
+
 /// Makes a fleet.
 type Fleet = fn() -> Store;
 
 #[test]
 fn what_status_says_is_as_the_schema_has_it() {
-    let fleets: [(&str, Fleet); 7] = [
+    let fleets: [(&str, Fleet); 9] = [
         ("a fleet with problems", small_fleet),
         ("a fleet with an alarm", mixed_fleet),
         ("feeds that are not live", troubled),
@@ -71,6 +96,8 @@ fn what_status_says_is_as_the_schema_has_it() {
         ("nothing at all", || Store::expecting([])),
         ("budgets in every state", fleet_with_budgets),
         ("machines that go", taken_fleet),
+        ("services that find no place", unplaced_fleet),
+        ("backends that fail", || with_backends(troubled())),
     ];
     for (what, store) in fleets {
         let store = store();
@@ -105,6 +132,67 @@ fn who_may_not_see_the_tasks_does_not_hear_that_all_is_fine() {
 }
 
 #[test]
+fn a_backend_that_fails_is_a_source_that_failed() {
+    let because = || Text::new("connection refused");
+    let calm = || with_backends(Store::expecting([]));
+    let said = taken(&calm());
+    assert_eq!(said["state"], "ok");
+    let backends = said["backends"].as_array().expect("a list");
+    let names: Vec<&str> = backends.iter().filter_map(|b| b["name"].as_str()).collect();
+    assert_eq!(names, ["am", "cloudwatch", "ec2 eu-west-1", "events", "prom", "queue"]);
+    assert_eq!(
+        backends[4],
+        json!({"name": "prom", "kind": "prometheus", "cluster": cluster().as_str(), "sources": []})
+    );
+    for (name, _, feed) in BACKENDS {
+        for (freshness, state) in [
+            (Freshness::Down { since: now(), because: because() }, "unknown"),
+            (Freshness::Stale { since: now(), because: because() }, "unknown"),
+            (Freshness::Loading { since: now() }, "unknown"),
+            (Freshness::Absent { because: because(), denied: true }, "ok"),
+            (Freshness::Absent { because: because(), denied: false }, "ok"),
+        ] {
+            let mut store = calm();
+            let source = SourceId { cluster: ClusterId::new(name), feed };
+            let (word, reason) = (freshness.word(), freshness.reason().map(ToString::to_string));
+            store.apply(Observation { source, at: now(), body: Body::Freshness(freshness) });
+            let said = taken(&store);
+            assert_eq!(said["state"], state, "{name} is {word}");
+            let of = |b: &&Value| b["name"] == name;
+            let backends = said["backends"].as_array().expect("a list");
+            let found = backends.iter().find(of).expect("it is listed");
+            assert_eq!(
+                found["sources"],
+                json!([{"feed": feed.word(), "freshness": word, "because": reason}]),
+                "{name}"
+            );
+            assert_eq!(said["backends"][0]["name"] == name, state == "unknown" || name == "am", "{name} is {word}");
+            assert_eq!(faults(&said), Vec::<String>::new(), "{said:#}");
+        }
+    }
+    // One that was expected and of which nothing was heard is not fine.
+    let silent = calm().and_backends([ClusterId::new("zzz")]);
+    let said = taken(&silent);
+    assert_eq!((&said["state"], &said["backends"][0]["name"]), (&json!("unknown"), &json!("zzz")));
+    assert_eq!(said["backends"][0]["sources"][0]["freshness"], "loading");
+    assert_eq!(faults(&said), Vec::<String>::new(), "{said:#}");
+}
+
+#[test]
+fn services_that_find_no_place_are_listed() {
+    let store = unplaced_fleet();
+    let said = taken(&store);
+    let (listed, all) = (said["unplaced"].as_array().expect("a list"), store.unplaced(now()));
+    assert!(!all.is_empty() && listed.len() == all.len(), "{said:#}");
+    for (one, u) in listed.iter().zip(all.iter()) {
+        assert_eq!((&one["service"], &one["cluster"]), (&json!(u.name.as_str()), &json!(u.cluster.as_str())));
+        assert_eq!(one["why"], json!(u.why.words(&u.providers)));
+        assert_eq!(one["missing"]["tasks"], json!(u.missing.map(|m| m.tasks)));
+        assert_eq!(one["read"], json!(u.id.is_some()));
+    }
+}
+
+#[test]
 fn the_pages_example_is_as_the_schema_has_it() {
     let examples: Vec<&str> =
         PAGE.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
@@ -116,7 +204,7 @@ fn the_pages_example_is_as_the_schema_has_it() {
 
 #[test]
 fn what_the_schema_does_not_know_is_caught() {
-    let good = taken(&troubled());
+    let good = taken(&with_backends(troubled()));
     // Where, and what stands there instead; null removes the field.
     for (pointer, field, value) in [
         ("", "extra", json!(1)),
@@ -135,6 +223,10 @@ fn what_the_schema_does_not_know_is_caught() {
         ("/clusters/0/workloads", "all", json!("2")),
         ("/clusters/0/sources/0", "freshness", json!("live")),
         ("/clusters/0/sources/0", "feed", json!("pods")),
+        ("", "backends", Value::Null),
+        ("", "unplaced", Value::Null),
+        ("/backends/0", "kind", json!("grafana")),
+        ("/backends/0", "sources", Value::Null),
         ("/problems/0", "health", json!("ok")),
         ("/problems/0", "kind", json!("pod")),
         ("/problems/0", "since", json!(0)),
@@ -169,8 +261,9 @@ fn every_object_is_closed_and_whole() {
     objects("", &schema, &mut found);
     assert_eq!(
         found.len(),
-        11,
-        "the report, a cluster and its three counts, a source, a problem, an alarm and its subject, a budget, a notice: {found:?}"
+        14,
+        "the report, a cluster and its three counts, a backend, a source, a problem, an alarm and its subject, a budget, \
+         a notice, a service without a place and what it lacks: {found:?}"
     );
     for (at, object) in found {
         assert_eq!(object["additionalProperties"], false, "{at}");
@@ -213,6 +306,8 @@ fn the_words_are_those_of_the_program() {
     let verdicts =
         [Verdict::Safe, Verdict::Tight, Verdict::Cut].map(|v| word(serde_json::to_value(v).expect("it serializes")));
     assert_eq!(words("/$defs/notice/properties/verdict/enum"), BTreeSet::from(verdicts));
+    let kinds = BACKENDS.map(|(_, kind, _)| word(serde_json::to_value(kind).expect("it serializes")));
+    assert_eq!(words("/$defs/backend/properties/kind/enum"), BTreeSet::from(kinds));
     let precisions = [Precision::Exact, Precision::AtLatest, Precision::Usual]
         .map(|p| word(serde_json::to_value(p).expect("it serializes")));
     assert_eq!(words("/$defs/notice/properties/precision/enum"), BTreeSet::from(precisions));
@@ -268,9 +363,12 @@ fn the_exit_code_follows_the_state() {
     };
     let (nothing_fits, nobody_there) = (file("scenario.toml", NOTHING_FITS), file("kubeconfig", NOBODY_THERE));
     for (arguments, state, code) in [
-        (["--demo", "calm"], "ok", 0),
-        (["--demo", &nothing_fits], "critical", 1),
-        (["--kubeconfig", &nobody_there], "unknown", 2),
+        (&["--demo", "calm"][..], "ok", 0),
+        (&["--demo", &nothing_fits], "critical", 1),
+        (&["--kubeconfig", &nobody_there], "unknown", 2),
+        // All that is read is a Prometheus where nobody listens.
+        #[cfg(feature = "prometheus")]
+        (&["--prometheus", "http://127.0.0.1:9"], "unknown", 2),
     ] {
         let out = std::process::Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
             .args(["status", "--format", "json"])
@@ -285,4 +383,22 @@ fn the_exit_code_follows_the_state() {
         assert_eq!(faults(&said), Vec::<String>::new(), "{arguments:?}: {said:#}");
         assert_eq!((said["state"].as_str(), out.status.code()), (Some(state), Some(code)), "{arguments:?}: {said:#}");
     }
+}
+
+#[cfg(all(feature = "kubernetes", feature = "prometheus"))]
+#[test]
+fn the_table_says_which_backend_failed() {
+    let home = tempfile::tempdir().expect("a directory");
+    let out = std::process::Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
+        .args(["status", "--prometheus", "http://127.0.0.1:9"])
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(2), "{text}");
+    assert!(text.contains("nothing is known to be wrong, but not all is known"), "{text}");
+    let line = text.lines().find(|l| l.starts_with("127.0.0.1:9  ")).unwrap_or_default();
+    assert!(line.contains(" down: ") || line.contains(" stale: "), "{text}");
 }

@@ -9,8 +9,9 @@ use super::args::{Cli, ConfigVerb};
 use super::output::{fail, say};
 use super::{CliError, session};
 use crate::config;
-use crate::key::Context;
-use crate::keymap::Keymap;
+use crate::config::diagnostic::toml_names;
+use crate::key::{Context, format_sequence};
+use crate::keymap::{ExtraKind, Keymap};
 use crate::theme::{ROLES, Theme};
 
 /// `config check|show|init`.
@@ -35,18 +36,7 @@ pub fn config(cli: &Cli, what: &ConfigVerb) -> Result<ExitCode, CliError> {
             for (info, value, origin) in config.values() {
                 out += &format!("{:<28} = {value:<24} # {origin}\n", info.name);
             }
-            for c in &config.clusters {
-                out += &format!("cluster {} (context {})\n", c.name, c.context);
-            }
-            for (what, all) in [("prometheus", &config.prometheus), ("alertmanager", &config.alertmanager)] {
-                for b in all {
-                    let place = match &b.place {
-                        config::Place::Url(url) => url.clone(),
-                        config::Place::Service(service) => format!("service {service}"),
-                    };
-                    out += &format!("{what} {} ({place})\n", b.name);
-                }
-            }
+            out += &super::entries::lines(&config);
             say(&out);
         }
         ConfigVerb::Init => {
@@ -71,7 +61,7 @@ pub fn config(cli: &Cli, what: &ConfigVerb) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `keys`: a table of every key, or the keymap's mistakes.
+/// `keys`: a table of every key, and what is doubtful about them; or only the keymap's mistakes.
 pub fn keys(cli: &Cli, lint: bool) -> Result<ExitCode, CliError> {
     let place = session::place(cli)?;
     let config = session::load(cli, &place)?;
@@ -79,19 +69,38 @@ pub fn keys(cli: &Cli, lint: bool) -> Result<ExitCode, CliError> {
     if lint {
         return Ok(report(&keymap.lint(), &format!("keymap {}", keymap.name())));
     }
+    // As a console would have it, with the keys of runbooks.
+    say(&table(&session::app(&config, &place.paths)?.keymap));
+    for doubt in keymap.lint() {
+        fail(&doubt.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that is bound, context by context: what a context has of its parent is listed there, unless the key is
+/// another command's here.
+fn table(keymap: &Keymap) -> String {
     let mut out = String::new();
     for context in Context::ALL {
-        let own: Vec<_> = keymap.bindings(context).into_iter().filter(|(_, c)| c.info().context == context).collect();
-        if own.is_empty() {
-            continue;
+        let inherited = context.parent().map(|parent| keymap.bindings(parent)).unwrap_or_default();
+        let own = keymap.bindings(context).into_iter().filter(|row| !inherited.contains(row));
+        let mut rows: Vec<(String, &str, String)> =
+            own.map(|(keys, command)| (keys, command.name(), command.info().doc.to_owned())).collect();
+        for extra in keymap.extras().iter().filter(|e| e.context == context) {
+            let (word, what) = match &extra.what {
+                ExtraKind::Runbook(name) => ("runbook", format!("{} ({name})", extra.label)),
+                ExtraKind::Run(command) => ("run", format!("{}: {}", extra.label, command.argv.join(" "))),
+            };
+            rows.push((format_sequence(&extra.keys), word, what));
         }
-        out += &format!("{}\n", context.name());
-        for (keys, command) in own {
-            out += &format!("  {keys:<14} {:<20} {}\n", command.name(), command.info().doc);
+        if !rows.is_empty() {
+            out += &format!("{}\n", context.name());
+        }
+        for (keys, word, what) in rows {
+            out += &format!("  {keys:<14} {word:<20} {what}\n");
         }
     }
-    say(&out);
-    Ok(ExitCode::SUCCESS)
+    out
 }
 
 fn report(found: &[config::diagnostic::Diagnostic], what: &str) -> ExitCode {
@@ -112,18 +121,31 @@ pub fn themes(cli: &Cli, lint: bool, preview: bool) -> Result<ExitCode, CliError
     let config = session::load(cli, &place)?;
     let mut code = ExitCode::SUCCESS;
     let chosen = session::theme(&config, &place.paths)?;
-    if lint && !Theme::names().contains(&chosen.name()) {
+    let mut names: Vec<String> = Theme::names().into_iter().map(ToOwned::to_owned).collect();
+    // Those of the user's directory; one that has a built-in's name is what that name means.
+    let own = toml_names(&place.paths.themes_dir);
+    names.extend(own.iter().filter(|name| !Theme::names().contains(&name.as_str())).cloned());
+    if lint && !names.iter().any(|name| name == chosen.name()) {
         code = report(&chosen.lint(), &format!("theme {}", config.theme));
     }
-    for name in Theme::names() {
-        let theme = Theme::load(name, Some(&place.paths.themes_dir))?;
+    for name in names {
+        let theme = match Theme::load(&name, Some(&place.paths.themes_dir)) {
+            Ok(theme) => theme,
+            // One that makes no sense hides none of the others.
+            Err(wrong) => {
+                fail(&wrong.to_string());
+                code = ExitCode::FAILURE;
+                continue;
+            }
+        };
         if lint {
             if report(&theme.lint(), &format!("theme {name}")) != ExitCode::SUCCESS {
                 code = ExitCode::FAILURE;
             }
         } else {
             let light = if theme.is_light() { "light" } else { "dark" };
-            say(&format!("{name:<18} {light:<6} {}", theme.doc()));
+            let yours = if own.contains(&name) { "yours: " } else { "" };
+            say(&format!("{name:<18} {light:<6} {yours}{}", theme.doc()));
         }
     }
     if preview {

@@ -82,7 +82,7 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show pages that rotate on a wall; changes nothing, needs no input.
+    /// Show pages that rotate on a wall; changes nothing, needs no keys.
     ///
     /// A page that turns critical takes the screen. Ends by `q` or a signal only.
     Wallboard(Wallboard),
@@ -90,7 +90,7 @@ pub enum Verb {
     ///
     /// Exits with 0 when fine, 1 when something is critical, 2 when a source failed.
     Status {
-        /// How.
+        /// How; JSON is versioned, see docs/status.md.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
@@ -112,12 +112,14 @@ pub enum Verb {
         what: ConfigVerb,
     },
     /// Print every key of the keymap in force.
+    ///
+    /// Those of programs and runbooks as well; on standard error, what is doubtful about them.
     Keys {
         /// Only look for mistakes; exits with 1 when there are any.
         #[arg(long)]
         lint: bool,
     },
-    /// List the themes.
+    /// List the themes, built in and yours.
     Themes {
         /// Only look for mistakes, contrast included; exits with 1 when there are any.
         #[arg(long)]
@@ -157,15 +159,14 @@ pub enum Verb {
     /// With a terminal on both ends the task's program has it; the exit code is the program's, or 255 where
     /// that is not known. Several tasks need a command; their output is gathered. ECS, through AWS's
     /// session-manager-plugin, always wants a terminal, and lets into one task at a time.
-    #[command(hide = true)]
     Exec(Exec),
-    /// Attach to the process of a task's container; ctrl-c leaves one that has no terminal.
-    #[command(hide = true)]
+    /// Attach to the process of a task's container.
+    ///
+    /// ctrl-c leaves one that has no terminal.
     Attach(Exec),
     /// Forward a local port to a task, until it is interrupted.
     ///
     /// Into an ECS task through AWS's session-manager-plugin.
-    #[command(hide = true)]
     PortForward(Forward),
     /// Serve the embedded fleet to kubectl and other programs.
     ///
@@ -219,12 +220,12 @@ pub struct Wallboard {
     pub hold: Option<String>,
 }
 
-/// How `status` prints.
+/// How `status`, actions and `audit tail` print; each says where its JSON is described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
     Table,
-    /// For programs: versioned, see docs/status.md.
+    /// For programs.
     Json,
 }
 
@@ -336,7 +337,7 @@ pub enum AuditVerb {
         /// Go on and print what is added.
         #[arg(short, long)]
         follow: bool,
-        /// How: in JSON, a line for each entry.
+        /// How: in JSON, a line for each entry, see docs/audit.md.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
@@ -349,7 +350,9 @@ pub enum AuditVerb {
         #[arg(long, value_name = "TIME")]
         since: Option<String>,
     },
-    /// Check that nothing was changed or removed; exits with 1 at the first place that was.
+    /// Check that nothing was changed or removed.
+    ///
+    /// Exits with 1 at the first place that was, and with 2 where the settings are wrong.
     Verify,
 }
 

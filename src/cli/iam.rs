@@ -58,7 +58,6 @@ const ACT: &[(&str, &[&str])] = &[
             "ecs:StopTask",
             "ecs:UpdateContainerInstancesState",
             "ecs:ExecuteCommand",
-            "ecs:UpdateTaskProtection",
             "ecs:StopServiceDeployment",
             "ecs:RegisterTaskDefinition",
             "ecs:TagResource",
@@ -160,6 +159,9 @@ mod tests {
         let (acts, asked): (BTreeSet<String>, BTreeSet<String>) = asked.into_iter().partition(is_act);
         assert_eq!(asked, of(READ));
         assert!(acts.is_subset(&of(ACT)), "{acts:?}");
+        // What AWS wants for what is asked: a definition's tags and roles, and what the session's plugin asks itself.
+        let besides = ["ecs:TagResource", "iam:PassRole", "ssm:ResumeSession"].map(ToOwned::to_owned);
+        assert_eq!(of(ACT).difference(&acts).cloned().collect::<BTreeSet<_>>(), BTreeSet::from(besides));
         assert!(policy(Policy::Act).to_string().contains("ecs:UpdateService"));
         assert!(!policy(Policy::Read).to_string().contains("Update"));
     }

@@ -10,6 +10,7 @@ mod backends;
 mod console;
 pub mod demo;
 mod doctor;
+mod entries;
 mod exec;
 pub mod export;
 pub mod gallery;
@@ -42,7 +43,8 @@ pub type CliError = color_eyre::eyre::Report;
 
 /// Parses arguments, runs, and says how it went: 0 fine, 1 something critical or
 /// an error, 2 a source failed, or the command line or a file of objectives is wrong. Of an action, 1 that it was
-/// refused or failed, 2 that it could not be looked at, 130 that it was cancelled.
+/// refused or failed, 2 that it could not be looked at, 130 that it was cancelled. Of `slo report`, `audit` and
+/// `spot history`, too, 2 where settings are wrong or nothing could be read.
 #[must_use]
 pub fn main() -> ExitCode {
     if color_eyre::config::HookBuilder::default().display_env_section(false).install().is_err() {
@@ -58,14 +60,16 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             fail(&format!("{error:#}"));
-            // Of a `status` 1 says that something is critical, of an action that it was refused, and we do not know that.
-            if matches!(cli.verb, Some(Verb::Status { .. } | Verb::Act(_))) {
-                ExitCode::from(2)
-            } else {
-                ExitCode::FAILURE
-            }
+            // Where nothing could be looked at, nobody knows what 1 would say.
+            if cli.verb.as_ref().is_some_and(one_is_a_verdict) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// True where 1 says something of what was looked at: that something is critical, that an action was refused, that a
+/// budget pages, that the audit was changed. For scripts the same holds of everything that is read for them.
+fn one_is_a_verdict(verb: &Verb) -> bool {
+    matches!(verb, Verb::Status { .. } | Verb::Act(_) | Verb::Slo { .. } | Verb::Audit { .. } | Verb::Spot { .. })
 }
 
 fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {

@@ -29,6 +29,8 @@ use crate::source::aws::{AccountSpec, EcsSpec, Keys, profiles};
 use crate::source::kubernetes::{ClusterSpec, Kubeconfig, Sources, contexts, in_cluster};
 use crate::store::Store;
 use crate::store::alarm_log::AlarmRules;
+#[cfg(feature = "aws")]
+use crate::store::{Body, Feed, Observation, SourceId};
 
 /// How long listing the ECS clusters may take before the start goes on without them.
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
@@ -36,6 +38,10 @@ const DISCOVERY: Duration = Duration::from_secs(20);
 /// The same where nothing is set up, and only a machine with a role would answer.
 #[cfg(all(feature = "aws", feature = "kubernetes"))]
 const MACHINE: Duration = Duration::from_millis(1500);
+
+/// What is to be known of some clusters: which, and what.
+#[cfg(feature = "aws")]
+type Remarks = Vec<(ClusterId, String)>;
 
 /// What is to be read.
 #[derive(Default)]
@@ -49,6 +55,9 @@ pub struct Wanted {
     /// ECS clusters that are found while the console runs already.
     #[cfg(feature = "aws")]
     pub ecs_later: Option<crate::source::ecs::Later>,
+    /// What is to be known of some of them.
+    #[cfg(feature = "aws")]
+    pub remarks: Remarks,
 }
 
 impl Wanted {
@@ -131,7 +140,7 @@ fn ones(cli: &Cli, config: &Config) -> Result<Vec<One>, CliError> {
     }
     #[cfg(feature = "aws")]
     if is_ecs || cfg!(not(feature = "kubernetes")) {
-        out.extend(ecs_specs(cli, config, &[])?.into_iter().map(|s| One::Ecs(Box::new(s))));
+        out.extend(ecs_specs(cli, config, &[])?.0.into_iter().map(|s| One::Ecs(Box::new(s))));
     }
     let _ = is_ecs;
     Ok(out)
@@ -210,6 +219,11 @@ fn start(
         let (store, backend, accounts) = if wanted.ecs.is_empty() && wanted.ecs_later.is_none() {
             (store, backend, None)
         } else {
+            for (cluster, text) in wanted.remarks {
+                let source = SourceId { cluster, feed: Feed::Tasks };
+                // A channel that was made just now has room.
+                drop(tx.try_send(Observation { source, at: clock.now(), body: Body::Note(Text::new(&text)) }));
+            }
             let own = over_cloudwatch(&mut objectives, config);
             let name = (!own.definitions.is_empty()).then(|| ClusterId::new(crate::source::aws::budgets::CLOUDWATCH));
             let store = store.and_ecs(wanted.ecs.iter().map(|s| s.id.clone())).and_backends(name);
@@ -299,6 +313,8 @@ fn of_demo(cli: &Cli, config: &Config, sim: &SimServer) -> Wanted {
         ecs: ecs_of_demo(config, sim),
         #[cfg(feature = "aws")]
         ecs_later: None,
+        #[cfg(feature = "aws")]
+        remarks: Vec::new(),
     }
 }
 
@@ -363,7 +379,7 @@ pub async fn wanted(cli: &Cli, config: &Config, console: bool) -> Result<Wanted,
     let taken: Vec<String> = wanted.kubernetes_ids().iter().map(ToString::to_string).collect();
     #[cfg(feature = "aws")]
     {
-        wanted.ecs = ecs_specs(cli, config, &taken)?;
+        (wanted.ecs, wanted.remarks) = ecs_specs(cli, config, &taken)?;
     }
     #[cfg(feature = "aws")]
     if !named && !configured && profiles::are_set_up(&env) {
@@ -415,9 +431,9 @@ async fn only_aws(config: &Config, error: CliError) -> Result<Wanted, CliError> 
     if ecs.is_empty() { Err(error) } else { Ok(Wanted { ecs, ..Wanted::default() }) }
 }
 
-/// The ECS clusters that were named or configured.
+/// The ECS clusters that were named or configured, and what is to be known of them, which is printed as well.
 #[cfg(feature = "aws")]
-fn ecs_specs(cli: &Cli, config: &Config, taken: &[String]) -> Result<Vec<EcsSpec>, CliError> {
+fn ecs_specs(cli: &Cli, config: &Config, taken: &[String]) -> Result<(Vec<EcsSpec>, Remarks), CliError> {
     let mut names: Vec<EcsName> = Vec::new();
     for text in &cli.common.ecs_cluster {
         let name = config::ecs::parse(text)
@@ -429,14 +445,22 @@ fn ecs_specs(cli: &Cli, config: &Config, taken: &[String]) -> Result<Vec<EcsSpec
     if names.is_empty() && cli.common.context.is_empty() {
         names = config.clusters.iter().filter_map(|c| c.ecs.clone()).collect();
     }
-    Ok(ecs_of(&names, config, taken))
+    let specs = ecs_of(&names, config, taken);
+    let remark = |(name, spec): (&EcsName, &EcsSpec)| {
+        Some((spec.id.clone(), config.ecs_cluster(name).remark(spec.id.as_str())?))
+    };
+    let remarks: Remarks = names.iter().zip(&specs).filter_map(remark).collect();
+    for (_, text) in &remarks {
+        super::output::fail(text);
+    }
+    Ok((specs, remarks))
 }
 
 /// A spec for each name; where two clusters have one name, or a Kubernetes cluster has
 /// it, profile and region tell them apart.
 #[cfg(feature = "aws")]
 fn ecs_of(names: &[EcsName], config: &Config, taken: &[String]) -> Vec<EcsSpec> {
-    let short = |n: &EcsName| config.ecs_cluster(n).map_or_else(|| n.name.clone(), |s| s.name.clone());
+    let short = |n: &EcsName| config.ecs_cluster(n).entry.map_or_else(|| n.name.clone(), |s| s.name.clone());
     let pairs: Vec<(String, String)> = names.iter().map(|n| (short(n), n.full())).collect();
     let spec = |(name, shown): (&EcsName, String)| EcsSpec {
         id: ClusterId::new(&shown),
@@ -447,8 +471,8 @@ fn ecs_of(names: &[EcsName], config: &Config, taken: &[String]) -> Vec<EcsSpec> 
             ceiling: Some(config.aws_ceiling),
             ..AccountSpec::default()
         },
-        production: config.ecs_cluster(name).is_some_and(|s| s.production),
-        read_only: config.read_only || config.ecs_cluster(name).is_some_and(|s| s.read_only),
+        production: config.ecs_cluster(name).production,
+        read_only: config.read_only || config.ecs_cluster(name).read_only,
         interval: config.aws_interval,
     };
     names.iter().zip(config::ecs::distinct(&pairs, taken)).map(spec).collect()

@@ -8,12 +8,12 @@ use super::output::say;
 use super::{CliError, session};
 use crate::clock::Clock;
 use crate::domain::Freshness;
-use crate::run::gather::settle;
+use crate::run::gather::settle_once;
 use crate::store::alarm_groups::trouble;
 use crate::store::problems::problems;
 use crate::view::alarms::{amount, limit};
 use crate::view::columns::{Context, alarm_about, alarm_mark};
-use crate::view::status::{Status, status};
+use crate::view::status::{Status, backend_failed, silent, status};
 
 /// How long sources may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,7 +25,8 @@ pub async fn run(cli: &Cli, format: Format) -> Result<ExitCode, CliError> {
     session::check(&config, &place.paths)?;
     let clock = Clock::system();
     let mut reading = session::read(cli, &config, &clock).await?;
-    settle(&mut reading.store, &mut reading.observations, PATIENCE).await;
+    let found = || !reading.backend.is_looking();
+    settle_once(found, &mut reading.store, &mut reading.observations, PATIENCE).await;
     let now = clock.now();
     let status = status(&reading.store, now);
     match format {
@@ -57,16 +58,19 @@ fn code(status: &Status) -> ExitCode {
 /// What did not answer, and why: one server that is gone has one reason, not thirteen.
 fn unanswered(c: Context<'_>) -> Vec<String> {
     let all = crate::view::summary::clusters(c.store, c.now);
-    let failed: Vec<_> = all.iter().filter(|s| crate::view::status::has_failed(s)).map(|s| &s.id).collect();
-    crate::view::sources::alike(c.store)
+    let mut failed: Vec<_> = all.iter().filter(|s| crate::view::status::has_failed(s)).map(|s| &s.id).collect();
+    failed.extend(c.store.backends().map(|(id, _)| id).filter(|id| backend_failed(c.store, id)));
+    let unheard = c.store.backends().map(|(id, _)| id).filter(|id| silent(c.store, id));
+    let unheard: Vec<String> = unheard.map(|id| format!("{id}  nothing heard yet\n")).collect();
+    let said = crate::view::sources::alike(c.store)
         .into_iter()
         .filter(|g| failed.contains(&g.cluster))
         .filter(|g| !matches!(g.freshness, Freshness::Live { .. } | Freshness::Absent { denied: false, .. }))
         .map(|g| {
             let why = g.freshness.reason().map_or_else(String::new, |r| format!(": {r}"));
             format!("{}  {} {}{why}\n", g.cluster, g.name(), g.freshness.word())
-        })
-        .collect()
+        });
+    said.chain(unheard).collect()
 }
 
 fn table(c: Context<'_>, namespace: Option<&str>) -> String {

@@ -26,6 +26,62 @@ pub struct ClusterSettings {
     pub accent: Option<&'static str>,
 }
 
+/// What is said of an ECS cluster, by whichever entries may mean it.
+///
+/// One cluster can be spelled in several ways: with a profile or without, with its region or by the environment's.
+/// What protects it holds for each of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EcsSaid<'a> {
+    /// The entry that it is: the one that is spelled alike, else the only one that nothing speaks against.
+    pub entry: Option<&'a ClusterSettings>,
+    /// Marked as production by any that may mean it.
+    pub production: bool,
+    /// Never to be changed, by any that may mean it.
+    pub read_only: bool,
+    /// The entries that are spelled otherwise, and say one of the two.
+    pub stricter: Vec<&'a ClusterSettings>,
+}
+
+impl EcsSaid<'_> {
+    /// Why a cluster that was called `shown` is kept stricter than its own spelling says; `None` where it is not.
+    #[must_use]
+    pub fn remark(&self, shown: &str) -> Option<String> {
+        let what = match (self.production, self.read_only) {
+            (true, true) => "production and read-only",
+            (true, false) => "production",
+            (false, _) => "read-only",
+        };
+        let spelled = |c: &&ClusterSettings| c.ecs.as_ref().map(|n| format!("`{}`", n.full()));
+        let entries: Vec<String> = self.stricter.iter().filter_map(spelled).collect();
+        (!entries.is_empty()).then(|| {
+            format!(
+                "{shown} is {what}, as the settings say of {}, which may be the same cluster; where it is not, give \
+                 it a [[cluster]] of its own",
+                entries.join(" and ")
+            )
+        })
+    }
+}
+
+/// What these entries say of an ECS cluster, however it is spelled. One that is spelled alike is believed alone;
+/// else every entry that may mean it protects it, whatever profile it names.
+pub(super) fn of_ecs<'a>(clusters: &'a [ClusterSettings], name: &EcsName) -> EcsSaid<'a> {
+    if let Some(entry) = clusters.iter().find(|c| c.ecs.as_ref() == Some(name)) {
+        let ClusterSettings { production, read_only, .. } = *entry;
+        return EcsSaid { entry: Some(entry), production, read_only, stricter: Vec::new() };
+    }
+    let all = |fits: fn(&EcsName, &EcsName) -> bool| {
+        clusters.iter().filter(move |c| c.ecs.as_ref().is_some_and(|other| fits(name, other)))
+    };
+    let mut alike = all(EcsName::is_like);
+    EcsSaid {
+        entry: alike.next().filter(|_| alike.next().is_none()),
+        production: all(EcsName::may_be).any(|c| c.production),
+        read_only: all(EcsName::may_be).any(|c| c.read_only),
+        stricter: all(EcsName::may_be).filter(|c| c.production || c.read_only).collect(),
+    }
+}
+
 /// The colours that a cluster's name can have.
 pub static ACCENTS: [&str; 6] = ["red", "orange", "yellow", "green", "blue", "violet"];
 

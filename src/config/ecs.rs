@@ -47,6 +47,24 @@ impl EcsName {
         let region = self.region.as_ref().map_or_else(String::new, |r| format!("{r}/"));
         format!("{profile}{region}{}", self.name)
     }
+
+    /// True where both may name one cluster: the same name, and no two different regions. A region that is not
+    /// said is the profile's or the environment's, which nobody has asked yet, so it may be any.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        self.name == other.name && agree(self.region.as_ref(), other.region.as_ref())
+    }
+
+    /// True where both may name one cluster and nothing speaks against it: no two different profiles either.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.may_be(other) && agree(self.profile.as_ref(), other.profile.as_ref())
+    }
+}
+
+/// The same, or not both said.
+fn agree(one: Option<&String>, other: Option<&String>) -> bool {
+    one.is_none() || other.is_none() || one == other
 }
 
 /// What to call clusters on screen, each differently, and as none of those that are

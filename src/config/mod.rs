@@ -25,7 +25,7 @@ use diagnostic::{Diagnostic, Diagnostics, Reader, Source, in_order};
 use keys::{Layer, Refused};
 
 pub use backend::{BACKEND_KEYS, BackendSettings, Place, Secret, ServiceName, url_mistake};
-pub use cluster::{ACCENTS, CLUSTER_KEYS, ClusterSettings};
+pub use cluster::{ACCENTS, CLUSTER_KEYS, ClusterSettings, EcsSaid};
 pub use ecs::EcsName;
 pub use guardrail::{ACTION_KINDS, ACTIONS, GUARDRAIL_KEYS, GuardrailEffect, GuardrailSettings};
 pub use keys::{Config, KEYS, KeyInfo};
@@ -128,10 +128,10 @@ impl Config {
         self.clusters.iter().find(|c| c.context == context && c.ecs.is_none())
     }
 
-    /// What is said of an ECS cluster, if anything.
+    /// What is said of an ECS cluster, however it is spelled.
     #[must_use]
-    pub fn ecs_cluster(&self, name: &EcsName) -> Option<&ClusterSettings> {
-        self.clusters.iter().find(|c| c.ecs.as_ref() == Some(name))
+    pub fn ecs_cluster(&self, name: &EcsName) -> EcsSaid<'_> {
+        cluster::of_ecs(&self.clusters, name)
     }
 
     /// Where state goes: `state.dir`, or the usual place.
@@ -436,5 +436,36 @@ mod tests {
     fn the_environment_moves_the_directories() {
         let env = |name: &str| (name == "QUARTERDECK_STATE_DIR").then(|| "/s".to_owned());
         assert_eq!(Paths::discover(&env).state_dir, Path::new("/s"));
+    }
+
+    #[test]
+    fn what_is_said_of_an_ecs_cluster_holds_however_it_is_spelled() {
+        let entries = "[[cluster]]\necs = 'prod@eu-west-1/shop'\nname = 'till'\nproduction = true\n\
+             [[cluster]]\necs = 'us-east-1/shop'\nname = 'us'\nread_only = true\n\
+             [[cluster]]\necs = 'staging@eu-west-1/shop'\nname = 'trial'\n";
+        let config = with(entries, &[], Overrides::default()).unwrap();
+        for (spelled, entry, production, read_only) in [
+            ("prod@eu-west-1/shop", "till", true, false),
+            ("staging@eu-west-1/shop", "trial", false, false),
+            ("prod@shop", "", true, true),
+            ("ops@eu-west-1/shop", "", true, false),
+            ("ops@shop", "us", true, true),
+            ("ops@us-east-1/shop", "us", false, true),
+            ("shop", "", true, true),
+            ("eu-west-1/shop", "", true, false),
+            ("arn:aws:ecs:us-east-1:123456789012:cluster/shop", "us", false, true),
+            ("prod@eu-north-1/shop", "", false, false),
+            ("prod@eu-west-1/shop2", "", false, false),
+        ] {
+            let name = ecs::parse(spelled).unwrap();
+            let said = config.ecs_cluster(&name);
+            let found = said.entry.map_or("", |c| c.name.as_str());
+            assert_eq!((found, said.production, said.read_only), (entry, production, read_only), "{spelled}");
+            let own = config.clusters.iter().any(|c| c.ecs.as_ref() == Some(&name));
+            assert_eq!(said.remark("x").is_some(), !own && (production || read_only), "{spelled}");
+        }
+        let remark = config.ecs_cluster(&ecs::parse("shop").unwrap()).remark("shop").unwrap();
+        assert!(remark.starts_with("shop is production and read-only"), "{remark}");
+        assert!(remark.contains("`prod@eu-west-1/shop` and `us-east-1/shop`, which may be"), "{remark}");
     }
 }

@@ -276,6 +276,16 @@ impl Backend {
         self
     }
 
+    /// True while metric backends are still looked for in a cluster that answers.
+    #[must_use]
+    #[cfg_attr(not(feature = "prometheus"), expect(clippy::unused_self, reason = "the same call in every build"))]
+    pub fn is_looking(&self) -> bool {
+        #[cfg(feature = "prometheus")]
+        return self.metrics.as_ref().is_some_and(crate::source::prometheus::Sources::is_looking);
+        #[cfg(not(feature = "prometheus"))]
+        false
+    }
+
     /// Says what is on screen, for sources that are paid by the question.
     #[cfg(feature = "aws")]
     pub fn show(&self, ids: &[ObjectId]) {

@@ -26,7 +26,7 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
         }
         out.push(Line::new().with(title.to_uppercase(), Tone::Title));
         for info in commands {
-            let keys = keymap.keys_for(context, info.command).join(" ");
+            let keys = keymap.keys_for(context, info.command).join(", ");
             let keys = if keys.is_empty() { "(palette)".to_owned() } else { keys };
             let mut line = Line::new().with(format!("{keys:<16} "), Tone::Key).with(info.doc, Tone::Plain);
             if info.danger == Danger::Changes {
@@ -198,4 +198,18 @@ fn spend(store: &Store, now: Timestamp) -> Vec<Line> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_keys_of_one_command_are_told_apart() {
+        let map = Keymap::embedded_default();
+        let quit = map.keys_for(Context::Global, Command::Quit);
+        assert_eq!(quit, ["ctrl-c", "ctrl-x q"]);
+        let lines: Vec<String> = help(&map, Context::Global).iter().map(Line::text).collect();
+        assert!(lines.iter().any(|l| l.starts_with("ctrl-c, ctrl-x q ")), "{lines:#?}");
+    }
 }

@@ -1,6 +1,10 @@
 //! `quarterdeck status` as data: the documented, versioned JSON.
 
+mod beside;
+
 use serde::Serialize;
+
+pub use beside::{BackendStatus, MissingStatus, UnplacedStatus, backend_failed, silent};
 
 use super::summary::{ClusterSummary, Known, clusters};
 use crate::domain::notice::{NoticeFeed, NoticeKind, Precision};
@@ -10,7 +14,7 @@ use crate::store::notices::{NoticeRow, Verdict};
 use crate::store::problems::problems;
 use crate::store::{Feed, Store};
 
-/// The schema's version: grows when a field changes its meaning or goes.
+/// The schema's version, as docs/status.md says when it grows.
 pub const VERSION: u32 = 2;
 
 /// Everything once.
@@ -24,6 +28,8 @@ pub struct Status {
     pub state: &'static str,
     /// Every cluster, worst first.
     pub clusters: Vec<ClusterStatus>,
+    /// Metric backends and feeds of notices, which are no clusters: those that failed first, then by name.
+    pub backends: Vec<BackendStatus>,
     /// What is wrong, worst first.
     pub problems: Vec<ProblemStatus>,
     /// Alarms that fire and are not suppressed, one by one, worst first.
@@ -32,6 +38,8 @@ pub struct Status {
     pub budgets: Vec<super::report::BudgetStatus>,
     /// Notices that are open, the one with the least time first.
     pub notices: Vec<NoticeStatus>,
+    /// Services whose tasks find no place, as the console lists them.
+    pub unplaced: Vec<UnplacedStatus>,
 }
 
 /// Something that is going to go.
@@ -214,7 +222,7 @@ pub struct ProblemStatus {
     pub tasks: u32,
 }
 
-/// True when a source failed: `status` then exits with 2. So does one who may not
+/// True when a cluster's source failed: `status` then exits with 2. So does one who may not
 /// list the tasks: what is not seen is not fine. Other denials are how a
 /// narrow role looks.
 #[must_use]
@@ -234,7 +242,8 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
     // A budget may belong to a metric backend, which is no cluster.
     let worst = summaries.iter().map(|s| s.health).chain(problems.iter().map(|p| p.health)).max();
     let worst = worst.unwrap_or(Health::Ok);
-    let state = if summaries.iter().any(has_failed) {
+    let backends = beside::backends(store);
+    let state = if summaries.iter().any(has_failed) || backends.iter().any(BackendStatus::has_failed) {
         "unknown"
     } else {
         match worst {
@@ -262,11 +271,13 @@ pub fn status(store: &Store, now: Timestamp) -> Status {
         version: VERSION,
         at: time(now),
         state,
-        clusters: summaries.iter().cloned().map(cluster).collect(),
+        clusters: summaries.iter().map(cluster).collect(),
+        backends,
         problems,
         alarms: alarms(store),
         budgets: super::report::budgets(store, now),
         notices: store.board(now).rows.iter().filter(|r| r.is_open()).map(|r| notice(r, now)).collect(),
+        unplaced: beside::unplaced(store, now),
     }
 }
 
@@ -320,7 +331,7 @@ fn time(t: Timestamp) -> String {
     t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-fn cluster(s: ClusterSummary) -> ClusterStatus {
+fn cluster(s: &ClusterSummary) -> ClusterStatus {
     let (t, known) = (s.tasks, s.known);
     let share =
         |part: u64, whole: u64| crate::domain::quantity::percent(part, whole).map(|p| (p * 10.0).round() / 10.0);
@@ -351,14 +362,14 @@ fn cluster(s: ClusterSummary) -> ClusterStatus {
         warnings_last_hour: known.events.then_some(s.warnings),
         cpu_percent: s.usage.and_then(|u| share(u.cpu.0, s.allocatable.cpu.0)),
         memory_percent: s.usage.and_then(|u| share(u.memory.0, s.allocatable.memory.0)),
-        sources: s
-            .troubled
-            .into_iter()
-            .map(|(feed, f)| SourceStatus {
-                feed: feed.word(),
-                freshness: f.word(),
-                because: f.reason().map(ToString::to_string),
-            })
-            .collect(),
+        sources: s.troubled.iter().map(|(feed, f)| source(*feed, f)).collect(),
+    }
+}
+
+fn source(feed: Feed, freshness: &Freshness) -> SourceStatus {
+    SourceStatus {
+        feed: feed.word(),
+        freshness: freshness.word(),
+        because: freshness.reason().map(ToString::to_string),
     }
 }

@@ -132,6 +132,7 @@ pub struct Sources {
     wake: Arc<Notify>,
     tasks: JoinSet<()>,
     writers: alertmanager::Writers,
+    looking: Arc<watch::Sender<usize>>,
 }
 
 /// What starts backends, at first and when more are found.
@@ -160,7 +161,12 @@ impl Sources {
     /// called within a tokio runtime. When `tx` closes, reading ends.
     pub fn spawn(specs: Vec<BackendSpec>, plan: Plan, tx: mpsc::Sender<Observation>, clock: Clock) -> Self {
         let writers = alertmanager::Writers::default();
-        let mut sources = Self { wake: Arc::new(Notify::new()), tasks: JoinSet::new(), writers: writers.clone() };
+        let mut sources = Self {
+            wake: Arc::new(Notify::new()),
+            tasks: JoinSet::new(),
+            writers: writers.clone(),
+            looking: Arc::default(),
+        };
         let for_nobody = plan.is_for_nobody(&specs);
         let prometheus = specs.iter().filter(|s| s.kind == BackendKind::Prometheus);
         let names: Vec<String> = prometheus.map(|s| s.id.to_string()).collect();
@@ -170,7 +176,7 @@ impl Sources {
             slo_interval: plan.slo_interval,
             first: Arc::new(Mutex::new(names.first().map(|n| ClusterId::new(n)))),
             nobody: Arc::default(),
-            looking: Arc::default(),
+            looking: Arc::clone(&sources.looking),
             objectives: Objectives {
                 complaints: Arc::new(budgets::complaints(&outcome)),
                 definitions: Arc::new(outcome.definitions),
@@ -213,6 +219,12 @@ impl Sources {
     #[must_use]
     pub fn writers(&self) -> alertmanager::Writers {
         self.writers.clone()
+    }
+
+    /// True while nobody knows yet what a cluster that answers has: what is found there introduces itself first.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        *self.looking.borrow() > 0
     }
 
     /// Ends every wait between polls.
