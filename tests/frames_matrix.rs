@@ -174,7 +174,7 @@ fn columns_stand_under_their_titles() {
             };
             for (at, cells) in model.rows.iter().enumerate() {
                 let y = head + 1 + u16::try_from(at).expect("a row");
-                let mut x = 2;
+                let mut x = 3;
                 for (h, cell) in model.heads.iter().zip(&cells.cells) {
                     let text =
                         |y: u16| -> String { (x..(x + h.width).min(room)).map(|x| buf[(x, y)].symbol()).collect() };
@@ -308,7 +308,7 @@ fn an_accent_is_the_same_colour_in_the_header_and_in_lists() {
         desk.press("2");
         let buf = desk.buffer(120, 40);
         let y = (3..40).find(|y| row(&buf, *y).0.contains("  test ")).expect("a node");
-        let listed = buf[(2, y)].fg;
+        let listed = buf[(3, y)].fg;
         desk.press("G d");
         let buf = desk.buffer(120, 40);
         let top = row(&buf, 0).0;
@@ -322,7 +322,7 @@ fn an_accent_is_the_same_colour_in_the_header_and_in_lists() {
             desk.press("2 G");
             let buf = desk.buffer(120, 40);
             let y = (3..40).find(|y| row(&buf, *y).0.contains(" test ")).expect("a node");
-            format!("{:?}", buf[(2, y)].fg)
+            format!("{:?}", buf[(3, y)].fg)
         })
         .collect();
     assert_eq!(colours.len(), Accent::ALL.len(), "{colours:?}");
