@@ -1,8 +1,8 @@
 //! The wallboard, drawn for three metres: the same things at the same places on every page.
 //!
 //! ```text
-//!  PAGE (big)               3 (big)        03:14:07 (big)    strip
-//!  ✖ 3 alarms page          alarms page    UTC Sun 1 Mar
+//!  PAGING (big)             3 (big)        03:14:07 (big)    strip
+//!  ✖ 3 alarms paging         alarms page    UTC Sun 1 Mar
 //!  ▲ 1:43 ip-10-0-1-7   ✖ web 22.8 % left, page   24/26 fresh
 //!  ──────────────────────────────────────────────────────────
 //!  NODES         TASKS BROKEN      SHORT                      tiles

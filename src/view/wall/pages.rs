@@ -320,7 +320,7 @@ fn of_budgets(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usiz
 
 fn budget(c: Context<'_>, b: &Budget, trust: Trust, width: usize) -> Line {
     let gauge = if width >= 110 { 30 } else { 12 };
-    let name_width = width.saturating_sub(gauge + 44).clamp(12, 48);
+    let name_width = width.saturating_sub(gauge + 52).clamp(12, 48);
     let name = cut(&b.title(), name_width, true, c.ascii);
     let pad = name_width.saturating_sub(name.width());
     let tone = if trust.is_blind() { trust.tone() } else { budgets::tone(b) };
@@ -340,7 +340,7 @@ fn budget(c: Context<'_>, b: &Budget, trust: Trust, width: usize) -> Line {
     if trust > Trust::Fresh {
         line.push(trust.mark(c.ascii), trust.tone());
     } else {
-        line.push(b.gone_text(), Tone::Plain);
+        line.push(format!("{:>16}", b.gone_text()), Tone::Plain);
     }
     line
 }
