@@ -81,7 +81,7 @@ static ALBUMS: &[Album] = &[
             scene("tasks", "3", "Tasks: pods and ECS tasks in one list."),
             large("tasks-details", "3 v", "The details of what is selected, beside the list."),
             scene("workloads", "4", "Workloads: a rollout that is stuck."),
-            scene("events", "5", "Events, newest first, repeated ones folded."),
+            scene("events", "5", "Events, newest first; what a cluster repeats is counted."),
             large("describe", "3 d", "One task, with its events."),
             large("logs", "4 l", "The logs of a whole workload."),
             large(
@@ -115,7 +115,7 @@ static ALBUMS: &[Album] = &[
         settings: "",
         scenes: &[
             scene("nodes", "2", "Nodes: a zone went away."),
-            scene("map", "6", "The map: every node with its tasks as marks, zone by zone."),
+            scene("map", "6", "The map: every node with its tasks as marks, the worst first."),
         ],
     },
     Album {
