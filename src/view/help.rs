@@ -131,7 +131,7 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Help,
         ],
         Context::Table => {
-            &[C::Open, C::Describe, C::Filter, C::ProblemsOnly, C::Details, C::Palette, C::Help, C::BackOrQuit]
+            &[C::Open, C::Describe, C::Filter, C::Details, C::Palette, C::Help, C::ProblemsOnly, C::BackOrQuit]
         }
         Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
