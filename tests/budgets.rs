@@ -114,10 +114,10 @@ fn the_details_say_the_whole_assessment_in_words() {
     for want in [
         "✖ page",
         "over 14.4: fires",
-        "1h burns 16.7, over",
-        "5m burns 20.0, over",
+        "1h burns 16.7x, over",
+        "5m burns 20.0x, over",
         "over 6: does not fire",
-        "6h burns 3.24, not over",
+        "6h burns 3.24x, not over",
         "in 9.9h at the rate of the last 1h",
         "20,000 bad of 25,920,000",
         "22.8%: 5,920 events",
@@ -302,8 +302,8 @@ fn ecs_services_behind_a_balancer_are_rows_and_are_asked_for() {
         let body = Body::Upsert(Rows::Traffic(vec![(id.clone(), traffic)]));
         desk.store.apply(Observation { source: source.clone(), at: now(), body });
     }
-    desk.press("9");
-    let frame = desk.frame(200, 50);
+    desk.press("9 ctrl-w");
+    let frame = desk.frame(240, 50);
     let line = row(&frame, " web ");
     assert!(line.contains("40.0/s") && line.contains("alb") && line.contains("all"), "{frame}");
     assert!(line.contains("▃▅  █") || frame.contains("▃▅  █"), "two minutes nobody looked at are blank\n{frame}");
@@ -327,7 +327,7 @@ fn status_and_report_have_every_budget() {
     assert!(text.contains("page") && text.contains("5,920 events") && text.contains("gone: not read"), "{text}");
     let page = markdown(&store, &some, now());
     assert!(page.contains("| page | slo-b | web | 99.9% |"), "{page}");
-    assert!(page.contains("- page when 1h and 5m are over 14.4: **fires** (16.7 and 20.0)"), "{page}");
+    assert!(page.contains("- page when 1h and 5m are over 14.4: **fires** (16.7x and 20.0x)"), "{page}");
     let mut store = small_fleet();
     observe_backend(&mut store, Feed::Budgets, Rows::Budgets(vec![budget("a|b<c", "x", "0.9", 7, "W 1/100, 1h 1/10")]));
     let page = markdown(&store, &Report::new(&store, &[], now()), now());
