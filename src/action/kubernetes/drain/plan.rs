@@ -53,7 +53,7 @@ impl Kubernetes {
                             .entry(owner)
                             .and_modify(|d| {
                                 if pod.serves {
-                                    *d = Text::empty()
+                                    *d = Text::empty();
                                 }
                             })
                             .or_insert(down);
