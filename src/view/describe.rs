@@ -156,16 +156,24 @@ fn conditions(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
     }
 }
 
+/// The heading of init containers and sidecars.
+const INIT: &str = "init containers";
+
 fn containers(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
-    for (title, statuses) in
-        [("containers", "/status/containerStatuses"), ("init containers", "/status/initContainerStatuses")]
-    {
+    for (title, statuses) in [("containers", "/status/containerStatuses"), (INIT, "/status/initContainerStatuses")] {
         let Some(list) = object.pointer(statuses).and_then(Value::as_array).filter(|l| !l.is_empty()) else { continue };
         section(title, out);
         for c in list {
             let ready = c.get("ready").and_then(Value::as_bool).unwrap_or(false);
-            out.push(Line::new().with(Text::new(text(c, "/name")).to_string(), Tone::Strong));
+            let name = Text::new(text(c, "/name"));
             let (state, bad) = state(c.get("state"), now);
+            // An init container that is well says nothing about what is not: a line is enough.
+            let restarts = c.get("restartCount").and_then(Value::as_u64).unwrap_or(0);
+            if title == INIT && ready && !bad && restarts == 0 {
+                out.push(Line::new().with(format!("{name:<14} "), Tone::Strong).with(state, Tone::Dim));
+                continue;
+            }
+            out.push(Line::new().with(name.to_string(), Tone::Strong));
             let tone = Tone::Health(if bad {
                 Health::Critical
             } else if ready {
@@ -179,12 +187,7 @@ fn containers(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
                 field("  last state", &last, if bad { Tone::Warning } else { Tone::Plain }, out);
             }
             field("  ready", if ready { "yes" } else { "no" }, Tone::Plain, out);
-            field(
-                "  restarts",
-                &c.get("restartCount").and_then(Value::as_u64).unwrap_or(0).to_string(),
-                Tone::Plain,
-                out,
-            );
+            field("  restarts", &restarts.to_string(), Tone::Plain, out);
             field("  image", text(c, "/image"), Tone::Plain, out);
         }
     }
@@ -254,7 +257,8 @@ mod tests {
             "metadata": {"name": "p", "namespace": "shop", "creationTimestamp": "2026-03-01T03:00:00Z",
                 "labels": {"app": "p"}},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}],
-                "initContainerStatuses": [{"name": "first", "ready": true, "state": {"terminated": {"exitCode": 0}}}],
+                "initContainerStatuses": [{"name": "first", "ready": true, "state": {"terminated": {"exitCode": 0}}},
+                    {"name": "second", "ready": false, "state": {"running": {}}}],
                 "containerStatuses": [{"name": "main", "ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
                     "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-03-01T03:09:00Z"}}}]}});
         let now = "2026-03-01T03:10:00Z".parse().unwrap();
@@ -263,6 +267,8 @@ mod tests {
             |what: &str| text.iter().position(|l| l.starts_with(what)).unwrap_or_else(|| panic!("{what}: {text:#?}"));
         let order = ["phase", "CONTAINERS", "INIT CONTAINERS", "EVENTS", "CONDITIONS", "METADATA", "labels", "STATUS"];
         assert!(order.map(at).is_sorted(), "{text:#?}");
+        // What is well takes a line, what is not has all that is known of it.
+        assert_eq!((at("first "), at("second"), at("EVENTS")), (at("INIT") + 1, at("INIT") + 2, at("INIT") + 8));
         assert!(
             text.iter().any(|l| l.ends_with("exit code 1, finished 2026-03-01 03:09:00 UTC (60s ago)")),
             "{text:#?}"
