@@ -154,13 +154,13 @@ commands! {
     StepOutput, "step-output", Runbook, Safe, "output", "Show what the step's last run printed, and how it ended.";
     RunStep, "run", Runbook, Changes, "do step", "Do the step: open its view, or show the plan of what it changes or runs.";
     // Logs.
-    LogTail, "log-tail", Logs, Safe, "tail", "Read from the last lines and follow.";
-    LogHead, "log-head", Logs, Safe, "head", "Read from the start.";
-    LogSince1m, "log-since-1m", Logs, Safe, "1m", "Read the last minute.";
-    LogSince5m, "log-since-5m", Logs, Safe, "5m", "Read the last five minutes.";
-    LogSince15m, "log-since-15m", Logs, Safe, "15m", "Read the last quarter of an hour.";
-    LogSince30m, "log-since-30m", Logs, Safe, "30m", "Read the last half hour.";
-    LogSince1h, "log-since-1h", Logs, Safe, "1h", "Read the last hour.";
+    LogTail, "log-tail", Logs, Safe, "newest", "Read from the last lines and follow.";
+    LogHead, "log-head", Logs, Safe, "from start", "Read from the start.";
+    LogSince1m, "log-since-1m", Logs, Safe, "last 1m", "Read the last minute.";
+    LogSince5m, "log-since-5m", Logs, Safe, "last 5m", "Read the last five minutes.";
+    LogSince15m, "log-since-15m", Logs, Safe, "last 15m", "Read the last quarter of an hour.";
+    LogSince30m, "log-since-30m", Logs, Safe, "last 30m", "Read the last half hour.";
+    LogSince1h, "log-since-1h", Logs, Safe, "last 1h", "Read the last hour.";
     LogFollow, "log-follow", Logs, Safe, "follow", "Follow new lines, or hold still.";
     LogWrap, "log-wrap", Logs, Safe, "wrap", "Wrap long lines, or cut them.";
     LogTimestamps, "log-timestamps", Logs, Safe, "timestamps", "Show or hide each line's time.";

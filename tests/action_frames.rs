@@ -43,7 +43,10 @@ fn drain(intent: &Intent) -> Plan {
         Fate::Waits,
         "budget payments/api allows 0 of 3 to be down",
     );
-    add(task(node, "kube-system", "aws-node-7xk2p"), "evict", "", "", Fate::Stays, "of a DaemonSet");
+    for (set, name) in [("aws-node", "aws-node-7xk2p"), ("kube-proxy", "kube-proxy-q4x8v")] {
+        let note = format!("DaemonSet {set} would start it again at once");
+        add(task(node, "kube-system", name), "leave", "Running", "", Fate::Stays, &note);
+    }
     add(task(node, "batch", "report-28911-4kd9x"), "evict", "", "", Fate::Acts, "finished");
     plan.warnings = vec![Text::new("deploy shop/cart has 1 task: it is down until it runs elsewhere")];
     plan.facts =

@@ -549,7 +549,7 @@ fn long_log_lines_say_that_they_go_on_and_labels_are_short() {
     }
     let shown = desk.frame(80, 24);
     let line = shown.lines().find(|l| l.contains("a request")).expect("a line");
-    assert!(line.starts_with("a a request") && line.trim_end().ends_with('…'), "{shown}");
+    assert!(line.starts_with(" a a request") && line.trim_end().ends_with('…'), "{shown}");
     assert!(shown.contains("last 200 of each") && shown.contains("right: more"), "{shown}");
     desk.press("w");
     let shown = desk.frame(80, 24);

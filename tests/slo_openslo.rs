@@ -102,7 +102,7 @@ fn every_known_mistake_is_refused_for_its_reason() {
     for (name, line, value, word) in [
         ("no-method", 5, None, "`spec` has no `budgetingMethod`"),
         ("both-targets", 31, Some("99.9"), "`target` and `targetPercent` say the same twice"),
-        ("target1", 30, Some("1.0"), "a target of 100 % leaves no budget"),
+        ("target1", 30, Some("1.0"), "a target of 100% leaves no budget"),
         ("name", 4, Some("Checkout_Availability"), "is not a name"),
         ("nocal", 10, Some("false"), "a window that does not roll needs a `calendar`"),
         ("op-ratio", 31, Some("gt"), "`op` belongs to a thresholdMetric"),

@@ -136,7 +136,7 @@ fn the_lettered_vectors() {
 fn vector_g_is_exhausted_though_nothing_fires() {
     let a = assess(&objective("0.995", rolling(28)), &readings("W 7000/1000000, 1h 12/1000"), now());
     assert_eq!(a.left, Some(Fraction::new(-4, 10)));
-    assert_eq!(a.left.unwrap().percent(2), "-40.00 %");
+    assert_eq!(a.left.unwrap().percent(2), "-40.00%");
     assert_eq!((a.state, a.exhaustion, a.firing), (State::Exhausted, Exhaustion::Exhausted, None));
     assert!(near(burns(&a)["1h"].unwrap(), 2.4));
     assert_eq!(objective("0.995", rolling(28)).rows[0].factor.to_string(), "13.44");
@@ -414,7 +414,7 @@ fn the_float_trap() {
 #[test]
 fn a_target_of_all_is_refused() {
     let text = Target::parse("1").unwrap_err().to_string();
-    assert_eq!(text, "a target of 100 % leaves no budget");
+    assert_eq!(text, "a target of 100% leaves no budget");
     assert!(Target::parse_percent("100.0").is_err());
 }
 

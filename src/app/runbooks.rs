@@ -11,7 +11,7 @@ use super::{App, Effect, Page};
 use crate::action::Intent;
 use crate::command::Command;
 use crate::domain::{Alarm, ClusterId, Health, Kind, ObjectId, Text, Timestamp};
-use crate::key::{Key, parse_sequence};
+use crate::key::{Context, Key, parse_sequence};
 use crate::keymap::ExtraKind;
 use crate::runbook::progress::Progress;
 use crate::runbook::render::{Item, Rendered, What};
@@ -151,7 +151,9 @@ impl App {
             }
             Some(book) => {
                 let effects = self.open_runbook(book, subject, now);
-                self.say(now, &format!("the alarm names a runbook of its own, which `b` copies: {url}"));
+                let key = self.keymap.keys_for(Context::Alarm, Command::Runbook).into_iter().next();
+                let copies = key.map_or_else(String::new, |k| format!(" ({k} in the list of alarms copies it)"));
+                self.say(now, &format!("the alarm names a runbook of its own{copies}: {url}"));
                 effects
             }
             None if !url.is_empty() => {
@@ -159,7 +161,7 @@ impl App {
                 vec![Effect::Copy(url)]
             }
             None => {
-                let what = format!("no runbook is for {} {}; `:runbooks` lists all", id.kind.short(), id.name);
+                let what = format!("no runbook is for {} {}; :runbooks lists all", id.kind.short(), id.name);
                 self.complain(now, &what);
                 Vec::new()
             }

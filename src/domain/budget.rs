@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::slo::{Assessment, Exhaustion, Fraction, Indicator, Lookback, Method, Objective, State};
+use super::slo::{Assessment, Exhaustion, Fraction, Indicator, Lookback, Method, Objective, Period, State};
 use super::{ClusterId, Health, Kind, ObjectId, Text, Timestamp};
 
 /// One objective of an SLO with what was measured last.
@@ -59,13 +59,13 @@ impl Budget {
         self.state().map_or("not read", State::word)
     }
 
-    /// `checkout 99.9 %`: which objective, in the fewest words.
+    /// `checkout 99.9%`: which objective, in the fewest words.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} {}", self.objective.key(), self.objective.target)
     }
 
-    /// The indicator: `99.9228 %`, or one of three different words where there is no
+    /// The indicator: `99.9228%`, or one of three different words where there is no
     /// figure that says as much: `no data`, `no traffic`, `no errors`.
     #[must_use]
     pub fn indicator_text(&self) -> String {
@@ -83,7 +83,7 @@ impl Budget {
         self.assessment.as_ref()?.left
     }
 
-    /// `22.8 %`, `-40.0 %`, or why there is no figure.
+    /// `22.8%`, `-40.0%`, or why there is no figure.
     #[must_use]
     pub fn left_text(&self) -> String {
         self.left().map_or_else(|| self.indicator_text(), |l| l.percent(1))
@@ -115,11 +115,23 @@ impl Budget {
         self.assessment.as_ref()?.burns.iter().find(|(w, _)| *w == window)?.1
     }
 
-    /// When it is gone: `9.9 h`, `exhausted`, `not at this rate`, `lasts the period`, `unknown`.
+    /// At the rate of now it would take longer than its rolling window: by then what was burned has fallen
+    /// out of that again, so that it never comes.
+    #[must_use]
+    pub fn outlasts(&self) -> bool {
+        match (self.assessment.as_ref().map(|a| a.exhaustion), &self.objective.period) {
+            #[expect(clippy::cast_precision_loss, reason = "windows are some weeks long")]
+            (Some(Exhaustion::In(secs)), Period::Rolling(w)) => secs > w.secs() as f64,
+            _ => false,
+        }
+    }
+
+    /// When it is gone: `9.9h`, `exhausted`, `not at this rate`, `lasts the period`, `unknown`.
     #[must_use]
     pub fn gone_text(&self) -> String {
         match self.assessment.as_ref().map_or(Exhaustion::Unknown, |a| a.exhaustion) {
             Exhaustion::Exhausted => "exhausted".to_owned(),
+            Exhaustion::In(_) if self.outlasts() => "lasts the window".to_owned(),
             Exhaustion::In(secs) => span_text(secs),
             Exhaustion::NotThisPeriod => "lasts the period".to_owned(),
             Exhaustion::NotAtThisRate => "not at this rate".to_owned(),
@@ -141,7 +153,7 @@ impl Budget {
         }
     }
 
-    /// `checkout 99.9 %: 22.8 % left, gone in 9.9 h, page`.
+    /// `checkout 99.9%: 22.8% left, at this rate gone in 9.9h, page`.
     #[must_use]
     pub fn sentence(&self) -> String {
         let mut out = format!("{}: ", self.title());
@@ -150,7 +162,9 @@ impl Budget {
             None => return out + self.word(),
         }
         match self.assessment.as_ref().map(|a| a.exhaustion) {
-            Some(Exhaustion::In(secs)) => out += &format!("gone in {}, ", span_text(secs)),
+            Some(Exhaustion::In(secs)) if !self.outlasts() => {
+                out += &format!("at this rate gone in {}, ", span_text(secs));
+            }
             Some(Exhaustion::Exhausted | Exhaustion::Unknown) | None => {}
             Some(_) => out += &format!("{}, ", self.gone_text()),
         }
@@ -158,28 +172,28 @@ impl Budget {
     }
 }
 
-/// `16.7`, `0.56`, `250`: a burn with three figures.
+/// `16.7x`, `0.56x`, `250x`: a burn with three figures, in multiples of the even pace.
 #[must_use]
 pub fn burn_text(burn: Fraction) -> String {
     match burn.value() {
-        0.0 => "0".to_owned(),
+        0.0 => "0x".to_owned(),
         // Some are some: they do not round to none.
-        n if n < 0.005 => "<0.01".to_owned(),
-        n if n >= 99.95 => format!("{n:.0}"),
-        n if n >= 9.995 => format!("{n:.1}"),
-        n => format!("{n:.2}"),
+        n if n < 0.005 => "<0.01x".to_owned(),
+        n if n >= 99.95 => format!("{n:.0}x"),
+        n if n >= 9.995 => format!("{n:.1}x"),
+        n => format!("{n:.2}x"),
     }
 }
 
-/// `95 s`, `57 min`, `9.9 h`, `41.5 d`: one unit, so that a column of them compares.
+/// `95s`, `57m`, `9.9h`, `41.5d`: one unit, so that a column of them compares.
 #[must_use]
 pub fn span_text(secs: f64) -> String {
     match secs {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
-        s if s < 86_400_000.0 => format!("{:.1} d", s / 86_400.0),
-        _ => ">1000 d".to_owned(),
+        s if s < 120.0 => format!("{s:.0}s"),
+        s if s < 7200.0 => format!("{:.0}m", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1}h", s / 3600.0),
+        s if s < 86_400_000.0 => format!("{:.1}d", s / 86_400.0),
+        _ => ">1000d".to_owned(),
     }
 }
 
@@ -207,11 +221,11 @@ mod tests {
     fn figures_keep_their_size() {
         assert_eq!(
             [0.0, 0.001, 0.5556, 16.667, 250.0].map(|n| burn_text(fraction(n))),
-            ["0", "<0.01", "0.56", "16.7", "250"]
+            ["0x", "<0.01x", "0.56x", "16.7x", "250x"]
         );
         assert_eq!(
             [95.0, 3420.0, 35_532.0, 3_585_600.0, 1e12].map(span_text),
-            ["95 s", "57 min", "9.9 h", "41.5 d", ">1000 d"]
+            ["95s", "57m", "9.9h", "41.5d", ">1000d"]
         );
         assert_eq!([5920.0, -400.0, 1_234_567.2, 0.4, 3.0].map(grouped), ["5,920", "-400", "1,234,567", "0.4", "3"]);
     }

@@ -18,7 +18,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// `12.3/s   errors 0.4 %   p50 41ms p95 120ms p99 1.2s (all responses)`;
+    /// `12.3/s   errors 0.4%   p50 41ms p95 120ms p99 1.2s (all responses)`;
     /// a dash for what is not known.
     #[must_use]
     pub fn text(&self) -> String {
@@ -42,14 +42,14 @@ pub fn rate(n: f64) -> String {
     }
 }
 
-/// `0.4 %`.
+/// `0.4%`.
 #[must_use]
 pub fn share(n: f64) -> String {
     match n * 100.0 {
-        0.0 => "0 %".to_owned(),
+        0.0 => "0%".to_owned(),
         // Some are some: they do not round to none.
-        p if p < 0.1 => "<0.1 %".to_owned(),
-        p => format!("{p:.1} %"),
+        p if p < 0.1 => "<0.1%".to_owned(),
+        p => format!("{p:.1}%"),
     }
 }
 
@@ -76,10 +76,10 @@ mod tests {
             errors: Some(0.004),
             latency: [Some(0.041), Some(0.12), Some(1.24)],
         };
-        assert_eq!(all.text(), "12.3/s   errors 0.4 %   p50 41ms p95 120ms p99 1.2s (all responses)");
+        assert_eq!(all.text(), "12.3/s   errors 0.4%   p50 41ms p95 120ms p99 1.2s (all responses)");
         let idle = Traffic { requests: Some(0.0), ..Traffic::default() };
         assert_eq!(idle.text(), "0.0/s   errors -   p50 - p95 - p99 - (all responses)");
         let one = Traffic { requests: Some(4321.0), errors: Some(0.000_01), ..Traffic::default() };
-        assert_eq!(one.text(), "4321/s   errors <0.1 %   p50 - p95 - p99 - (all responses)");
+        assert_eq!(one.text(), "4321/s   errors <0.1%   p50 - p95 - p99 - (all responses)");
     }
 }

@@ -518,7 +518,18 @@ async fn read(reader: &Reader, id: &ObjectId, kind: TextKind, uid: &str, clock: 
     }
     // Events are a help, not a condition: without permission the rest is shown.
     let events = reader.events(id, uid).await.unwrap_or_default();
-    Ok(crate::view::describe::describe(&object, &events, clock.now()))
+    let task = if id.kind == crate::domain::Kind::Task { task_of(id, &object) } else { None };
+    Ok(crate::view::describe::describe(&object, task.as_ref(), &events, clock.now()))
+}
+
+/// The row that is made of a pod.
+#[cfg(feature = "kubernetes")]
+fn task_of(id: &ObjectId, pod: &serde_json::Value) -> Option<crate::domain::Task> {
+    use crate::source::kubernetes::project::{Projector, Row};
+    match Projector::new(id.cluster.clone()).row(crate::store::Feed::Tasks, &pod.to_string()) {
+        Ok(Row::Task(task)) => Some(task),
+        _ => None,
+    }
 }
 
 #[cfg(feature = "kubernetes")]

@@ -444,10 +444,10 @@ impl<'a> Renderer<'a> {
     fn step(&mut self, number: usize, code: &str) {
         let Some(step) = self.book.steps.get(number) else { return };
         let from = self.out.lines.len();
-        let sign = if self.look.ascii { ">" } else { "▸" };
-        let head =
-            Line::new().with(format!("{sign} {}  ", number + 1), Tone::Key).with(step.title.to_string(), Tone::Strong);
-        let hang = 4.max(format!("{} ", number + 1).len() + 3);
+        // In a word: headings often have numbers of their own.
+        let lead = format!("step {}  ", number + 1);
+        let hang = lead.len();
+        let head = Line::new().with(lead.as_str(), Tone::Key).with(step.title.to_string(), Tone::Strong);
         for line in wrap(&head.spans, self.room(), hang) {
             self.push(line);
         }

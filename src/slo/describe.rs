@@ -50,7 +50,7 @@ fn kind(signal: &Signal) -> &str {
     }
 }
 
-/// `0.1 %: 43 min 12 s`; a month has no single length.
+/// `0.1%: 43 min 12 s`; a month has no single length.
 fn budget(d: &Definition) -> String {
     let o = &d.objective;
     let (short, long) = o.period.range();
@@ -58,15 +58,15 @@ fn budget(d: &Definition) -> String {
     let time = if short == long { of(short) } else { format!("{} to {}", of(short), of(long)) };
     let share = unscaled(u64::from(o.target.budget_ppb()), 7);
     match o.method {
-        Method::Occurrences => format!("{share} % of events: as much as a total outage of {time} at even traffic"),
-        Method::Timeslices(_) => format!("{share} % of slices: {time}"),
-        Method::RatioTimeslices(_) => format!("{share} % of slices: as much as a total outage of {time}"),
+        Method::Occurrences => format!("{share}% of events: as much as a total outage of {time} at even traffic"),
+        Method::Timeslices(_) => format!("{share}% of slices: {time}"),
+        Method::RatioTimeslices(_) => format!("{share}% of slices: as much as a total outage of {time}"),
     }
 }
 
 fn row_text(row: &Row, target: Target) -> String {
     let errors = percent(row.factor.error_ratio(target).value());
-    let head = format!("when {} and {} burn over {}: errors over {errors} %", row.long, row.short, row.factor);
+    let head = format!("when {} and {} burn over {}: errors over {errors}%", row.long, row.short, row.factor);
     match row.fires_after(target, 1.0) {
         Some(secs) => format!("{head}, a total outage after {}", duration(secs)),
         None => format!("when {} and {} burn over {}: never, all errors burn less", row.long, row.short, row.factor),

@@ -289,16 +289,25 @@ fn add_alarms(store: &Store, out: &mut Vec<Problem>) {
             continue;
         }
         let on = group.about.as_ref().map_or_else(String::new, |a| format!(" on {} {}", a.kind.short(), a.name));
-        let what = match (group.len(), group.alerts.len()) {
+        let who = match (group.len(), group.alerts.len()) {
             (1, _) => format!("alarm{on}"),
             (n, 1) if lead.more.children.is_empty() => format!("alarm x{n}{on}"),
             (n, _) => format!("{n} alarms{on}"),
+        };
+        // What one alert means tells more than whom it is about, which its name mostly says, too. Of a
+        // CloudWatch alarm there is a description of any kind.
+        let leads = group.len() == 1 && !lead.summary.is_empty() && !lead.source.is_cloudwatch();
+        let reason = Some(&lead.reason).filter(|r| !r.is_empty());
+        let (what, why) = if leads {
+            (lead.summary.to_string(), reason.cloned().unwrap_or_else(|| Text::new(&who)))
+        } else {
+            (who, reason.unwrap_or(&lead.summary).clone())
         };
         out.push(Problem {
             id: lead.id.clone(),
             health,
             what,
-            why: if lead.reason.is_empty() { lead.summary.clone() } else { lead.reason.clone() },
+            why,
             since: group.alarms().filter_map(|a| a.since).min(),
             at_least: false,
             tasks: 0,
@@ -319,7 +328,7 @@ fn of_budgets(store: &Store) -> Vec<Problem> {
         let firing = a.firing?;
         let row = a.rows.iter().find(|(r, s)| *s == RowState::Over && r.severity == firing).map(|(r, _)| r)?;
         let burn = |w| b.burn(w).map_or_else(|| "-".to_owned(), burn_text);
-        let what = format!("{}: burning {}x over {}", firing.word(), burn(row.long), row.long);
+        let what = format!("{}: burning {} over {}", firing.word(), burn(row.long), row.long);
         let health = if firing == Severity::Page { Health::Critical } else { b.health() };
         Some(Problem {
             id: b.id.clone(),
@@ -396,7 +405,7 @@ fn of_workload(store: &Store, workload: &Workload, trouble: Option<&Trouble<'_>>
         None => String::new(),
     };
     if own.is_some() && workload.status == "Stuck" {
-        what = format!("rollout stuck, {what}");
+        what = if short > 0 { format!("rollout stuck, {what}") } else { "rollout stuck".to_owned() };
     }
     if let Some(t) = trouble {
         let tasks = of_tasks(t);

@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr;
 
 use super::lines::{fold, line, lines};
-use super::overlay::{NARROW, frame_of};
+use super::overlay::{frame_of, popup};
 use super::style::Painter;
 use crate::app::App;
 use crate::app::actions::dialog::Dialog;
@@ -15,9 +15,51 @@ use crate::view::actions::{self, Row};
 use crate::view::columns::Context;
 
 fn place(area: Rect) -> Rect {
-    let width = if area.width <= NARROW { area.width } else { area.width.saturating_sub(4).min(140) };
+    let width = popup(area.width, 140);
     // The header stays: which cluster it is, and the time.
     Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height: area.height.saturating_sub(2) }
+}
+
+/// With fewer rows than this the plan needs them more than its fields.
+const ROOMY: u16 = 30;
+
+/// The fields below each other; where the text cursor belongs, and what is left below.
+fn listed(buf: &mut Buffer, mut top: Rect, rows: &[Row], painter: &Painter<'_>) -> (Option<Position>, Rect) {
+    let mut cursor = None;
+    for row in rows {
+        cursor = cursor.or(focusable(buf, top, row, painter));
+        top = below(top, 1);
+    }
+    (cursor, top)
+}
+
+/// The fields beside each other, in as few lines as they take. What is told of the one with the focus stands
+/// in the row below, which is blank else.
+fn packed(buf: &mut Buffer, mut top: Rect, rows: &[Row], painter: &Painter<'_>) -> (Option<Position>, Rect) {
+    let (mut cursor, mut x, mut hint) = (None, 0, "");
+    for row in rows {
+        let (text, at) = &row.brief;
+        let width = u16::try_from(text.text().width()).unwrap_or(top.width).min(top.width);
+        if x > 0 && x + width > top.width {
+            (x, top) = (0, below(top, 1));
+        }
+        let part = Rect { x: top.x + x, width: top.width - x, ..top };
+        if row.focused {
+            hint = &row.hint;
+            if part.height > 0 {
+                buf.set_style(Rect { height: 1, width, ..part }, painter.role(Role::RowSelected));
+            }
+        }
+        line(buf, part, text, painter);
+        if let Some(at) = at {
+            let column = part.x + u16::try_from(*at).unwrap_or(0);
+            cursor = Some(Position { x: column.min(part.right().saturating_sub(1)), y: part.y });
+        }
+        x = (x + width + 2).min(top.width);
+    }
+    top = below(top, 1);
+    line(buf, top, &Line::new().with(hint, Tone::Dim), painter);
+    (cursor, top)
 }
 
 /// Draws a plan; where the text cursor belongs.
@@ -25,12 +67,9 @@ pub fn dialog(buf: &mut Buffer, area: Rect, d: &mut Dialog, c: Context<'_>, pain
     let at = place(area);
     let model = actions::dialog(d, c, usize::from(at.width.saturating_sub(4)));
     let inner = frame_of(buf, at, &model.title, painter);
-    let mut cursor = None;
-    let mut top = inner;
-    for row in &model.fields {
-        cursor = cursor.or(focusable(buf, top, row, painter));
-        top = below(top, 1);
-    }
+    let small = area.height < ROOMY && model.fields.len() > 2;
+    let (mut cursor, mut top) =
+        if small { packed(buf, inner, &model.fields, painter) } else { listed(buf, inner, &model.fields, painter) };
     if !model.fields.is_empty() {
         top = below(top, 1);
     }

@@ -102,7 +102,10 @@ fn take_bottom(rest: &mut Rect) -> Rect {
 
 fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
     let hints = match &app.overlay {
-        None => help::hints(&app.keymap, app.page_context()),
+        None => match app.stack.last() {
+            Some(Page::Logs(l)) => help::log_hints(&app.keymap, l.follow),
+            _ => help::hints(&app.keymap, app.page_context()),
+        },
         Some(Overlay::Action(_)) => help::DIALOG_HINTS.iter().map(|(k, l)| ((*k).to_owned(), *l)).collect(),
         Some(Overlay::Quit) => vec![("esc".to_owned(), "stay"), ("enter".to_owned(), "quit")],
         Some(Overlay::Run { .. } | Overlay::Runs { .. }) => help::hints(&app.keymap, crate::key::Context::Action),

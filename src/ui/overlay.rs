@@ -13,8 +13,14 @@ use crate::theme::Role;
 use crate::view::columns::Context;
 use crate::view::help;
 
-/// Up to this width popups take all of it: strips of a page beside them are no use.
-pub(super) const NARROW: u16 = 84;
+/// What is left of a page beside a popup is of use only from this width on, on either side.
+const STRIP: u16 = 20;
+
+/// How wide a popup of at most `most` columns is on a screen `all` columns wide: all of it where only strips
+/// would be left beside it.
+pub(super) const fn popup(all: u16, most: u16) -> u16 {
+    if all < most + 2 * STRIP { all } else { most }
+}
 
 /// Draws what lies over the page; where the text cursor belongs, if anywhere.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, painter: &Painter<'_>) -> Option<Position> {
@@ -92,7 +98,7 @@ pub(super) fn frame_of(buf: &mut Buffer, area: Rect, title: &Line, painter: &Pai
 }
 
 fn scrolled(buf: &mut Buffer, area: Rect, title: &str, text: &[Line], scroll: &mut usize, painter: &Painter<'_>) {
-    let width = if area.width <= NARROW { area.width } else { area.width.saturating_sub(4).min(120) };
+    let width = popup(area.width, 120);
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height: area.height.saturating_sub(2) };
     let inner = frame(buf, at, title, painter);
     let rows: Vec<Line> = text.iter().flat_map(|l| fold(l, usize::from(inner.width))).collect();
@@ -113,7 +119,7 @@ fn palette_box(
     context: crate::key::Context,
     painter: &Painter<'_>,
 ) -> Position {
-    let width = if area.width <= NARROW { area.width } else { 76 };
+    let width = popup(area.width, 76);
     let height = area.height.saturating_sub(2).min(18);
     let at = Rect { x: area.x + (area.width - width) / 2, y: area.y + 1, width, height };
     let inner = frame(buf, at, &format!(" {} ", palette.title), painter);
@@ -142,7 +148,7 @@ fn palette_box(
                 Line::new()
                     .with(format!("{name:<18} "), Tone::Strong)
                     .with(format!("{keys:<10} "), Tone::Key)
-                    .with(info.doc, Tone::Dim)
+                    .with(help::unquoted(info.doc), Tone::Dim)
             }
             Choice::Cluster(..) => Line::new().with(text.as_str(), Tone::Strong),
             Choice::Runbook(name) => {

@@ -146,7 +146,7 @@ fn unplaced(buf: &mut Buffer, area: Rect, c: Context<'_>, painter: &Painter<'_>)
 /// Services that find no place, who leans on one pool, then the pools.
 fn pools(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, painter: &Painter<'_>, wide: bool) {
     let area = unplaced(buf, area, c, painter);
-    let text = crate::view::notices::leaning(c, usize::from((area.height / 4).clamp(1, 5)));
+    let text = crate::view::notices::leaning(c, usize::from((area.height / 4).clamp(1, 5)), usize::from(area.width));
     let height = u16::try_from(text.len()).unwrap_or(0).min(area.height / 2);
     lines(buf, Rect { height, ..area }, &text, painter);
     let rest = Rect { y: area.y + height, height: area.height - height, ..area };
@@ -252,7 +252,9 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
             header::grouped(model.shown as u64)
         );
         out.push(text, Tone::Dim);
-        if table.kind == ViewKind::Alarms && table.filter.is_empty() && !table.problems_only {
+        if model.shown == model.total {
+            // Nothing is folded away, nor filtered.
+        } else if table.kind == ViewKind::Alarms && table.filter.is_empty() && !table.problems_only {
             out.push(format!("  {} alarms", header::grouped(model.total as u64)), Tone::Dim);
         } else if model.shown < model.total {
             out.push(format!(" ({} in all)", header::grouped(model.total as u64)), Tone::Dim);
@@ -275,7 +277,8 @@ fn counts(model: &TableModel, table: &TableState) -> Line {
         }
     }
     if model.hidden > 0 && model.shown > 0 {
-        out.push(format!("  {} column{} hidden", model.hidden, if model.hidden == 1 { "" } else { "s" }), Tone::Dim);
+        let s = if model.hidden == 1 { "" } else { "s" };
+        out.push(format!("  {} more column{s} if wider", model.hidden), Tone::Dim);
     }
     out
 }
@@ -377,7 +380,8 @@ fn marked(spans: &[Span], search: &str) -> Vec<Span> {
 }
 
 fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painter<'_>) {
-    let body = Rect { height: area.height.saturating_sub(1), ..area };
+    let (x, width) = (area.x + 1, area.width.saturating_sub(1));
+    let body = Rect { x, width, height: area.height.saturating_sub(1), ..area };
     state.height = usize::from(body.height);
     let shown = logs::visible(state, usize::from(body.width), usize::from(body.height), painter.ascii);
     let goes_on = |l: &Line| l.spans.last().is_some_and(|s| s.text == logs::ellipsis(painter.ascii));
@@ -392,7 +396,7 @@ fn log_page(buf: &mut Buffer, area: Rect, state: &mut LogState, painter: &Painte
         } else {
             format!("no line of {} has `{}`; esc clears it", state.buffer.lines().len(), state.filter_raw)
         };
-        line(buf, Rect { x: body.x + 1, ..body }, &Line::new().with(text, Tone::Dim), painter);
+        line(buf, body, &Line::new().with(text, Tone::Dim), painter);
     }
     lines(buf, body, &shown, painter);
     line(buf, Rect { y: area.bottom().saturating_sub(1), height: 1, ..area }, &log_foot(state, long), painter);

@@ -4,13 +4,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::columns::{self, Context};
 use super::words::cut;
-use crate::action::{Change, Confirm, Fate, Judged, Outcome, Step, StepState};
+use crate::action::{Change, Confirm, Fate, Judged, Outcome, Plan, Step, StepState, Verb};
 use crate::app::App;
 use crate::app::actions::dialog::{Dialog, Focus, Making};
 use crate::app::actions::fields::FieldValue;
 use crate::app::actions::{Run, RunState};
 use crate::domain::age::human_duration;
-use crate::domain::{Health, Line, ObjectId, Tone};
+use crate::domain::{Health, Kind, Line, ObjectId, Tone};
 
 /// A row that may have the focus, and where its text cursor is then.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub struct Row {
     pub focused: bool,
     /// The column of the text cursor, where something is typed.
     pub cursor: Option<usize>,
+    /// The same in as few columns as it takes, with its own cursor; empty where there is no such thing.
+    pub brief: (Line, Option<usize>),
+    /// What is left out of that.
+    pub hint: String,
 }
 
 /// A button.
@@ -59,17 +63,17 @@ pub fn dialog(d: &Dialog, c: Context<'_>, width: usize) -> DialogModel {
     if let Some(j) = judged.filter(|_| d.stops().contains(&Focus::Go)) {
         if let Confirm::Type(name) = &j.verdict.confirm {
             foot.push(typed(
-                &format!("type {name} "),
+                &format!("to confirm, type {name}: "),
                 "",
                 d.typed.value(),
                 d.typed.visual_cursor(),
                 d.focus == Focus::Typed,
             ));
         }
-        let label = if j.verdict.needs_reason { "why (needed) " } else { "why " };
+        let label = if j.verdict.needs_reason { "reason (needed) " } else { "reason " };
         foot.push(typed(
             label,
-            "it is written in the audit",
+            "kept in the audit",
             d.reason.value(),
             d.reason.visual_cursor(),
             d.focus == Focus::Reason,
@@ -112,7 +116,7 @@ fn typed(label: &str, hint: &str, value: &str, cursor: usize, focused: bool) -> 
     if value.is_empty() && !hint.is_empty() {
         line.push(format!("  {hint}"), Tone::Dim);
     }
-    Row { line, focused, cursor: focused.then_some(at) }
+    Row { line, focused, cursor: focused.then_some(at), brief: (Line::new(), None), hint: String::new() }
 }
 
 fn fields(d: &Dialog, ascii: bool) -> Vec<Row> {
@@ -123,12 +127,15 @@ fn fields(d: &Dialog, ascii: bool) -> Vec<Row> {
         .map(|(i, f)| {
             let focused = d.focus == Focus::Field(i);
             let mut line = Line::new().with(format!("{:<label$}", f.label), Tone::Key);
-            let mut cursor = None;
+            let mut brief = Line::new().with(format!("{} ", f.label), Tone::Key);
+            let (mut cursor, mut at) = (None, None);
             match &f.value {
                 FieldValue::Text(input) => {
                     let shown = if input.value().is_empty() && !focused { "-" } else { input.value() };
                     line.push(shown, Tone::Strong);
+                    brief.push(shown, Tone::Strong);
                     cursor = focused.then(|| label + input.visual_cursor());
+                    at = focused.then(|| f.label.width() + 1 + input.visual_cursor());
                 }
                 FieldValue::Toggle(on) => {
                     let mark = match (on, ascii) {
@@ -136,7 +143,9 @@ fn fields(d: &Dialog, ascii: bool) -> Vec<Row> {
                         (true, true) => "[x] yes",
                         (false, _) => "[ ] no",
                     };
-                    line.push(mark, if *on { Tone::Warning } else { Tone::Plain });
+                    let tone = if *on { Tone::Warning } else { Tone::Plain };
+                    line.push(mark, tone);
+                    brief.push(mark, tone);
                 }
             }
             if !f.hint.is_empty() {
@@ -144,7 +153,7 @@ fn fields(d: &Dialog, ascii: bool) -> Vec<Row> {
                 let value = line.spans.iter().map(|s| s.text.width()).sum::<usize>().saturating_sub(label);
                 line.push(format!("{}   {}", " ".repeat(7_usize.saturating_sub(value)), f.hint), Tone::Dim);
             }
-            Row { line, focused, cursor }
+            Row { line, focused, cursor, brief: (brief, at), hint: f.hint.clone() }
         })
         .collect()
 }
@@ -201,7 +210,7 @@ pub fn plan(judged: &Judged, c: Context<'_>, width: usize) -> Vec<Line> {
     if !out.is_empty() && !plan.changes.is_empty() {
         out.push(Line::new());
     }
-    out.extend(changes(&plan.changes, c.ascii, width));
+    out.extend(changes(plan, c.ascii, width));
     if !plan.diff.is_empty() {
         out.push(Line::new());
         let what = match plan.intent.verb {
@@ -233,13 +242,26 @@ pub fn plan(judged: &Judged, c: Context<'_>, width: usize) -> Vec<Line> {
     out
 }
 
-fn changes(all: &[Change], ascii: bool, width: usize) -> Vec<Line> {
-    if all.is_empty() {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
+/// What becomes of them all: of a drain, how many tasks go and how many stay.
+fn tally(plan: &Plan) -> String {
+    let tasks = plan.changes.iter().filter(|c| c.target.kind == Kind::Task);
+    let drains = plan.intent.verb == Verb::Drain && tasks.clone().next().is_some();
+    let all: Vec<&Change> = if drains { tasks.collect() } else { plan.changes.iter().collect() };
     let count = |fate| all.iter().filter(|c| c.fate == fate).count();
     let mut said = Vec::new();
+    if drains {
+        let (goes, stays) = (count(Fate::Acts), count(Fate::Stays));
+        let ends = all.iter().filter(|c| c.fate == Fate::Waits && c.field.as_str() == "wait").count();
+        let waits = count(Fate::Waits) - ends;
+        let of = |n: usize, before: &str, one: &str, many: &str| {
+            (n > 0).then(|| format!("{before}{n}{}", if n == 1 { one } else { many }))
+        };
+        said.extend(of(goes, "evicts ", " task", " tasks"));
+        said.extend(of(waits, "", " waits for a disruption budget", " wait for a disruption budget"));
+        said.extend(of(ends, "", " ends already", " end already"));
+        said.extend(of(stays, "leaves ", "", ""));
+        return said.join(", ");
+    }
     for (fate, one, many) in [
         (Fate::Acts, "is changed", "are changed"),
         (Fate::Waits, "waits for a disruption budget", "wait for a disruption budget"),
@@ -251,12 +273,27 @@ fn changes(all: &[Change], ascii: bool, width: usize) -> Vec<Line> {
             n => said.push(format!("{n} {many}")),
         }
     }
-    out.push(Line::new().with(said.join(", "), Tone::Title));
+    said.join(", ")
+}
+
+/// What a `DaemonSet` would start again at once stays, for one reason: one line says so of all of them.
+fn is_daemon(change: &Change) -> bool {
+    change.fate == Fate::Stays && change.note.starts_with("DaemonSet ") && change.field.as_str() == "leave"
+}
+
+fn changes(plan: &Plan, ascii: bool, width: usize) -> Vec<Line> {
+    if plan.changes.is_empty() {
+        return Vec::new();
+    }
+    let daemons: Vec<&Change> = plan.changes.iter().filter(|c| is_daemon(c)).collect();
+    let joined = daemons.len() > 1;
+    let all: Vec<&Change> = plan.changes.iter().filter(|c| !joined || !is_daemon(c)).collect();
+    let mut out = vec![Line::new().with(tally(plan), Tone::Title)];
     let names: Vec<String> = all.iter().map(|c| name(&c.target)).collect();
     let most = |texts: &mut dyn Iterator<Item = usize>, limit: usize| texts.max().unwrap_or(0).min(limit);
     let target = most(&mut names.iter().map(|n| n.width()), (width / 2).max(20));
     let field = most(&mut all.iter().map(|c| c.field.width()), 20);
-    for (change, name) in all.iter().zip(&names) {
+    for (change, name) in all.into_iter().zip(&names) {
         let (mark, tone) = match (change.fate, ascii) {
             (Fate::Acts, false) => ("● ", Tone::Strong),
             (Fate::Acts, true) => ("* ", Tone::Strong),
@@ -282,6 +319,16 @@ fn changes(all: &[Change], ascii: bool, width: usize) -> Vec<Line> {
         let note = if change.fate == Fate::Waits { Tone::Health(Health::Warning) } else { Tone::Dim };
         line.push(change.note.as_str(), note);
         out.push(line);
+    }
+    if joined {
+        let names: Vec<&str> = daemons.iter().map(|c| c.target.name.as_str()).collect();
+        let mark = if ascii { "- " } else { "○ " };
+        out.push(
+            Line::new()
+                .with(format!("{mark}{} tasks of DaemonSets  ", names.len()), Tone::Dim)
+                .with("leave  ", Tone::Plain)
+                .with(format!("they would be started again at once: {}", names.join(", ")), Tone::Dim),
+        );
     }
     out
 }

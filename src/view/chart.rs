@@ -206,7 +206,7 @@ mod tests {
             series: vec![Series { points, tone: Tone::Plain, ascii: '*', gap }],
             x: (0.0, 3.0),
             y: (0.0, 1.0),
-            ticks: vec![(1.0, "100 %".to_owned()), (0.0, "0 %".to_owned())],
+            ticks: vec![(1.0, "100%".to_owned()), (0.0, "0%".to_owned())],
             size: (MARGIN + 4, 3),
         };
         plot(&chart, ascii).iter().map(Line::text).collect()
@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn a_line_falls_and_its_heights_are_named() {
         let all = [(0.0, 1.0), (3.0, 0.0)];
-        assert_eq!(drawn(&all, 9.0, true), ["  100 % |**  ", "        |  * ", "    0 % |   *"]);
+        assert_eq!(drawn(&all, 9.0, true), ["   100% |**  ", "        |  * ", "     0% |   *"]);
         let braille = drawn(&all, 9.0, false);
-        assert!(braille[0].starts_with("  100 % │") && braille[0].ends_with("  "), "{braille:?}");
+        assert!(braille[0].starts_with("   100% │") && braille[0].ends_with("  "), "{braille:?}");
         let dots = |row: &String| row.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count();
         assert!(braille.iter().all(|row| (1..=2).contains(&dots(row))), "{braille:?}");
     }
@@ -226,6 +226,6 @@ mod tests {
     fn a_gap_is_no_line_and_what_is_outside_is_not_drawn() {
         assert_eq!(drawn(&[(0.0, 1.0), (3.0, 0.0)], 1.0, true)[1], "        |    ");
         assert_eq!(drawn(&[(0.0, 1.0), (1.0, 7.0), (3.0, 0.0)], 9.0, true)[1], "        |    ");
-        assert_eq!(drawn(&[], 1.0, false)[2], "    0 % │    ");
+        assert_eq!(drawn(&[], 1.0, false)[2], "     0% │    ");
     }
 }

@@ -2,17 +2,19 @@
 
 use serde_json::Value;
 
-use crate::domain::{Event, EventLevel, Health, Line, Text, Timestamp, Tone, age::age};
+use crate::domain::{Event, EventLevel, Health, Line, Task, Text, Timestamp, Tone, age::age};
 
-/// Describes an object as the API returned it, with the events about it, newest
-/// last as `kubectl describe` has them.
+/// Describes an object as the API returned it, with the row that is made of it if it is a task, and with
+/// the events about it, newest last as `kubectl describe` has them. What is likely to say why comes
+/// first: how it stands, its containers, its events.
 #[must_use]
-pub fn describe(object: &Value, events: &[Event], now: Timestamp) -> Vec<Line> {
+pub fn describe(object: &Value, task: Option<&Task>, events: &[Event], now: Timestamp) -> Vec<Line> {
     let mut out = Vec::new();
-    head(object, now, &mut out);
-    conditions(object, now, &mut out);
-    containers(object, &mut out);
+    head(object, task, now, &mut out);
+    containers(object, now, &mut out);
     event_lines(events, now, &mut out);
+    conditions(object, now, &mut out);
+    metadata(object, &mut out);
     for part in ["spec", "status", "data"] {
         if let Some(value) = object.get(part).filter(|v| !is_empty(v)) {
             section(part, &mut out);
@@ -41,42 +43,46 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn head(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
+/// `2026-03-01 03:10:10 UTC (3m50s ago)`.
+fn moment(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({} ago)", at.format("%Y-%m-%d %H:%M:%S UTC"), age(Some(at), now))
+}
+
+fn head(object: &Value, task: Option<&Task>, now: Timestamp, out: &mut Vec<Line>) {
     let kind = text(object, "/kind");
     out.push(
         Line::new()
             .with(format!("{kind} "), Tone::Dim)
             .with(Text::new(text(object, "/metadata/name")).to_string(), Tone::Title),
     );
-    for (name, pointer) in [
+    // In the phase `Running` are pods that crash all day long.
+    if let Some(task) = task {
+        field("status", &task.status, Tone::Health(task.health), out);
+        if !task.message.is_empty() {
+            field("message", &task.message, Tone::Warning, out);
+        }
+    }
+    let told: &[(&str, &str)] = if task.is_some() {
+        &[]
+    } else {
+        &[("phase", "/status/phase"), ("reason", "/status/reason"), ("message", "/status/message")]
+    };
+    for (name, pointer) in told.iter().chain(&[
         ("namespace", "/metadata/namespace"),
-        ("phase", "/status/phase"),
-        ("reason", "/status/reason"),
-        ("message", "/status/message"),
         ("node", "/spec/nodeName"),
         ("pod ip", "/status/podIP"),
-        ("service acct", "/spec/serviceAccountName"),
         ("schedule", "/spec/schedule"),
-        ("uid", "/metadata/uid"),
-    ] {
+    ]) {
         let value = text(object, pointer);
         if !value.is_empty() {
-            let tone = if matches!(name, "reason" | "message") { Tone::Warning } else { Tone::Plain };
+            let tone = if matches!(*name, "reason" | "message") { Tone::Warning } else { Tone::Plain };
             field(name, value, tone, out);
         }
     }
     for (name, pointer) in [("created", "/metadata/creationTimestamp"), ("deleting", "/metadata/deletionTimestamp")] {
         if let Ok(at) = text(object, pointer).parse::<Timestamp>() {
-            field(
-                name,
-                &format!("{} ({} ago)", at.format("%Y-%m-%d %H:%M:%S UTC"), age(Some(at), now)),
-                Tone::Plain,
-                out,
-            );
+            field(name, &moment(at, now), Tone::Plain, out);
         }
-    }
-    if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
-        field("owner", &format!("{}/{}", text(owner, "/kind"), text(owner, "/name")), Tone::Plain, out);
     }
     let (spec, status) = (object.get("spec"), object.get("status"));
     let count = |v: Option<&Value>, k: &str| v.and_then(|v| v.get(k)).and_then(Value::as_u64).unwrap_or(0);
@@ -89,6 +95,20 @@ fn head(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
             count(status, "availableReplicas")
         );
         field("replicas", &line, Tone::Plain, out);
+    }
+}
+
+/// What it belongs to, and what it is labelled with: seldom why it is unwell.
+fn metadata(object: &Value, out: &mut Vec<Line>) {
+    section("metadata", out);
+    if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
+        field("owner", &format!("{}/{}", text(owner, "/kind"), text(owner, "/name")), Tone::Plain, out);
+    }
+    for (name, pointer) in [("service acct", "/spec/serviceAccountName"), ("uid", "/metadata/uid")] {
+        let value = text(object, pointer);
+        if !value.is_empty() {
+            field(name, value, Tone::Plain, out);
+        }
     }
     pairs("labels", object.pointer("/metadata/labels"), out);
     pairs("annotations", object.pointer("/metadata/annotations"), out);
@@ -136,17 +156,24 @@ fn conditions(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
     }
 }
 
-fn containers(object: &Value, out: &mut Vec<Line>) {
-    for (title, statuses) in
-        [("init containers", "/status/initContainerStatuses"), ("containers", "/status/containerStatuses")]
-    {
+/// The heading of init containers and sidecars.
+const INIT: &str = "init containers";
+
+fn containers(object: &Value, now: Timestamp, out: &mut Vec<Line>) {
+    for (title, statuses) in [("containers", "/status/containerStatuses"), (INIT, "/status/initContainerStatuses")] {
         let Some(list) = object.pointer(statuses).and_then(Value::as_array).filter(|l| !l.is_empty()) else { continue };
         section(title, out);
         for c in list {
             let ready = c.get("ready").and_then(Value::as_bool).unwrap_or(false);
-            out.push(Line::new().with(Text::new(text(c, "/name")).to_string(), Tone::Strong));
-            field("  image", text(c, "/image"), Tone::Plain, out);
-            let (state, bad) = state(c.get("state"));
+            let name = Text::new(text(c, "/name"));
+            let (state, bad) = state(c.get("state"), now);
+            // An init container that is well says nothing about what is not: a line is enough.
+            let restarts = c.get("restartCount").and_then(Value::as_u64).unwrap_or(0);
+            if title == INIT && ready && !bad && restarts == 0 {
+                out.push(Line::new().with(format!("{name:<14} "), Tone::Strong).with(state, Tone::Dim));
+                continue;
+            }
+            out.push(Line::new().with(name.to_string(), Tone::Strong));
             let tone = Tone::Health(if bad {
                 Health::Critical
             } else if ready {
@@ -155,30 +182,26 @@ fn containers(object: &Value, out: &mut Vec<Line>) {
                 Health::Progressing
             });
             field("  state", &state, tone, out);
-            let (last, bad) = state_of_last(c);
+            let (last, bad) = state_of_last(c, now);
             if !last.is_empty() {
                 field("  last state", &last, if bad { Tone::Warning } else { Tone::Plain }, out);
             }
             field("  ready", if ready { "yes" } else { "no" }, Tone::Plain, out);
-            field(
-                "  restarts",
-                &c.get("restartCount").and_then(Value::as_u64).unwrap_or(0).to_string(),
-                Tone::Plain,
-                out,
-            );
+            field("  restarts", &restarts.to_string(), Tone::Plain, out);
+            field("  image", text(c, "/image"), Tone::Plain, out);
         }
     }
 }
 
-fn state_of_last(container: &Value) -> (String, bool) {
+fn state_of_last(container: &Value, now: Timestamp) -> (String, bool) {
     match container.get("lastState") {
-        Some(v) if !is_empty(v) => state(Some(v)),
+        Some(v) if !is_empty(v) => state(Some(v), now),
         _ => (String::new(), false),
     }
 }
 
 /// A container state in words, and whether it is a bad one.
-fn state(value: Option<&Value>) -> (String, bool) {
+fn state(value: Option<&Value>, now: Timestamp) -> (String, bool) {
     let Some((name, inner)) = value.and_then(Value::as_object).and_then(|m| m.iter().next()) else {
         return ("waiting".to_owned(), false);
     };
@@ -194,7 +217,8 @@ fn state(value: Option<&Value>) -> (String, bool) {
     }
     for key in ["startedAt", "finishedAt"] {
         if let Some(s) = inner.get(key).and_then(Value::as_str) {
-            words += &format!(", {} {s}", if key == "startedAt" { "started" } else { "finished" });
+            let at = s.parse::<Timestamp>().map_or_else(|_| s.to_owned(), |at| moment(at, now));
+            words += &format!(", {} {at}", if key == "startedAt" { "started" } else { "finished" });
         }
     }
     let bad = exit.is_some_and(|c| c != 0)
@@ -218,6 +242,36 @@ fn event_lines(events: &[Event], now: Timestamp, out: &mut Vec<Line>) {
                 .with(format!("{:>7}{times:<5} ", age(e.last.or(e.first), now)), Tone::Dim)
                 .with(format!("{:<20} ", e.reason), tone)
                 .with(e.message.as_str(), if e.level == EventLevel::Warning { Tone::Plain } else { Tone::Dim }),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_says_why_comes_first_and_times_have_one_spelling() {
+        let pod = json!({"kind": "Pod",
+            "metadata": {"name": "p", "namespace": "shop", "creationTimestamp": "2026-03-01T03:00:00Z",
+                "labels": {"app": "p"}},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}],
+                "initContainerStatuses": [{"name": "first", "ready": true, "state": {"terminated": {"exitCode": 0}}},
+                    {"name": "second", "ready": false, "state": {"running": {}}}],
+                "containerStatuses": [{"name": "main", "ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-03-01T03:09:00Z"}}}]}});
+        let now = "2026-03-01T03:10:00Z".parse().unwrap();
+        let text: Vec<String> = describe(&pod, None, &[], now).iter().map(Line::text).collect();
+        let at =
+            |what: &str| text.iter().position(|l| l.starts_with(what)).unwrap_or_else(|| panic!("{what}: {text:#?}"));
+        let order = ["phase", "CONTAINERS", "INIT CONTAINERS", "EVENTS", "CONDITIONS", "METADATA", "labels", "STATUS"];
+        assert!(order.map(at).is_sorted(), "{text:#?}");
+        // What is well takes a line, what is not has all that is known of it.
+        assert_eq!((at("first "), at("second"), at("EVENTS")), (at("INIT") + 1, at("INIT") + 2, at("INIT") + 8));
+        assert!(
+            text.iter().any(|l| l.ends_with("exit code 1, finished 2026-03-01 03:09:00 UTC (60s ago)")),
+            "{text:#?}"
         );
     }
 }

@@ -65,9 +65,7 @@ impl Lines<'_, '_> {
     }
 
     fn message(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.out.push(Line::new().with(text, Tone::Warning));
-        }
+        self.row("why", text, Tone::Warning);
     }
 }
 
@@ -209,7 +207,7 @@ fn amounts(d: &mut Lines<'_, '_>, t: &Task) {
         ),
     ] {
         let amounts = format!("{used:>6} {asked:>6} {limit:>6}");
-        d.out.push(Line::new().with(format!("{name:<8} "), Tone::Key).with(amounts, Tone::Number));
+        d.out.push(Line::new().with(format!("{name:<8} "), Tone::Key).with(amounts, Tone::Plain));
     }
 }
 

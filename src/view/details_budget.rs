@@ -7,7 +7,7 @@ use super::columns::{budget_mark, clock_time};
 use super::details::Lines;
 use super::spark::bar;
 use crate::domain::age::age;
-use crate::domain::budget::{burn_text, grouped};
+use crate::domain::budget::{burn_text, grouped, span_text};
 use crate::domain::slo::{Exhaustion, Lookback, Objective, Row, RowState, Severity};
 use crate::domain::{Alarm, AlarmState, Budget, Health, Line, ObjectId, Timestamp, Tone};
 use crate::store::services::Change;
@@ -81,6 +81,12 @@ fn figures(d: &mut Lines<'_, '_>, b: &Budget) {
         d.row("allowed", &format!("{} bad at the traffic of this window", grouped(allowed)), Tone::Plain);
     }
     let gone = match a.exhaustion {
+        Exhaustion::In(secs) if b.outlasts() => format!(
+            "not within its {}: {} at the rate of the last {}, and by then old errors fall out",
+            b.objective.period,
+            span_text(secs),
+            Objective::REFERENCE
+        ),
         Exhaustion::In(_) => {
             format!("in {} at the rate of the last {}, if traffic stays", b.gone_text(), Objective::REFERENCE)
         }
@@ -153,7 +159,7 @@ fn burns(d: &mut Lines<'_, '_>, b: &Budget) {
         };
         let mut line = Line::new()
             .with(format!("{:>4} ", window.to_string()), Tone::Key)
-            .with(format!("{:>6} ", burn_text(*burn)), Tone::Number);
+            .with(format!("{:>6} ", burn_text(*burn)), Tone::Plain);
         if let Some(row) = row {
             let share = (burn.value() / row.factor.value()).clamp(0.0, 1.0);
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
@@ -184,8 +190,8 @@ fn burn_down(d: &mut Lines<'_, '_>, b: &Budget, alarms: &[&Alarm], changes: &[Ch
     let x = (chart::secs(span.0), chart::secs(span.1));
     let even = [(x.0, 1.0), (x.1, 0.0)];
     let zero = [(x.0, 0.0), (x.1, 0.0)];
-    let mut ticks = vec![(1.0, "100 %".to_owned()), (0.0, "0 %".to_owned())];
-    ticks.push(if low < 0.0 { (low, format!("{:.0} %", low * 100.0)) } else { (0.5, "50 %".to_owned()) });
+    let mut ticks = vec![(1.0, "100%".to_owned()), (0.0, "0%".to_owned())];
+    ticks.push(if low < 0.0 { (low, format!("{:.0}%", low * 100.0)) } else { (0.5, "50%".to_owned()) });
     let mut series = vec![Series { points: &even, tone: Tone::Dim, ascii: '.', gap: f64::INFINITY }];
     if low < 0.0 {
         series.push(Series { points: &zero, tone: Tone::Health(Health::Critical), ascii: '-', gap: f64::INFINITY });

@@ -65,14 +65,14 @@ pub(super) fn service(d: &mut Lines<'_, '_>, w: &Workload, e: &EcsService) {
     if let Some(used) = d.c.store.usage.get(&w.id).map(Samples::latest) {
         let (cpu, memory) = used.shares();
         let text = format!("cpu {cpu:.0}%, memory {memory:.0}% of what its tasks reserve");
-        d.row("used", &text, Tone::Number);
+        d.row("used", &text, Tone::Plain);
     }
     if let Some(targets) = d.c.store.targets.get(&w.id) {
         let tone = if targets.unhealthy > 0 { Tone::Health(Health::Warning) } else { Tone::Plain };
         d.row("targets", &targets.text(), tone);
     }
     if let Some(traffic) = d.c.store.traffic.get(&w.id) {
-        d.row("requests", &traffic.text(), Tone::Number);
+        d.row("requests", &traffic.text(), Tone::Plain);
         // Off screen nothing is asked: what was seen then may be old.
         if traffic.at.is_some_and(|at| d.c.now - at > TimeDelta::minutes(6)) {
             d.time("counted", traffic.at);

@@ -340,14 +340,14 @@ pub(super) fn pool(d: &mut Lines<'_, '_>, id: &ObjectId) {
     for (window, name) in ["last hour", "last day", "last week"].into_iter().enumerate() {
         let (Some(taken), Some(days)) = (p.taken.get(window), p.days.get(window)) else { continue };
         let rate = match (p.rate(window), taken) {
-            (Some(rate), _) => format!("{} a machine and day", rate_text(rate)),
+            (Some(rate), _) => format!("{} per node-day", rate_text(rate)),
             (None, 0) => "none".to_owned(),
             (None, _) => "too little was lived for a rate".to_owned(),
         };
         let line = Line::new()
             .with(format!("{name:<11} "), Tone::Key)
-            .with(format!("{taken:>4} / {:<6}  ", lived(*days)), if *taken > 0 { Tone::Warning } else { Tone::Plain })
-            .with(rate, Tone::Dim);
+            .with(format!("{taken:>4}  "), if *taken > 0 { Tone::Warning } else { Tone::Plain })
+            .with(format!("in {} node-days, {rate}", lived(*days)), Tone::Dim);
         d.out.push(line);
     }
     let leaning: Vec<_> =

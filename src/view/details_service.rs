@@ -33,11 +33,11 @@ pub(super) fn service(d: &mut Lines<'_, '_>, id: &ObjectId, width: usize) {
     if s.now.failure_latency.iter().any(Option::is_some) {
         d.row("failures", &latency(s.now.failure_latency), Tone::Plain);
     }
-    d.row("saturation", &or_no_data(s.now.saturation.map(|n| format!("{:.0} %", n * 100.0))), Tone::Plain);
+    d.row("saturation", &or_no_data(s.now.saturation.map(|n| format!("{:.0}%", n * 100.0))), Tone::Plain);
     trend(d, &s, "requests a second", width, |t| t.requests, &|n| format!("{}/s", rate(n)));
     trend(d, &s, "errors", width, |t| t.errors, &share);
     trend(d, &s, "p99", width, |t| t.latency[2], &duration);
-    trend(d, &s, "saturation", width, |t| t.saturation, &|n| format!("{:.0} %", n * 100.0));
+    trend(d, &s, "saturation", width, |t| t.saturation, &|n| format!("{:.0}%", n * 100.0));
     let all = c.store.budgets_of(id);
     if !all.is_empty() {
         d.heading("error budgets");

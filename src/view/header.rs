@@ -254,7 +254,9 @@ fn numbers(all: &[ClusterSummary], c: Context<'_>) -> Line {
     ] {
         if n > 0 {
             let shape = mark(health, c.ascii).split(' ').next().unwrap_or_default();
-            line.push(format!("  {shape} {}", grouped(n)), Tone::Health(health));
+            // Blanks of their own: some themes underline what has a tone.
+            line.push("  ", Tone::Plain);
+            line.push(format!("{shape} {}", grouped(n)), Tone::Health(health));
         }
     }
     let used: Vec<_> = all.iter().filter_map(|s| s.usage.map(|u| (u, s.allocatable))).collect();

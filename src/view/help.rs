@@ -28,7 +28,7 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
         for info in commands {
             let keys = keymap.keys_for(context, info.command).join(", ");
             let keys = if keys.is_empty() { "(palette)".to_owned() } else { keys };
-            let mut line = Line::new().with(format!("{keys:<16} "), Tone::Key).with(info.doc, Tone::Plain);
+            let mut line = Line::new().with(format!("{keys:<16} "), Tone::Key).with(unquoted(info.doc), Tone::Plain);
             if info.danger == Danger::Changes {
                 line.push(" Asks first.", Tone::Warning);
             }
@@ -36,6 +36,12 @@ pub fn help(keymap: &Keymap, context: Context) -> Vec<Line> {
         }
     }
     out
+}
+
+/// A command's doc as the screen shows it: its backticks are for pages of documentation.
+#[must_use]
+pub fn unquoted(doc: &str) -> String {
+    doc.replace('`', "")
 }
 
 /// What the hint bar offers while something lies over the page.
@@ -124,7 +130,10 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Palette,
             C::Help,
         ],
-        Context::Table | Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
+        Context::Table => {
+            &[C::Open, C::Describe, C::Filter, C::Details, C::Palette, C::Help, C::ProblemsOnly, C::BackOrQuit]
+        }
+        Context::Global => &[C::Open, C::Filter, C::ProblemsOnly, C::Palette, C::Help, C::BackOrQuit],
         Context::Text => &[C::Back, C::Filter, C::SearchNext, C::Wrap, C::CopyText, C::Help],
         Context::Runbook => {
             &[C::Back, C::Open, C::NextStep, C::PreviousStep, C::Tick, C::StepOutput, C::Filter, C::Wrap, C::Help]
@@ -147,6 +156,14 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
     wanted.iter().filter_map(|c| keymap.keys_for(context, *c).into_iter().next().map(|k| (k, c.info().label))).collect()
 }
 
+/// What the hint bar offers in a log: while new lines are `followed`, the same key does the opposite.
+#[must_use]
+pub fn log_hints(keymap: &Keymap, followed: bool) -> Vec<(String, &'static str)> {
+    let follow = Command::LogFollow.info().label;
+    let said = |label| if followed && label == follow { "hold still" } else { label };
+    hints(keymap, Context::Logs).into_iter().map(|(key, label)| (key, said(label))).collect()
+}
+
 /// What can follow the keys pressed so far.
 #[must_use]
 pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line> {
@@ -155,7 +172,7 @@ pub fn which_key(keymap: &Keymap, context: Context, pending: &[Key]) -> Vec<Line
         .into_iter()
         .map(|(key, what)| {
             let label = match what {
-                Continuation::Command(c) => c.info().doc.to_owned(),
+                Continuation::Command(c) => unquoted(c.info().doc),
                 Continuation::Group(label) => format!("+{label}"),
                 Continuation::Extra(label) => label,
             };

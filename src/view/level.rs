@@ -165,7 +165,7 @@ mod tests {
             "I0301 03:14:07.1 1 x.go:1] ERROR count is 0",
             "2026-03-01 INFO retry after ERROR",
             "0 errors found",
-            "error rate is 0.1 %",
+            "error rate is 0.1%",
             "ERROR_COUNT=0 NO_ERROR",
             "sublevel=error",
             "Everything is Well",

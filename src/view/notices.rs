@@ -143,11 +143,11 @@ pub fn told_briefly(row: &NoticeRow) -> String {
     })
 }
 
-/// `+1.2s`, `+3m10s`.
+/// `+1.2s`, `+85s`, `+3m10s`: tenths where they tell something.
 #[must_use]
 pub fn lateness(late: TimeDelta) -> String {
     let millis = late.num_milliseconds().max(0);
-    if millis < 100_000 {
+    if millis < 10_000 {
         format!("+{}.{}s", millis / 1000, millis % 1000 / 100)
     } else {
         format!("+{}", crate::domain::age::human_duration(millis / 1000))
@@ -333,9 +333,10 @@ pub fn overview(c: Context<'_>) -> Option<Line> {
     Some(line)
 }
 
-/// Workloads that lean on one pool, in at most so many lines and one for the rest.
+/// Workloads that lean on one pool, in at most so many lines and one for the rest, `width` columns wide. The
+/// pool is what tells them apart: the workload's name is cut before that.
 #[must_use]
-pub fn leaning(c: Context<'_>, most: usize) -> Vec<Line> {
+pub fn leaning(c: Context<'_>, most: usize, width: usize) -> Vec<Line> {
     let board = c.store.pool_board(c.now);
     let all = &board.concentrated;
     let mut out: Vec<Line> = all
@@ -344,12 +345,16 @@ pub fn leaning(c: Context<'_>, most: usize) -> Vec<Line> {
         .map(|l| {
             let namespace =
                 if l.workload.namespace.is_empty() { String::new() } else { format!("{}/", l.workload.namespace) };
+            let head = format!(" {} {} of {} tasks ", shape(Health::Warning, c.ascii), l.there, l.tasks);
+            let (of, are) = ("of ", " are on one spot pool: ");
+            let pool = format!("{} {}", l.pool.1, l.pool.0);
+            let room = width.saturating_sub(head.width() + of.width() + are.width() + pool.width()).max(8);
             Line::new()
-                .with(format!(" {} {} of {} tasks ", shape(Health::Warning, c.ascii), l.there, l.tasks), Tone::Warning)
-                .with("of ", Tone::Dim)
-                .with(format!("{namespace}{}", l.workload.name), Tone::Strong)
-                .with(" are on one spot pool, ", Tone::Dim)
-                .with(format!("{} in {}", l.pool.0, l.pool.1), Tone::Plain)
+                .with(head, Tone::Warning)
+                .with(of, Tone::Dim)
+                .with(cut(&format!("{namespace}{}", l.workload.name), room, true, c.ascii), Tone::Strong)
+                .with(are, Tone::Dim)
+                .with(pool, Tone::Plain)
         })
         .collect();
     if all.len() > out.len() {
@@ -472,7 +477,9 @@ mod tests {
 
     #[test]
     fn lateness_is_short() {
-        for (millis, want) in [(0, "+0.0s"), (1_240, "+1.2s"), (99_990, "+99.9s"), (190_000, "+3m10s"), (-5, "+0.0s")] {
+        for (millis, want) in
+            [(0, "+0.0s"), (1_240, "+1.2s"), (9_990, "+9.9s"), (85_040, "+85s"), (190_000, "+3m10s"), (-5, "+0.0s")]
+        {
             assert_eq!(lateness(TimeDelta::milliseconds(millis)), want);
         }
     }

@@ -101,7 +101,7 @@ fn result(run: &Run, c: Context<'_>) -> Vec<Line> {
         }
         _ => ("running", Health::Progressing, "o shows it, and x there ends it".to_owned()),
     };
-    let bar = if c.ascii { "     | " } else { "     │ " };
+    let bar = if c.ascii { "        | " } else { "        │ " };
     let mut out =
         vec![Line::new().with(bar, Tone::Dim).with(format!("{word}: "), Tone::Health(health)).with(text, Tone::Strong)];
     let more = run.output.len().saturating_sub(LAST) + run.dropped;

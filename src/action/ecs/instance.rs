@@ -100,11 +100,11 @@ impl Ecs {
         if least >= 100 {
             let what = if most <= 100 {
                 format!(
-                    "service {service} may lose no task and start none beside them (100 to {most} %): this never ends"
+                    "service {service} may lose no task and start none beside them (100 to {most}%): this never ends"
                 )
             } else {
                 format!(
-                    "service {service} keeps all {desired} tasks (at least {least} %): they leave only once others run elsewhere"
+                    "service {service} keeps all {desired} tasks (at least {least}%): they leave only once others run elsewhere"
                 )
             };
             plan.warnings.push(Text::new(&what));

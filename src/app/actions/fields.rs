@@ -119,7 +119,7 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
             let hint = format!("{what}; empty: the one before");
             vec![text(F::Revision, "to", o.revision.as_deref().unwrap_or_default(), &hint)]
         }
-        Verb::Drain if ecs => vec![text(F::Timeout, "at most", &span(o.timeout), "all of it")],
+        Verb::Drain if ecs => vec![text(F::Timeout, "give up after", &span(o.timeout), "")],
         Verb::Drain => {
             let mut out = vec![
                 toggle(
@@ -129,8 +129,8 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
                     "what tasks have written there is lost",
                 ),
                 toggle(F::Force, "force", o.force, "also tasks that nobody replaces"),
-                text(F::Grace, "grace", &o.grace.map(span).unwrap_or_default(), "for a task to end; empty: as it says"),
-                text(F::Timeout, "at most", &span(o.timeout), "all of it"),
+                text(F::Grace, "time to stop", &o.grace.map(span).unwrap_or_default(), "per task; empty: its own"),
+                text(F::Timeout, "give up after", &span(o.timeout), ""),
             ];
             if intent.targets.len() > 1 {
                 out.push(text(F::AtOnce, "nodes at once", &o.at_once.to_string(), ""));
@@ -140,7 +140,7 @@ pub fn fields(intent: &Intent, store: &Store) -> Vec<Field> {
         Verb::Delete if ecs => Vec::new(),
         Verb::Delete => {
             let mut out =
-                vec![text(F::Grace, "grace", &o.grace.map(span).unwrap_or_default(), "to end; empty: as it says")];
+                vec![text(F::Grace, "time to stop", &o.grace.map(span).unwrap_or_default(), "empty: its own")];
             if intent.targets.iter().any(|t| t.kind.is_workload()) {
                 out.push(toggle(F::Orphan, "leave its tasks", o.orphan, "delete the workload only"));
             }

@@ -265,7 +265,7 @@ impl Measure {
 pub enum Indicator {
     /// Nothing is known.
     NoData,
-    /// Nothing happened: neither 0 nor 100 %.
+    /// Nothing happened: neither 0 nor 100%.
     NoTraffic,
     /// This share.
     Ratio(Fraction),

@@ -74,14 +74,14 @@ pub enum TargetError {
     /// It is not a plain decimal.
     #[error("a target is a decimal number")]
     NotADecimal,
-    /// 100 %.
-    #[error("a target of 100 % leaves no budget")]
+    /// 100%.
+    #[error("a target of 100% leaves no budget")]
     Whole,
-    /// More than 100 %.
+    /// More than 100%.
     #[error("a target is below 1, or below 100 as a percentage")]
     TooLarge,
-    /// 0 %.
-    #[error("a target of 0 % is always met")]
+    /// 0%.
+    #[error("a target of 0% is always met")]
     Zero,
     /// More than nine decimals.
     #[error("a target has nine decimals at most")]
@@ -143,10 +143,10 @@ impl Target {
     }
 }
 
-/// `99.9 %`.
+/// `99.9%`.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{} %", unscaled(u64::from(self.0), 7)))
+        f.pad(&format!("{}%", unscaled(u64::from(self.0), 7)))
     }
 }
 
@@ -295,9 +295,9 @@ impl Fraction {
         let (sign, size) = (if scaled < 0 { "-" } else { "" }, scaled.unsigned_abs());
         let scale = scale.unsigned_abs();
         if decimals == 0 {
-            return format!("{sign}{size} %");
+            return format!("{sign}{size}%");
         }
-        format!("{sign}{}.{:0>width$} %", size / scale, size % scale, width = decimals.min(9))
+        format!("{sign}{}.{:0>width$}%", size / scale, size % scale, width = decimals.min(9))
     }
 }
 
@@ -368,8 +368,8 @@ mod tests {
         }
         assert_eq!(Target::parse_percent("99.95").map(Target::ppb), Ok(999_500_000));
         assert_eq!(Target::parse_percent("100"), Err(TargetError::Whole));
-        assert_eq!(Target::parse_percent("99.9").unwrap().to_string(), "99.9 %");
-        assert_eq!(Target::parse("0.5").unwrap().to_string(), "50 %");
+        assert_eq!(Target::parse_percent("99.9").unwrap().to_string(), "99.9%");
+        assert_eq!(Target::parse("0.5").unwrap().to_string(), "50%");
     }
 
     #[test]
@@ -383,10 +383,10 @@ mod tests {
 
     #[test]
     fn percentages_are_rounded_down() {
-        assert_eq!(Fraction::new(999_996, 1_000_000).percent(2), "99.99 %");
-        assert_eq!(Fraction::new(-1, 1000).percent(0), "-1 %");
-        assert_eq!(Fraction::new(-4, 10).percent(1), "-40.0 %");
-        assert_eq!(Fraction::new(1, 1).percent(2), "100.00 %");
+        assert_eq!(Fraction::new(999_996, 1_000_000).percent(2), "99.99%");
+        assert_eq!(Fraction::new(-1, 1000).percent(0), "-1%");
+        assert_eq!(Fraction::new(-4, 10).percent(1), "-40.0%");
+        assert_eq!(Fraction::new(1, 1).percent(2), "100.00%");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Method {
     }
 }
 
-/// `events`, `slices of 1m, each good at 95 % or more`.
+/// `events`, `slices of 1m, each good at 95% or more`.
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,7 +93,7 @@ impl fmt::Display for Method {
                 f.pad(&format!("slices of {slice}, each good at {target} or more"))
             }
             Self::Timeslices(Slicing { slice, good: GoodWhen::All, .. }) => {
-                f.pad(&format!("slices of {slice}, each good at 100 %"))
+                f.pad(&format!("slices of {slice}, each good at 100%"))
             }
             Self::Timeslices(by) => f.pad(&format!("slices of {}, good or bad", by.slice)),
             Self::RatioTimeslices(by) => f.pad(&format!("the mean ratio of slices of {}", by.slice)),
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_specifications_own_examples() {
-        // Two weeks at 95 %: so many minutes may be bad.
+        // Two weeks at 95%: so many minutes may be bad.
         let budget = Target::parse("0.95").unwrap().budget();
         assert!((budget.value() * 14.0 * 24.0 - 16.8).abs() < 1e-9);
     }

@@ -90,11 +90,15 @@ fn gone(b: &Budget) -> Cell {
         // Short: the details say it in full.
         Some(Exhaustion::NotAtThisRate) => "no burn".to_owned(),
         Some(Exhaustion::NotThisPeriod) => "lasts".to_owned(),
+        Some(Exhaustion::In(_)) if b.outlasts() => "lasts".to_owned(),
         None | Some(Exhaustion::Unknown) => "-".to_owned(),
         Some(_) => b.gone_text(),
     };
     let tone = match b.assessment.as_ref().map(|a| a.exhaustion) {
         Some(Exhaustion::Exhausted) => Tone::Health(Health::Critical),
+        Some(Exhaustion::In(_)) if b.outlasts() => Tone::Dim,
+        // As the row: hours that page are no milder for being more than a day.
+        Some(Exhaustion::In(_)) if b.health().is_problem() => tone(b),
         Some(Exhaustion::In(secs)) if secs < 86_400.0 => Tone::Health(Health::Warning),
         Some(Exhaustion::In(_)) => Tone::Plain,
         _ => Tone::Dim,
@@ -103,7 +107,7 @@ fn gone(b: &Budget) -> Cell {
 }
 
 /// A burn, in the tone of the worst row of its window that it is over.
-fn burn_cell(c: Context<'_>, b: &Budget, window: Lookback) -> Cell {
+fn burn_cell(b: &Budget, window: Lookback) -> Cell {
     let Some(burn) = b.burn(window) else { return Cell::dim("") };
     let over = b.objective.rows.iter().filter(|r| {
         let (num, den) = r.factor.parts();
@@ -115,7 +119,7 @@ fn burn_cell(c: Context<'_>, b: &Budget, window: Lookback) -> Cell {
         None if burn.is_zero() => Tone::Dim,
         None => Tone::Plain,
     };
-    Cell::new(format!("{}{}", burn_text(burn), if c.ascii { 'x' } else { '×' }), tone)
+    Cell::new(burn_text(burn), tone)
 }
 
 fn burn_value(b: &Budget, window: Lookback) -> Value {
@@ -133,7 +137,7 @@ macro_rules! burn {
             wide: false,
             descending: true,
             unit: Unit::Count,
-            cell: |c, b| burn_cell(c, b, Lookback::minutes($minutes)),
+            cell: |_, b| burn_cell(b, Lookback::minutes($minutes)),
             value: |_, b| burn_value(b, Lookback::minutes($minutes)),
             percent: None,
         }

@@ -45,9 +45,9 @@ fn taken_cell(r: &PoolRow, window: usize) -> Cell {
     }
 }
 
-/// Days of machines' lives: `41 d`; `7 h` of less than one.
+/// Days of machines' lives: `41`; `<1` of less than one.
 pub(in crate::view) fn lived(days: f64) -> String {
-    if days < 1.0 { format!("{:.0} h", days * 24.0) } else { format!("{days:.0} d") }
+    if days < 1.0 { "<1".to_owned() } else { format!("{days:.0}") }
 }
 
 /// A rate with two significant digits: a handful of cases says no more.
@@ -100,7 +100,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
     count("tasks", "TASKS", 1, |_, r| counted(r.pool.tasks), |_, r| number(u64::from(r.pool.tasks))),
     count(
         "open",
-        "OPEN",
+        "GOING",
         0,
         |c, r| match r.pool.open {
             0 => Cell::dim(""),
@@ -113,29 +113,25 @@ pub static POOLS: &[Column<PoolRow>] = &[
     ),
     count("1h", "1H", 5, |_, r| taken_cell(r, 0), |_, r| number(u64::from(taken(r, 0)))),
     count("24h", "24H", 4, |_, r| taken_cell(r, 1), |_, r| number(u64::from(taken(r, 1)))),
+    count("7d", "7D", 1, |_, r| taken_cell(r, WEEK), |_, r| number(u64::from(taken(r, WEEK)))),
     Column {
-        key: "7d",
-        title: "7D",
+        key: "days",
+        title: "NODE-DAYS",
         align: Align::Right,
-        width: (8, 14),
-        priority: 1,
+        width: (9, 9),
+        priority: 3,
         wide: false,
         descending: true,
         unit: Unit::Count,
-        cell: |_, r| match (taken(r, WEEK), r.pool.days.get(WEEK)) {
-            (n, Some(days)) if n > 0 || *days > 0.0 => {
-                Cell::new(format!("{n} / {}", lived(*days)), if n > 0 { Tone::Warning } else { Tone::Dim })
-            }
-            _ => Cell::dim(""),
-        },
-        value: |_, r| number(u64::from(taken(r, WEEK))),
+        cell: |_, r| Cell::dim(&r.pool.days.get(WEEK).filter(|d| **d > 0.0).map(|d| lived(*d)).unwrap_or_default()),
+        value: |_, r| r.pool.days.get(WEEK).map_or(Value::Missing, |d| Value::Number(*d)),
         percent: None,
     },
     Column {
         key: "rate",
-        title: "PER DAY",
+        title: "PER NODE-DAY",
         align: Align::Right,
-        width: (7, 8),
+        width: (12, 12),
         priority: 1,
         wide: false,
         descending: true,
@@ -159,7 +155,7 @@ pub static POOLS: &[Column<PoolRow>] = &[
     },
     count(
         "leaning",
-        "LEAN",
+        "LEANING",
         1,
         |c, r| match r.leaning {
             0 => Cell::dim(""),

@@ -225,11 +225,11 @@ pub static SERVICES: &[Column<Service>] = &[
     latency!("p99", "P99", latency, 2, 1, false),
     Column {
         key: "covers",
-        title: "OF",
+        title: "P99 OF",
         align: Align::Left,
-        width: (3, 3),
+        width: (6, 9),
         priority: 2,
-        wide: false,
+        wide: true,
         descending: false,
         unit: Unit::Text,
         cell: |_, s| Cell::dim(covers(s)),
@@ -317,7 +317,7 @@ pub static SERVICES: &[Column<Service>] = &[
 fn covers(s: &Service) -> &'static str {
     match s.now.covers {
         _ if s.now.latency.iter().all(Option::is_none) => "",
-        Covers::Successes => "ok",
+        Covers::Successes => "successes",
         Covers::All => "all",
     }
 }

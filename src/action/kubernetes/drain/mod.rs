@@ -15,7 +15,9 @@ use super::super::intent::Options;
 use super::Kubernetes;
 use super::object;
 use crate::domain::{Kind, ObjectId, Text};
+use crate::source::kubernetes::project::{Projector, Row};
 use crate::source::kubernetes::{WriteError, Writer};
+use crate::store::observation::Feed;
 
 /// One pod on a node that is to be drained.
 #[derive(Debug, Clone)]
@@ -24,6 +26,18 @@ struct Pod {
     uid: String,
     object: Value,
     judged: Judged,
+    /// As the list of tasks has it: `CrashLoopBackOff`, whatever its phase says.
+    status: Text,
+    /// It is in no trouble, as far as its row says.
+    serves: bool,
+}
+
+/// How a pod stands, and whether it serves, as its row says: in the phase `Running` are those that crash, too.
+fn stands(projector: &mut Projector, pod: &Value) -> (Text, bool) {
+    match projector.row(Feed::Tasks, &pod.to_string()) {
+        Ok(Row::Task(task)) => (task.status, !task.health.is_problem()),
+        _ => (Text::new(object::text(pod, "/status/phase")), true),
+    }
 }
 
 impl Kubernetes {
@@ -45,17 +59,21 @@ impl Kubernetes {
             let gone = self.read(&id).await.is_err_and(|e| e.code() == 404);
             there.insert((namespace, name), !gone);
         }
+        let mut projector = Projector::new(node.cluster.clone());
         let mut pods: Vec<Pod> = all
             .into_iter()
             .map(|object| {
                 let owner = object::controller(&object).map(|(_, name, _)| name.to_owned()).unwrap_or_default();
                 let key = (object::text(&object, "/metadata/namespace").to_owned(), owner);
                 let has_set = there.get(&key).copied().unwrap_or(true);
+                let (status, serves) = stands(&mut projector, &object);
                 Pod {
                     id: object::identity(node, Kind::Task, &object),
                     uid: object::uid(&object).to_owned(),
                     judged: classify::judge(&object, options, has_set),
                     object,
+                    status,
+                    serves,
                 }
             })
             .collect();
@@ -68,4 +86,26 @@ impl Kubernetes {
 fn refusals(pods: &[Pod]) -> Vec<String> {
     let refused = pods.iter().filter(|p| p.judged.class == Class::Refused);
     refused.map(|p| format!("{}: {}", object::named(&p.id), p.judged.note)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_that_crashes_is_said_to_whatever_its_phase_is() {
+        let pod = |state: Value, ready: bool| {
+            json!({"metadata": {"name": "p", "namespace": "shop", "uid": "1"}, "spec": {"containers": [{"name": "main"}]},
+                "status": {"phase": "Running", "containerStatuses":
+                    [{"name": "main", "ready": ready, "restartCount": 3, "state": state}]}})
+        };
+        let mut projector = Projector::new(crate::domain::ClusterId(Text::new("c")));
+        let mut of = |state: Value, ready| stands(&mut projector, &pod(state, ready));
+        assert_eq!(
+            of(json!({"waiting": {"reason": "CrashLoopBackOff"}}), false),
+            (Text::new("CrashLoopBackOff"), false)
+        );
+        assert_eq!(of(json!({"running": {}}), true), (Text::new("Running"), true));
+    }
 }

@@ -1,6 +1,6 @@
 //! What a drain would do, pod by pod.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -8,11 +8,14 @@ use super::super::super::intent::{Intent, Verb};
 use super::super::super::plan::{Change, Fate, Plan, Precondition};
 use super::super::budgets::Budgets;
 use super::super::edit::missing;
-use super::super::object::{self, flag, named, text};
+use super::super::object::{self, flag, named};
 use super::super::{Kubernetes, Need};
 use super::classify::{Class, is_exempt};
 use super::{Pod, refusals};
 use crate::domain::{Kind, ObjectId, Text};
+
+/// An owner of tasks: its namespace, kind and name.
+type Owner = (String, String, String);
 
 /// Owners that are looked at for how many tasks they have: each is a request.
 const OWNERS: usize = 40;
@@ -21,7 +24,8 @@ impl Kubernetes {
     pub(in super::super) async fn plan_drain(&self, plan: &mut Plan) -> Result<(), Text> {
         let intent = plan.intent.clone();
         let mut budgets = Budgets::default();
-        let mut owners: BTreeSet<(String, String, String)> = BTreeSet::new();
+        // Of each owner, how a task of it stands that does not serve: empty while one does.
+        let mut owners: BTreeMap<Owner, Text> = BTreeMap::new();
         let mut needs = Vec::new();
         for id in &intent.targets {
             let node = match self.read(id).await {
@@ -42,10 +46,18 @@ impl Kubernetes {
                 budgets.load(self, pod.id.namespace.as_str()).await;
                 if matches!(pod.judged.class, Class::Evict | Class::Finished) {
                     needs.push(Need { resource: "pods/eviction", name: String::new(), ..Need::of("create", &pod.id) });
-                    owners.extend(
-                        object::controller(&pod.object)
-                            .map(|(kind, name, _)| (pod.id.namespace.to_string(), kind.to_owned(), name.to_owned())),
-                    );
+                    if let Some((kind, name, _)) = object::controller(&pod.object) {
+                        let owner = (pod.id.namespace.to_string(), kind.to_owned(), name.to_owned());
+                        let down = if pod.serves { Text::empty() } else { pod.status.clone() };
+                        owners
+                            .entry(owner)
+                            .and_modify(|d| {
+                                if pod.serves {
+                                    *d = Text::empty();
+                                }
+                            })
+                            .or_insert(down);
+                    }
                 }
                 let change = row(pod, &mut budgets, &mut plan.refused);
                 plan.changes.push(change);
@@ -61,10 +73,10 @@ impl Kubernetes {
         Ok(())
     }
 
-    /// Says which workloads have one task only, which is away until another serves.
-    async fn warn_single(&self, plan: &mut Plan, owners: BTreeSet<(String, String, String)>) {
+    /// Says which workloads have one task only, which is away until another serves, if it served at all.
+    async fn warn_single(&self, plan: &mut Plan, owners: BTreeMap<Owner, Text>) {
         let Some(cluster) = plan.intent.targets.first().map(|t| t.cluster.clone()) else { return };
-        for (namespace, kind, name) in owners.into_iter().take(OWNERS) {
+        for ((namespace, kind, name), down) in owners.into_iter().take(OWNERS) {
             let kind = Kind::from_kubernetes(&kind);
             if !matches!(kind, Kind::ReplicaSet | Kind::StatefulSet) {
                 continue;
@@ -77,7 +89,12 @@ impl Kubernetes {
                     || named(&id),
                     |(kind, name, _)| format!("{} {namespace}/{name}", Kind::from_kubernetes(kind).short()),
                 );
-                plan.warnings.push(Text::new(&format!("{top} has one task: it is away until another one serves")));
+                let what = if down.is_empty() {
+                    format!("{top} has one task: it is away until another one serves")
+                } else {
+                    format!("{top} has one task, and that is down already: {down}")
+                };
+                plan.warnings.push(Text::new(&what));
             }
         }
     }
@@ -133,7 +150,7 @@ fn row(pod: &Pod, budgets: &mut Budgets, refused: &mut Vec<Text>) -> Change {
     Change {
         target: pod.id.clone(),
         field: Text::new(field),
-        from: Text::new(text(&pod.object, "/status/phase")),
+        from: pod.status.clone(),
         to: Text::new(to),
         fate,
         note: Text::new(&note),
