@@ -273,7 +273,7 @@ fn what_pages_takes_the_screen_and_gives_it_back() {
     assert!(board.step(now() + TimeDelta::seconds(2)));
     assert_eq!(board.wall.page(), WallPage::Alarms);
     let text = frame_at(&board, (80, 24), now() + TimeDelta::seconds(3));
-    assert!(text.contains("stays: 1 alarm pages; until it clears, or 4:59"), "{text}");
+    assert!(text.contains("stays: 1 alarm pages; until it clears, 4:59 at most"), "{text}");
     assert!(text.contains("✖ page") && text.contains("CheckoutErrors"), "{text}");
     observe_backend(&mut board.store, Feed::Alarms, Rows::Alarms(Vec::new()));
     board.step(now() + TimeDelta::seconds(10));

@@ -192,7 +192,8 @@ fn deadline(c: Context<'_>) -> Line {
     let board = c.store.board(c.now);
     let rush = board.rush;
     let Some(first) = rush.first else {
-        let text = if rush.all() > 0 { format!("{} go, no deadline", rush.all()) } else { "nothing goes".to_owned() };
+        let text =
+            if rush.all() > 0 { format!("{} go, no deadline", rush.all()) } else { "nothing is leaving".to_owned() };
         return Line::new().with(text, Tone::Dim);
     };
     let left = first.at.timestamp() - c.now.timestamp();

@@ -125,8 +125,8 @@ fn foot(c: Context<'_>, wall: &Wall, width: usize) -> Line {
         Stay::Turn { next, secs } => line.push(format!("next: {} in {}", next.name(), time(secs)), Tone::Dim),
         Stay::Critical { why, secs, others } => {
             line.push(format!("stays: {why}"), Tone::Health(Health::Critical));
-            let with = if others > 0 { format!(", in turn with {others}") } else { String::new() };
-            line.push(format!("{with}; until it clears, or {}", time(secs)), Tone::Dim);
+            let with = if others > 0 { format!(", in turn with {others} more") } else { String::new() };
+            line.push(format!("{with}; until it clears, {} at most", time(secs)), Tone::Dim);
         }
         Stay::Returns { why, next, secs } => {
             line.push(format!("comes back: {why}"), Tone::Health(Health::Critical));

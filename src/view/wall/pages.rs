@@ -401,8 +401,10 @@ fn spot(c: Context<'_>, all: &[Watched<'_>], (width, height): (usize, usize)) ->
         || "-".to_owned(),
         |d| countdown(d.at.timestamp() - c.now.timestamp(), d.precision).replace("overdue ", "-"),
     );
-    let name =
-        board.urgent().find(|r| r.is_known()).map_or_else(|| "nothing goes".to_owned(), |r| short(&r.name).to_owned());
+    let name = board
+        .urgent()
+        .find(|r| r.is_known())
+        .map_or_else(|| "nothing is leaving".to_owned(), |r| short(&r.name).to_owned());
     let soon = rush.first.is_some_and(|d| d.at.timestamp() - c.now.timestamp() < 60);
     let tone = match (rush.first.is_some(), soon) {
         (false, _) => Tone::Health(Health::Ok),
