@@ -112,11 +112,7 @@ fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
         Some(overlay) => help::overlay_hints(&app.keymap, matches!(overlay, Overlay::Palette(_))),
     };
     let mut x = row.x + 1;
-    for (key, label) in hints {
-        let needed = u16::try_from(key.chars().count() + 1 + label.chars().count()).unwrap_or(u16::MAX);
-        if x.saturating_add(needed) >= row.right() {
-            break;
-        }
+    for (key, label) in help::fitting(&hints, usize::from(row.width.saturating_sub(1))) {
         let (after, _) = buf.set_stringn(x, row.y, &key, usize::from(row.right() - x), painter.role(Role::HintKey));
         let at = after + 1;
         let (after, _) = buf.set_stringn(

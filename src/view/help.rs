@@ -1,6 +1,8 @@
 //! The help overlay, the hint bar and the which-key popup: all from the command
 //! table and the keymap in force.
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::command::{COMMANDS, Command, Danger};
 use crate::domain::{Line, Timestamp, Tone, spend::dollars};
 use crate::key::{Context, Key};
@@ -71,6 +73,25 @@ pub const DIALOG_HINTS: &[(&str, &str)] = &[
     ("ctrl-y", "copy by hand"),
     ("esc", "leave it"),
 ];
+
+/// Those of the hints that find room in so many columns, the first ones first: the way to help, and the way out of a
+/// dialog, are told however narrow it is.
+#[must_use]
+pub fn fitting(hints: &[(String, &'static str)], width: usize) -> Vec<(String, &'static str)> {
+    let needed = |(key, label): &(String, &str)| key.width() + 1 + label.width();
+    let kept = hints.iter().position(|(_, label)| matches!(*label, "help" | "leave it"));
+    let (mut out, mut used, mut full) = (Vec::new(), 0, false);
+    for i in 0..hints.len() {
+        let reserved = kept.filter(|at| *at > i).map_or(0, |at| needed(&hints[at]) + 2);
+        // Once one finds no room only the one that is kept follows.
+        full |= used + needed(&hints[i]) + reserved >= width && kept != Some(i);
+        if kept == Some(i) || !full {
+            used += needed(&hints[i]) + 2;
+            out.push(hints[i].clone());
+        }
+    }
+    out
+}
 
 /// What the hint bar offers here, most useful first.
 #[must_use]
@@ -220,6 +241,20 @@ fn spend(store: &Store, now: Timestamp) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_to_help_is_told_however_narrow_it_is() {
+        let all: Vec<(String, &str)> =
+            [("enter", "open"), ("l", "logs"), ("?", "help"), ("q", "quit")].map(|(k, l)| (k.to_owned(), l)).to_vec();
+        let at = |width| fitting(&all, width).iter().map(|(key, _)| key.clone()).collect::<Vec<_>>().join(" ");
+        // `enter open  l logs  ? help  q quit` and what is free at its end.
+        assert_eq!(at(35), "enter l ? q");
+        assert_eq!(at(34), "enter l ?");
+        assert_eq!(at(27), "enter l ?");
+        assert_eq!(at(26), "enter ?");
+        assert_eq!(at(18), "?");
+        assert_eq!(at(3), "?");
+    }
 
     #[test]
     fn several_keys_of_one_command_are_told_apart() {
