@@ -242,7 +242,7 @@ pub static TASKS: &[Column<Task>] = &[
         wide: false,
         descending: false,
         unit: Unit::Text,
-        cell: |_, t| Cell::dim(&t.message),
+        cell: |_, t| Cell::new(t.message.as_str(), Tone::Dim),
         value: |_, t| Value::Text(t.message.clone()),
         percent: None,
     },
