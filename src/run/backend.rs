@@ -278,7 +278,6 @@ impl Backend {
 
     /// True while metric backends are still looked for in a cluster that answers.
     #[must_use]
-    #[cfg_attr(not(feature = "prometheus"), expect(clippy::unused_self, reason = "the same call in every build"))]
     pub fn is_looking(&self) -> bool {
         #[cfg(feature = "prometheus")]
         return self.metrics.as_ref().is_some_and(crate::source::prometheus::Sources::is_looking);
