@@ -179,7 +179,7 @@ pub static WORKLOADS: &[Column<Workload>] = &[
         descending: true,
         unit: Unit::Text,
         cell: |c, r| {
-            let tone = Tone::Health(c.store.workload_health(r, c.now));
+            let tone = Tone::Health(c.store.workload_trouble(r, c.now));
             crate::view::notices::workload_status(c, &r.id, &r.status, tone)
         },
         value: |_, r| Value::Text(r.status.clone()),
