@@ -389,7 +389,14 @@ fn what_is_placed_on_a_machine_that_has_gone_was_not_cut() {
     placed(&mut store, "web-later", 121);
     tell(&mut store, vec![gone(120)], later(122));
     placed(&mut store, "web-latest", 123);
-    for second in [124, 300] {
+    store.settle(later(124));
+    // What is told of them afterwards, while the others are waited for, makes them none of those that were there.
+    for name in ["web-later", "web-latest"] {
+        let mut leaving = task(name, "web", "one", "Terminating", Health::Progressing);
+        leaving.created = Some(later(60));
+        apply(&mut store, Feed::Tasks, later(130), Body::Upsert(Rows::Tasks(vec![leaving])));
+    }
+    for second in [131, 300] {
         store.settle(later(second));
     }
     assert_eq!(row(&store, later(300)).outcome, Some(Outcome::Cut { tasks: 2 }));

@@ -5,10 +5,10 @@
 mod fleet;
 
 use chrono::TimeDelta;
-use fleet::{Desk, node, now, observe, small_fleet, task, workload};
+use fleet::{Desk, id, node, now, observe, small_fleet, task, workload};
 use quarterdeck::domain::{
-    Alarm, AlarmSource, AlarmState, CapacityType, ClusterId, EcsTask, Health, Kind, Labels, NodeCondition, Severity,
-    Stop, Text,
+    Alarm, AlarmSource, AlarmState, Autoscaler, CapacityType, ClusterId, EcsTask, Health, Kind, Labels, NodeCondition,
+    Severity, Stop, Text,
 };
 use quarterdeck::store::problems::problems;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
@@ -321,4 +321,30 @@ fn what_was_a_moment_old_is_new_a_moment_later() {
     desk.put_task(task("new", "web", "node-a", "Running", Health::Ok));
     desk.now += TimeDelta::milliseconds(400);
     assert_eq!(desk.names(), before);
+}
+
+/// Of two lines about one workload the worst counts, and what is well is not done.
+#[test]
+fn a_workload_is_as_bad_as_the_worst_that_is_said_of_it() {
+    let mut store = small_fleet();
+    let api = id(Kind::Deployment, "shop", "api");
+    let row =
+        |store: &Store, name: &str| store.workloads.get(&id(Kind::Deployment, "shop", name)).cloned().expect("a row");
+    assert_eq!(store.workload_trouble(&row(&store, "api"), now()), Health::Critical);
+    assert_eq!(store.workload_trouble(&row(&store, "web"), now()), Health::Ok);
+    let full = Autoscaler {
+        id: id(Kind::Autoscaler, "shop", "api"),
+        target_kind: Kind::Deployment,
+        target: api.name.clone(),
+        min: 1,
+        max: 2,
+        current: 2,
+        desired: 2,
+        limited: true,
+        targets: Text::new("cpu 90%/80%"),
+        created: None,
+    };
+    observe(&mut store, Feed::Autoscalers, Rows::Autoscalers(vec![full]));
+    assert_eq!(problems(&store, now()).iter().filter(|p| p.id == api).count(), 2);
+    assert_eq!(store.workload_trouble(&row(&store, "api"), now()), Health::Critical);
 }

@@ -157,7 +157,7 @@ impl Store {
     #[must_use]
     pub fn workload_trouble(&self, workload: &Workload, now: Timestamp) -> Health {
         let found = found(self, now).workloads.get(&workload.id).copied();
-        self.workload_health(workload, now).max(found.unwrap_or(Health::Done))
+        self.workload_health(workload, now).max(found.unwrap_or(Health::Ok))
     }
 
     /// True for a task that runs on a machine of which nothing is heard.

@@ -167,7 +167,8 @@ fn find(store: &Store, now: Timestamp) -> Found {
         is,
         count,
     };
-    let workloads = out.iter().filter(|p| p.id.kind.is_workload()).map(|p| (p.id.clone(), p.health)).collect();
+    // Of several lines about one workload the worst, which comes first, is the last to be put there.
+    let workloads = out.iter().rev().filter(|p| p.id.kind.is_workload()).map(|p| (p.id.clone(), p.health)).collect();
     Found {
         workloads: Arc::new(workloads),
         problems: out.into(),

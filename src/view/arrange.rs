@@ -278,7 +278,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     // What was made of something old is made again.
     let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot)
         || table.problems_only
-        || (matches!(table.kind, ViewKind::Tasks | ViewKind::Workloads) && table.sort.column == "status");
+        || table.kind == ViewKind::Workloads
+        || (table.kind == ViewKind::Tasks && table.sort.column == "status");
     let again = from_all && store.patience.is_used();
     table.stamp = Some(if again { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);

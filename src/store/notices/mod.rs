@@ -21,7 +21,7 @@ use crate::domain::notice::{
     of_task, shuts,
 };
 use crate::domain::{
-    CapacityType, ClusterId, ContainerState, Event, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
+    CapacityType, ClusterId, ContainerState, Event, Health, Kind, Node, NodeCondition, ObjectId, Task, Text, Timestamp,
 };
 pub use board::{Board, Going, NoticeRow, Rush, countdown};
 use case::{AFTERMATH, Owners};
@@ -443,9 +443,11 @@ impl Store {
         let Some(victim) = self.notices.of_task(row).map(|c| c.victim.clone()) else { return };
         let risk = self.at_risk(row, at);
         let late = if risk.is_none() { Some(self.risk_of(row, at)) } else { None };
-        // Nothing that waits for a place is anywhere: it was seen to come.
-        let waited = self.tasks.get(&row.id).is_some_and(|old| old.uid == row.uid && old.node.is_empty());
-        let came = if waited { Some(at) } else { row.created };
+        // Nothing that waits for a place is anywhere: it was seen to come. What has started by then was there before.
+        let before = self.tasks.get(&row.id).filter(|old| old.uid == row.uid);
+        let started = row.health == Health::Ok || row.status == "Running";
+        let came = if !started && before.is_some_and(|old| old.node.is_empty()) { Some(at) } else { row.created };
+        let was_there = before.is_some_and(|old| old.node == row.node);
         self.notices.changes += 1;
         let Some(case) = self.notices.cases.get_mut(&victim).filter(|c| c.is_open()) else { return };
         if let (Victim::Task(_), Some(ecs)) = (&case.victim, &row.ecs) {
@@ -455,6 +457,7 @@ impl Store {
             case.tasks_mut().retain(|t| t.uid != row.uid || t.id != row.id);
             return;
         }
+        let too_late = was_there && case.gone.is_some() && !matches!(case.victim, Victim::Task(_));
         match (case.tasks_mut().iter_mut().find(|t| t.uid == row.uid && t.id == row.id), risk) {
             (Some(known), Some(_)) => {
                 known.grace = row.grace;
@@ -472,6 +475,8 @@ impl Store {
                     }
                 }
             }
+            // It was there and is none of those at risk: it came when the machine had gone.
+            (None, Some(_)) if too_late => {}
             (None, Some(risk)) => case.tasks_mut().push(AtRisk { came, ..risk }),
             // A poll may show a task for the first time when it has ended.
             (None, None) => {
