@@ -2,6 +2,7 @@
 #![cfg(feature = "kubernetes")]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn quarterdeck(arguments: &[&str]) -> Output {
@@ -174,14 +175,7 @@ fn mistakes_are_told_with_what_would_be_right() {
 #[test]
 fn config_is_written_once_checked_and_shown() {
     let home = tempfile::tempdir().expect("a directory");
-    let run = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", home.path())
-            .output()
-            .expect("it runs")
-    };
+    let run = |arguments: &[&str]| at_home(home.path(), arguments);
     assert!(run(&["config", "init"]).status.success());
     let again = run(&["config", "init"]);
     assert!(!again.status.success() && error(&again).contains("left as it is"));
@@ -229,10 +223,15 @@ fn configured(files: &[(&str, &str)], arguments: &[&str]) -> Output {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, content).expect("a file");
     }
+    at_home(home.path(), arguments)
+}
+
+/// Runs it with nothing but this home.
+fn at_home(home: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
         .args(arguments)
         .env_clear()
-        .env("HOME", home.path())
+        .env("HOME", home)
         .output()
         .expect("it runs")
 }

@@ -37,7 +37,7 @@ pub(crate) trait Listed: Sized + 'static {
     }
 }
 
-/// What goes now, looked up once for all rows of a list: asking for each of 50,000 would cost more than
+/// What goes now, and how tasks look that may be in trouble, found once for all rows of a list: asking for each of 50,000 would cost more than
 /// ordering them.
 pub(crate) struct Rush<'a> {
     board: &'a Board,
