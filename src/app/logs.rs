@@ -11,6 +11,8 @@ pub struct LogLine {
     pub seq: u64,
     /// When it was written, if the source says.
     pub at: Option<Timestamp>,
+    /// Its place: by time, then by source. A line that has no time stays behind the one it came after.
+    place: (Timestamp, u16),
     /// Index into the sources.
     pub source: u16,
     /// The text.
@@ -86,21 +88,22 @@ impl LogBuffer {
         Self { lines: VecDeque::new(), bytes: 0, capacity, next: 0, dropped: 0, wanted: Wanted::default(), hits: 0 }
     }
 
-    /// Appends a line; drops the oldest ones while there is no room.
+    /// Puts a line into its place, which is the end for the newest; drops the oldest ones while there is no room.
     pub fn push(&mut self, at: Option<Timestamp>, source: u16, spans: Vec<Span>, marker: bool) {
-        let mut line = LogLine { seq: self.next, at, source, spans: spans.into_boxed_slice(), marker, hit: false };
+        let last = self.lines.back().map(|l| l.place);
+        // What says nothing of its time, and comes first of all, is older than what does.
+        let place = at.map(|at| (at, source)).or(last).unwrap_or((Timestamp::MIN_UTC, source));
+        let spans = spans.into_boxed_slice();
+        let mut line = LogLine { seq: self.next, at, place, source, spans, marker, hit: false };
         line.hit = self.wanted.has(&line);
         self.hits += usize::from(line.hit);
         self.next += 1;
         self.bytes += line.bytes();
-        // Lines of several sources arrive batch by batch; their own times put
-        // them in order. Only the neighbourhood is looked at.
-        let place =
-            self.lines.iter().rev().take(512).take_while(|l| matches!((l.at, at), (Some(a), Some(b)) if a > b)).count();
-        if place == 0 {
+        if last.is_none_or(|last| last <= place) {
             self.lines.push_back(line);
         } else {
-            let index = self.lines.len() - place;
+            // Sources arrive batch by batch, each with all its past at first: their own times put lines in order.
+            let index = self.lines.partition_point(|l| l.place <= place);
             self.lines.insert(index, line);
         }
         while self.bytes > self.capacity && self.lines.len() > 1 {
@@ -453,5 +456,62 @@ impl LogState {
             _ => format!("-- {what} --"),
         };
         self.buffer.push(at, source, vec![Span { text, tone: Tone::Title }], true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::milliseconds(ms)
+    }
+
+    fn texts(buffer: &LogBuffer) -> Vec<String> {
+        buffer.lines().iter().map(LogLine::text).collect()
+    }
+
+    fn span(text: &str) -> Vec<Span> {
+        vec![Span { text: text.to_owned(), tone: Tone::Plain }]
+    }
+
+    /// Eighteen containers of a workload, each with its last 200 lines, some at the same millisecond.
+    #[test]
+    fn lines_are_in_order_of_time_whoever_answers_first() {
+        let read = |sources: &mut dyn Iterator<Item = u16>| {
+            let mut buffer = LogBuffer::new(usize::MAX);
+            for source in sources {
+                for line in 0..200 {
+                    let ms = i64::from(line * (7 + source % 5) / 10);
+                    buffer.push(Some(at(ms)), source, span(&format!("{source} {line}")), false);
+                }
+            }
+            buffer
+        };
+        let (forth, back) = (read(&mut (0..18)), read(&mut (0..18).rev()));
+        assert!(forth.lines().iter().is_sorted_by_key(|l| l.at));
+        assert_eq!(texts(&forth), texts(&back));
+        // Lines of one source and one time stay as they were written.
+        let ours: Vec<String> = (0..200).map(|line| format!("3 {line}")).collect();
+        assert_eq!(texts(&forth).into_iter().filter(|t| t.starts_with("3 ")).collect::<Vec<_>>(), ours);
+    }
+
+    #[test]
+    fn a_line_without_a_time_stays_behind_the_one_it_came_after() {
+        let mut buffer = LogBuffer::new(usize::MAX);
+        for (ms, text) in [(None, "first"), (Some(20), "b"), (None, "b goes on"), (Some(10), "a"), (Some(30), "c")] {
+            buffer.push(ms.map(at), 1, span(text), false);
+        }
+        assert_eq!(texts(&buffer), ["first", "a", "b", "b goes on", "c"]);
+    }
+
+    #[test]
+    fn what_is_too_old_for_a_full_buffer_is_what_is_dropped() {
+        let mut buffer = LogBuffer::new(0);
+        buffer.push(Some(at(20)), 0, span("new"), false);
+        buffer.push(Some(at(10)), 1, span("old"), false);
+        assert_eq!((texts(&buffer), buffer.dropped()), (vec!["new".to_owned()], 1));
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::args::Cli;
 use super::output::say;
-use super::snapshot::Taking;
+use super::snapshot::{Answers, Taking};
 use super::{CliError, export, session};
 use crate::app::wall::{Wall, WallPage};
 use crate::clock::{Clock, instant};
@@ -210,6 +210,7 @@ async fn take(album: &Album) -> Result<Vec<Picture>, CliError> {
         ascii: false,
         clock,
         area: Rect::default(),
+        answers: Answers { within: PATIENCE, still: STILL },
         wall: None,
     };
     let start = instant();

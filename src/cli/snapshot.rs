@@ -24,8 +24,18 @@ use crate::view::columns::Context;
 
 /// How long sources may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a page opened by keys may take to fill.
-const ANSWERS: Duration = Duration::from_secs(3);
+/// How long a page opened by keys may take to fill: the first answer may take its time; what follows comes at
+/// once, or is news.
+const ANSWERS: Answers = Answers { within: Duration::from_secs(3), still: Duration::from_millis(700) };
+
+/// How long answers are waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers {
+    /// All of them, at the longest.
+    pub within: Duration,
+    /// Nothing came for so long after the first one: that was all.
+    pub still: Duration,
+}
 
 /// A picture in the making.
 pub struct Taking {
@@ -41,6 +51,8 @@ pub struct Taking {
     pub clock: Clock,
     /// Columns and rows.
     pub area: Rect,
+    /// For pages that keys open.
+    pub answers: Answers,
     /// A wallboard instead of a view: its state, how often sources speak, and the page, if one was named.
     pub wall: Option<(Wall, Pace, Option<WallPage>)>,
 }
@@ -86,6 +98,7 @@ pub async fn run(cli: &Cli, options: &Snapshot) -> Result<ExitCode, CliError> {
         },
         clock,
         area: Rect::new(0, 0, width, height),
+        answers: ANSWERS,
     };
     let complete = settle(&mut taking.store, &mut observations, PATIENCE).await;
     pass(&mut taking.store, &mut observations, &taking.clock, Duration::from_secs(options.after)).await;
@@ -174,9 +187,8 @@ impl Taking {
             }
             if waits {
                 let (start, mut answered) = (instant(), false);
-                while let Some(left) = ANSWERS.checked_sub(start.elapsed()) {
-                    // The first answer may take its time; what follows comes at once, or is news.
-                    let quiet = if answered { left.min(Duration::from_millis(700)) } else { left };
+                while let Some(left) = self.answers.within.checked_sub(start.elapsed()) {
+                    let quiet = if answered { left.min(self.answers.still) } else { left };
                     match tokio::time::timeout(quiet, replies.recv()).await {
                         Ok(Some(reply)) => {
                             answered = true;
