@@ -11,6 +11,10 @@ fire, and answers for so many objectives, a tenth of which page. With --notices
 so many spot nodes are interrupted within ten seconds, and Karpenter evicts
 what runs on them: keys are pressed from the first notice on.
 
+What the machine gives to others is in every figure: the first line says how
+much that is before anything runs. On a machine that takes 5 ms away from half
+a millisecond of arithmetic once in a hundred times, so it does from a key.
+
     cargo build --release && benches/key-to-frame.py
 """
 
@@ -81,6 +85,25 @@ class Screen:
 def busy(pid):
     f = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine(rounds=2000):
+    """What half a millisecond of arithmetic takes here, with a pause before each: median, p99 and most, in ms. What is far
+    above the median was given to somebody else, by the scheduler or by a host that this machine shares."""
+    loops, took = 1000, []
+    while True:
+        began = time.perf_counter()
+        sum(range(loops))
+        if time.perf_counter() - began > 0.0005:
+            break
+        loops = loops * 5 // 4
+    for _ in range(rounds):
+        time.sleep(0.002)
+        began = time.perf_counter()
+        sum(range(loops))
+        took.append((time.perf_counter() - began) * 1000)
+    took.sort()
+    return statistics.median(took), took[int(0.99 * rounds)], took[-1]
 
 
 SLO = """apiVersion: openslo/v1
@@ -186,6 +209,8 @@ def main():
     p.add_argument("--view", default="tasks")
     p.add_argument("--nice", action="store_true", help="the fleet gets what the console leaves of the cores")
     args = p.parse_args()
+    median, p99, most = machine()
+    print(f"the machine, before: half a millisecond of arithmetic takes {median:.1f} ms, p99 {p99:.1f} ms, most {most:.1f} ms")
     home = tempfile.mkdtemp(prefix="key-to-frame-")
     prometheus = with_alarms(home, args.alarms, args.slos) if args.alarms or args.slos else None
     scenario = "big"
@@ -196,7 +221,11 @@ def main():
         [QUARTERDECK, "sim", "--scenario", scenario, "--nodes", str(args.nodes), "--pods", str(args.pods),
          "--changes", str(args.changes)], stdout=subprocess.PIPE, text=True,
         # In life the fleet is other machines: what it does with both cores is not the console's wait.
-        preexec_fn=(lambda: os.nice(19)) if args.nice else None)
+        preexec_fn=(lambda: os.nice(19)) if args.nice else None, start_new_session=True)
+    # Where the scheduler shares the cores among sessions first, niceness counts within one only.
+    autogroup = Path(f"/proc/{sim.pid}/autogroup")
+    if args.nice and autogroup.exists():
+        autogroup.write_text("19")
     try:
         lines = []
         for line in sim.stdout:

@@ -36,8 +36,7 @@ fn apply(store: &mut Store, feed: Feed, at: Timestamp, body: Body) {
 }
 
 fn order(table: &mut TableState, store: &Store, now: Timestamp) -> Vec<String> {
-    let c = Context { store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
-    arrange(table, c);
+    bring_up_to_date(table, store, now);
     table.order.iter().map(|slot| store.tasks.at(*slot).expect("a row").id.name.to_string()).collect()
 }
 
@@ -76,23 +75,79 @@ fn a_row_that_came_meanwhile_is_not_taken_for_the_one_that_was_there() {
     let mut store = Store::expecting([cluster()]);
     store.patience = Patience::of(TimeDelta::milliseconds(250));
     let put = |names: &[u8]| Body::Upsert(Rows::Tasks(names.iter().map(|n| of(*n, 4)).collect()));
-    apply(&mut store, Feed::Tasks, now(), put(&[1, 2, 3]));
+    apply(&mut store, Feed::Tasks, now(), put(&[1, 2, 3, 4]));
     let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "status", descending: true });
     table.page = 10;
-    assert_eq!(order(&mut table, &store, now()), ["t001", "t002", "t003"]);
+    assert_eq!(order(&mut table, &store, now()), ["t001", "t002", "t003", "t004"]);
     table.go(&store, 1);
     // What goes leaves its slot to what comes.
     let later = now() + TimeDelta::milliseconds(100);
     apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(3, 4).id]));
     apply(&mut store, Feed::Tasks, later, put(&[9]));
     store.patience.hurry(true);
-    assert_eq!(order(&mut table, &store, later), ["t001", "t002", "t009"], "the order of a moment ago: its slots");
+    assert_eq!(
+        order(&mut table, &store, later),
+        ["t001", "t002", "t009", "t004"],
+        "the order of a moment ago: its slots"
+    );
     assert!(table.id_at(&store, 2).is_none(), "t009 is not where t003 was");
     let selected = table.selected(&store).expect("a row");
     assert_eq!(selected.name.as_str(), "t002");
-    // Under the cursor it is looked at again, whoever waits.
+    // What is gone under the cursor leaves it to the next, without an order of everything.
     apply(&mut store, Feed::Tasks, later, Body::Remove(vec![selected]));
     apply(&mut store, Feed::Tasks, later, put(&[0]));
-    assert_eq!(order(&mut table, &store, later), ["t000", "t001", "t009"]);
+    assert_eq!(order(&mut table, &store, later), ["t001", "t004"], "what has come since has no place yet");
+    assert_eq!(table.selected(&store), Some(of(4, 4).id));
     assert_eq!(table.selected(&store), table.cursor, "keys act on what the cursor is on");
+    store.patience.hurry(false);
+    assert_eq!(order(&mut table, &store, later), ["t000", "t001", "t004", "t009"]);
+    assert_eq!(table.selected(&store), Some(of(4, 4).id), "it stays there");
+    // Without any row that was there before, there is no waiting.
+    table.go(&store, 2);
+    for name in [0, 1, 4, 9] {
+        apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(name, 4).id]));
+    }
+    apply(&mut store, Feed::Tasks, later, put(&[5]));
+    store.patience.hurry(true);
+    assert_eq!(order(&mut table, &store, later), ["t005"]);
+}
+
+/// An order that takes long is given up when a key comes, and made as if nothing had been.
+#[test]
+fn an_order_that_is_given_up_is_made_later() {
+    for column in ["status", "name"] {
+        let mut store = Store::expecting([cluster()]);
+        store.patience = Patience::of(TimeDelta::milliseconds(250));
+        let put = |names: std::ops::Range<u8>| Body::Upsert(Rows::Tasks(names.map(|n| of(n, 4)).collect()));
+        apply(&mut store, Feed::Tasks, now(), put(200..203));
+        let made = || TableState::new(ViewKind::Tasks, Scope::All, Sort { column, descending: false });
+        let mut table = made();
+        table.page = 10;
+        assert_eq!(order(&mut table, &store, now()), ["t200", "t201", "t202"]);
+        table.go(&store, 2);
+        let later = now() + TimeDelta::milliseconds(500);
+        // More than find their places before anybody looks whether a key has come.
+        apply(&mut store, Feed::Tasks, later, put(0..180));
+        apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(200, 4).id]));
+        store.patience.door.knock();
+        bring_up_to_date(&mut table, &store, later);
+        assert!(store.patience.was_used(), "{column}: it is made soon");
+        assert_eq!(table.order.iter().filter(|s| store.tasks.at(**s).is_some()).count(), 2, "{column}");
+        assert_eq!(table.selected(&store), Some(of(202, 4).id), "{column}");
+        assert_eq!(table.selected(&store), table.cursor, "{column}");
+        store.patience.door.answer();
+        assert_eq!(order(&mut table, &store, later), order(&mut made(), &store, later), "{column}");
+        assert_eq!(table.selected(&store), Some(of(202, 4).id), "{column}: the cursor stays on its row");
+        // Who knocks without end sees what has come all the same.
+        store.patience.door.knock();
+        let much_later = later + TimeDelta::seconds(1);
+        apply(&mut store, Feed::Tasks, much_later, put(180..199));
+        apply(&mut store, Feed::Tasks, much_later, put(203..255));
+        assert_eq!(order(&mut table, &store, much_later), order(&mut made(), &store, much_later), "{column}");
+    }
+}
+
+fn bring_up_to_date(table: &mut TableState, store: &Store, now: Timestamp) {
+    let c = Context { store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
+    arrange(table, c);
 }

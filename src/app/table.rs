@@ -262,6 +262,43 @@ impl TableState {
         }
     }
 
+    /// True if the row under the cursor is nowhere any more. Only of lists that may be long.
+    #[must_use]
+    pub fn is_gone(&self, store: &Store) -> bool {
+        self.cursor.as_ref().is_some_and(|id| match self.kind {
+            ViewKind::Nodes | ViewKind::Map => store.nodes.slot(id).is_none(),
+            ViewKind::Tasks => store.tasks.slot(id).is_none(),
+            ViewKind::Workloads => store.workloads.slot(id).is_none(),
+            _ => false,
+        })
+    }
+
+    /// Leaves out the rows that are gone, the one under the cursor among them: the cursor goes to the one that is in its place
+    /// then. False if none is left.
+    pub fn leave_out_gone(&mut self, store: &Store) -> bool {
+        let (mut place, mut before, at) = (0, 0, self.cursor_at);
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|slot| {
+            let is_there = self.is_there(store, *slot);
+            before += usize::from(is_there && place < at);
+            place += 1;
+            is_there
+        });
+        self.order = order;
+        self.go(store, before);
+        !self.order.is_empty()
+    }
+
+    fn is_there(&self, store: &Store, slot: Slot) -> bool {
+        let since = match self.kind {
+            ViewKind::Nodes | ViewKind::Map => store.nodes.since(slot),
+            ViewKind::Tasks => store.tasks.since(slot),
+            ViewKind::Workloads => store.workloads.since(slot),
+            _ => return true,
+        };
+        since.is_some_and(|since| since <= self.ordered_at)
+    }
+
     /// What the row under the cursor is about: itself, or an event's object.
     #[must_use]
     pub fn selected(&self, store: &Store) -> Option<ObjectId> {

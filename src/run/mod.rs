@@ -11,9 +11,12 @@ pub mod session;
 pub mod wall;
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Wake, Waker};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -21,6 +24,7 @@ use crate::action::session::Session;
 use crate::app::App;
 use crate::clock::{Clock, instant};
 use crate::domain::Timestamp;
+use crate::store::memo::Door;
 use crate::store::{Observation, Store};
 use crate::term::ground::{Ground, Heard};
 use crate::term::line::{LOOK_AGAIN, Line};
@@ -186,7 +190,9 @@ pub async fn run(
         }
         // Right after a key's frame no key is likely to wait for what takes long.
         let due = dirty == Dirty::Now
-            || (dirty == Dirty::Soon && caught_up.elapsed() >= pace.interval(console.draw_interval));
+            || (dirty == Dirty::Soon
+                && caught_up.elapsed() >= pace.interval(console.draw_interval)
+                && !console.store.patience.door.is_knocked_at());
         // On a slow line a frame more only makes all of them later.
         let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
         if due && !held {
@@ -208,7 +214,15 @@ pub async fn run(
             screen.signal(signal, &text).map_err(RunError::Terminal)?;
         }
         let wait = if held { LOOK_AGAIN } else { console.wait(dirty, caught_up.elapsed(), pace, now) };
-        match wake(&mut screen, &mut signals, (&mut replies, &mut observations, &mut sessions), wait).await {
+        match wake(
+            &mut screen,
+            &console.store.patience.door,
+            &mut signals,
+            (&mut replies, &mut observations, &mut sessions),
+            wait,
+        )
+        .await
+        {
             Woken::End(number) => return Ok(End::Signal(number)),
             // Standard input is gone, and with it the user.
             Woken::Input(None | Some(Err(_))) => return Ok(End::Signal(rustix::process::Signal::HUP.as_raw())),
@@ -227,7 +241,8 @@ pub async fn run(
             Woken::Reply(reply) => {
                 let now = console.clock.now();
                 let Console { app, store, .. } = &mut *console;
-                drain(reply, &mut replies, APPLY_BUDGET, |r| backend::take(&mut backend, app, store, r, now));
+                let door = store.patience.door.clone();
+                drain(reply, &mut replies, (APPLY_BUDGET, &door), |r| backend::take(&mut backend, app, store, r, now));
                 dirty = dirty.max(Dirty::Soon);
                 // Answers come first, but a log that never stops must not keep the rest of the fleet waiting.
                 if let Ok(first) = observations.try_recv() {
@@ -268,8 +283,37 @@ pub async fn run(
     }
 }
 
+/// Wakes the loop when something was typed, and tells at the door in case it is at work.
+struct Bell {
+    door: Door,
+    sleeper: Waker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.door.knock();
+        self.sleeper.wake_by_ref();
+    }
+}
+
+/// The next of what is typed. While nobody asks for it, the door says when there is something.
+async fn next<S: Stream + Unpin>(events: &mut S, door: &Door) -> Option<S::Item> {
+    let mut event = pin!(events.next());
+    std::future::poll_fn(|task| {
+        door.answer();
+        let bell = Waker::from(Arc::new(Bell { door: door.clone(), sleeper: task.waker().clone() }));
+        event.as_mut().poll(&mut Task::from_waker(&bell))
+    })
+    .await
+}
+
 async fn wake(
     screen: &mut Screen,
+    door: &Door,
     signals: &mut Signals,
     (replies, observations, sessions): (
         &mut mpsc::Receiver<Reply>,
@@ -280,7 +324,7 @@ async fn wake(
 ) -> Woken {
     let events = async {
         match &mut screen.events {
-            Some(events) => events.next().await,
+            Some(events) => next(events, door).await,
             None => std::future::pending().await,
         }
     };
@@ -299,12 +343,12 @@ async fn wake(
     }
 }
 
-/// Takes what has arrived until there is no more or the budget is used up; the
+/// Takes what has arrived until there is no more, the budget is used up or somebody is at the door; the
 /// rest stays for the next time, after the input.
-fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, budget: Duration, mut take: impl FnMut(T)) {
+fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, (budget, door): (Duration, &Door), mut take: impl FnMut(T)) {
     let start = instant();
     take(first);
-    while start.elapsed() < budget {
+    while start.elapsed() < budget && !door.is_knocked_at() {
         match more.try_recv() {
             Ok(next) => take(next),
             Err(_) => break,
@@ -332,7 +376,8 @@ impl Console {
     /// Applies what has arrived, for as long as the budget lasts; true if that changed anything.
     fn apply(&mut self, first: Observation, more: &mut mpsc::Receiver<Observation>) -> bool {
         let before = self.store.revision() + self.store.usage.revision();
-        drain(first, more, APPLY_BUDGET, |o| self.store.apply(o));
+        let door = self.store.patience.door.clone();
+        drain(first, more, (APPLY_BUDGET, &door), |o| self.store.apply(o));
         self.store.revision() + self.store.usage.revision() != before
     }
 
@@ -405,10 +450,32 @@ mod tests {
             while start.elapsed() < Duration::from_millis(1) {}
             taken.push(n);
         };
-        drain(0, &mut rx, Duration::from_millis(4), slow);
+        drain(0, &mut rx, (Duration::from_millis(4), &Door::default()), slow);
         assert!(taken.len() <= 5, "{} taken in a budget for four", taken.len());
         assert_eq!(rx.len() + taken.len(), 257, "none is lost");
         assert_eq!(taken, (0..taken.len()).collect::<Vec<_>>(), "in order");
+    }
+
+    #[tokio::test]
+    async fn what_is_typed_while_the_loop_is_at_work_knocks_at_the_door() {
+        let (tx, mut events) = futures::channel::mpsc::unbounded();
+        let door = Door::default();
+        tx.unbounded_send('a').unwrap();
+        assert_eq!(next(&mut events, &door).await, Some('a'));
+        assert!(!door.is_knocked_at());
+        tokio::select! {
+            biased;
+            _ = next(&mut events, &door) => unreachable!("nothing was typed"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(!door.is_knocked_at());
+        tx.unbounded_send('b').unwrap();
+        assert!(door.is_knocked_at(), "nobody asks for it at the moment");
+        let (took, mut rx) = (std::cell::Cell::new(0), mpsc::channel::<u8>(1).1);
+        drain(0, &mut rx, (Duration::from_secs(9), &door), |_| took.set(took.get() + 1));
+        assert_eq!(took.get(), 1, "what has come is taken, no more");
+        assert_eq!(next(&mut events, &door).await, Some('b'));
+        assert!(!door.is_knocked_at());
     }
 
     #[test]
@@ -434,7 +501,7 @@ mod tests {
             tx.try_send(n).unwrap();
         }
         let mut taken = 0;
-        drain(0, &mut rx, Duration::from_mins(1), |_| taken += 1);
+        drain(0, &mut rx, (Duration::from_mins(1), &Door::default()), |_| taken += 1);
         assert_eq!(taken, 9);
     }
 }

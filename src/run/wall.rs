@@ -136,7 +136,8 @@ pub async fn run(
                     break;
                 }
                 Woken::Observation(first) => {
-                    drain(first, &mut observations, APPLY_BUDGET, |o| board.store.apply(o));
+                    let door = board.store.patience.door.clone();
+                    drain(first, &mut observations, (APPLY_BUDGET, &door), |o| board.store.apply(o));
                     // Whatever comes in, the clock goes on.
                     if board.clock.now().timestamp() != second {
                         break;

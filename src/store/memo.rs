@@ -2,6 +2,8 @@
 //! several parts of one frame ask for the same.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -26,19 +28,53 @@ impl<T, K> Default for Memo<T, K> {
 impl<T: Clone, K: PartialEq> Memo<T, K> {
     /// The value at `moment`, made if another is kept. `make` must not ask for it itself.
     pub fn at(&self, moment: K, make: impl FnOnce() -> T) -> T {
-        self.unless(moment, |_| false, make)
+        self.kept(&moment, |_| false).unwrap_or_else(|| {
+            let made = make();
+            self.keep(moment, made.clone());
+            made
+        })
     }
 
-    /// The same, but what is kept for another moment will do if `good` says so of that.
-    fn unless(&self, moment: K, good: impl FnOnce(&K) -> bool, make: impl FnOnce() -> T) -> T {
-        if let Some((kept_for, kept)) = self.0.borrow().as_ref()
-            && (*kept_for == moment || good(kept_for))
-        {
-            return kept.clone();
-        }
-        let made = make();
-        *self.0.borrow_mut() = Some((moment, made.clone()));
-        made
+    /// What is kept, if that is for `moment`, or `good` says of what it is for that it will do.
+    fn kept(&self, moment: &K, good: impl FnOnce(&K) -> bool) -> Option<T> {
+        self.0
+            .borrow()
+            .as_ref()
+            .filter(|(kept_for, _)| kept_for == moment || good(kept_for))
+            .map(|(_, kept)| kept.clone())
+    }
+
+    fn keep(&self, moment: K, made: T) {
+        *self.0.borrow_mut() = Some((moment, made));
+    }
+}
+
+impl<T: Clone, K: Clone> Memo<T, K> {
+    /// Whatever is kept, and what for.
+    fn last(&self) -> Option<(K, T)> {
+        self.0.borrow().clone()
+    }
+}
+
+/// Somebody is at the door: something was typed that nobody has read yet. Cloning shares it; any thread may knock.
+#[derive(Debug, Clone, Default)]
+pub struct Door(Arc<AtomicBool>);
+
+impl Door {
+    /// Something was typed.
+    pub fn knock(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// It is being read.
+    pub fn answer(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// True until what was typed is read.
+    #[must_use]
+    pub fn is_knocked_at(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -51,6 +87,8 @@ pub struct Patience {
     used: Cell<bool>,
     /// What this frame has cost so far.
     spent: Cell<Duration>,
+    /// Where somebody knocks who shall not be kept waiting.
+    pub door: Door,
 }
 
 /// How old it may be in a frame that answers a key, whatever the second.
@@ -88,6 +126,15 @@ impl Patience {
         will_do
     }
 
+    /// True once somebody has knocked, where what was so at `at` will do for the frame that is being made: whatever takes long
+    /// is given up then, and asked for again soon.
+    #[must_use]
+    pub fn is_interrupted(&self, at: Timestamp, now: Timestamp) -> bool {
+        let gives_up = self.door.is_knocked_at() && self.allowed > TimeDelta::zero() && at <= now && now - at < TIRED;
+        self.used.set(self.used.get() || gives_up);
+        gives_up
+    }
+
     fn may_be_old(&self, age: TimeDelta) -> bool {
         (self.hurried.get() && age < HURRIED) || (self.spent.get() > ENOUGH && age < TIRED)
     }
@@ -116,20 +163,42 @@ impl Patience {
         (moment, now): (Moment, Timestamp),
         make: impl FnOnce() -> T,
     ) -> T {
+        let mut make = Some(make);
+        self.of_long(memo, (moment, now), |_| make.take().map(|make| make()))
+    }
+
+    /// The same of what takes long: `make` asks now and then whether it shall give up, and returns nothing if it did.
+    pub(super) fn of_long<T: Clone>(
+        &self,
+        memo: &Memo<T, (Moment, Timestamp)>,
+        (moment, now): (Moment, Timestamp),
+        mut make: impl FnMut(&dyn Fn() -> bool) -> Option<T>,
+    ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
             let fresh = now - *at < self.allowed && kept.2 == moment.2;
             let will_do = *kept == moment || (*at <= now && (fresh || self.may_be_old(now - *at)));
             self.used.set(self.used.get() || (will_do && *kept != moment));
             will_do
         };
-        memo.unless((moment, now), good, || {
-            let start = instant();
-            let made = make();
-            if self.allowed > TimeDelta::zero() {
-                self.spent.set(self.spent.get() + start.elapsed());
+        if let Some(kept) = memo.kept(&(moment, now), good) {
+            return kept;
+        }
+        let last = memo.last();
+        let stop = || last.as_ref().is_some_and(|((_, at), _)| self.is_interrupted(*at, now));
+        let start = instant();
+        let made = loop {
+            match (make(&stop), &last) {
+                (Some(made), _) => break made,
+                (None, Some((_, last))) => return last.clone(),
+                // Without anything to fall back on it was not told to give up.
+                (None, None) => {}
             }
-            made
-        })
+        };
+        if self.allowed > TimeDelta::zero() {
+            self.spent.set(self.spent.get() + start.elapsed());
+        }
+        memo.keep((moment, now), made.clone());
+        made
     }
 }
 
@@ -198,5 +267,40 @@ mod tests {
         assert_eq!(ask(&second, 3, 1000, 'c', false), 'c', "a second old is too old");
         patience.begin();
         assert_eq!(ask(&first, 4, 1900, 'd', false), 'd', "another frame");
+    }
+
+    #[test]
+    fn what_takes_long_is_given_up_when_somebody_knocks() {
+        let memo = Memo::default();
+        // Looks for the door before each of three steps; how many it took.
+        let ask = |patience: &Patience, revision, millis, knock_at: usize| {
+            let (now, steps) = (at(millis), Cell::new(0));
+            let value = patience.of_long(&memo, ((revision, 0, now.timestamp()), now), |stop| {
+                for step in 0..3 {
+                    if step == knock_at {
+                        patience.door.knock();
+                    }
+                    if stop() {
+                        return None;
+                    }
+                    steps.set(steps.get() + 1);
+                }
+                Some(revision)
+            });
+            (value, steps.get())
+        };
+        let patience = Patience::of(TimeDelta::milliseconds(250));
+        assert_eq!(ask(&patience, 1, 0, 1), (1, 3), "there is nothing else to show");
+        patience.door.answer();
+        assert_eq!(ask(&patience, 2, 900, 1), (1, 1));
+        assert!(patience.was_used(), "it is asked for again soon");
+        patience.door.answer();
+        assert_eq!(ask(&patience, 2, 901, 9), (2, 3), "from the start, and nobody knocks");
+        assert!(!patience.was_used());
+        assert_eq!(ask(&patience, 3, 1901, 0), (3, 3), "who knocks without end sees something new every second");
+        assert!(patience.is_interrupted(at(1902), at(2901)) && patience.was_used(), "so does an order of a list");
+        assert!(!patience.is_interrupted(at(1901), at(2901)) && !patience.is_interrupted(at(2902), at(2901)));
+        let strict = Patience::default();
+        assert_eq!(ask(&strict, 4, 2000, 0), (4, 3), "where nothing may be old, nothing is");
     }
 }

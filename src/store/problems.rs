@@ -103,15 +103,16 @@ struct Seen<'a> {
 }
 
 pub(super) fn found(store: &Store, now: Timestamp) -> Found {
-    store.patience.of_memo(&store.wrong, (store.moment(now), now), || find(store, now))
+    store.patience.of_long(&store.wrong, (store.moment(now), now), |stop| find(store, now, stop))
 }
 
-fn find(store: &Store, now: Timestamp) -> Found {
+/// Nothing if it was told to `stop`.
+fn find(store: &Store, now: Timestamp, stop: &dyn Fn() -> bool) -> Option<Found> {
     let mut lost = Lost::of(store);
     let mut out: Vec<Problem> =
         store.nodes.rows().filter(|n| n.condition == NodeCondition::Ready).filter_map(|n| of_node(store, n)).collect();
     let mut seen = Seen { others: HashMap::default(), looks: vec![None; store.tasks.slots()] };
-    let mut trouble = troubles(store, &lost, now, &mut seen);
+    let mut trouble = troubles(store, &lost, now, &mut seen, stop)?;
     for workload in store.workloads.rows().filter(|w| !w.owner_kind.is_workload()) {
         let found = trouble.remove(&workload.id);
         if found.is_none()
@@ -169,22 +170,26 @@ fn find(store: &Store, now: Timestamp) -> Found {
     };
     // Of several lines about one workload the worst, which comes first, is the last to be put there.
     let workloads = out.iter().rev().filter(|p| p.id.kind.is_workload()).map(|p| (p.id.clone(), p.health)).collect();
-    Found {
+    Some(Found {
         workloads: Arc::new(workloads),
         problems: out.into(),
         others: seen.others.into_iter().map(other).collect(),
         looks: seen.looks.into(),
-    }
+    })
 }
 
+/// So many tasks are looked at before somebody may be waiting: a fraction of a millisecond.
+const LOOKS: usize = 256;
+
 /// Tasks in trouble by what they belong to; without those whose machine is the
-/// trouble.
+/// trouble. Nothing if it was told to `stop`.
 fn troubles<'a>(
     store: &'a Store,
     lost: &Lost<'_>,
     now: Timestamp,
     seen: &mut Seen<'a>,
-) -> HashMap<ObjectId, Trouble<'a>> {
+    stop: &dyn Fn() -> bool,
+) -> Option<HashMap<ObjectId, Trouble<'a>>> {
     // By the owner that the row names first: thousands of tasks may be in trouble, and
     // whose they are in the end is looked up once for all of one owner.
     let mut by_owner: HashMap<(&'a ClusterId, &'a Text, Kind, &'a Text), Trouble<'a>> = HashMap::default();
@@ -195,7 +200,10 @@ fn troubles<'a>(
     } else {
         Box::new(store.tasks.iter())
     };
-    for (slot, task) in suspects {
+    for (n, (slot, task)) in suspects.enumerate() {
+        if n % LOOKS == LOOKS - 1 && stop() {
+            return None;
+        }
         let looks = store.look_at(task, Some(slot), now);
         if let Some(look) = seen.looks.get_mut(slot as usize) {
             *look = Some(looks.health);
@@ -227,7 +235,7 @@ fn troubles<'a>(
         let owner = store.workload_id_of(found.worst).unwrap_or_else(|| found.worst.id.clone());
         trouble.entry(owner).and_modify(|t| t.join(&found)).or_insert(found);
     }
-    trouble
+    Some(trouble)
 }
 
 impl Trouble<'_> {

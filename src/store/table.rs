@@ -1,6 +1,9 @@
 //! Rows of one kind: found by identity, swept by generation, addressed by slot.
 
-use foldhash::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use crate::domain::{
     Alarm, Autoscaler, Budget, ClusterId, DisruptionBudget, Event, Limit, Node, ObjectId, Service, Task, Workload,
@@ -50,14 +53,24 @@ pub struct Table<T> {
     /// The same when its row was written last.
     written: Vec<u64>,
     free: Vec<Slot>,
-    index: HashMap<ObjectId, Slot>,
+    /// Where the row of each identity is, with its hash: a table that grows must not hash 50,000 identities anew, which takes
+    /// longer than a frame; and a row's identity is kept once.
+    index: HashTable<(u64, Slot)>,
+    hasher: RandomState,
     revision: u64,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        let (since, written) = (Vec::new(), Vec::new());
-        Self { entries: Vec::new(), since, written, free: Vec::new(), index: HashMap::default(), revision: 0 }
+        Self {
+            entries: Vec::new(),
+            since: Vec::new(),
+            written: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: RandomState::default(),
+            revision: 0,
+        }
     }
 }
 
@@ -89,7 +102,7 @@ impl<T: Row> Table<T> {
     /// The row with this identity.
     #[must_use]
     pub fn get(&self, id: &ObjectId) -> Option<&T> {
-        self.index.get(id).and_then(|s| self.at(*s))
+        self.slot(id).and_then(|s| self.at(s))
     }
 
     /// Which source the row in a slot comes from.
@@ -103,7 +116,11 @@ impl<T: Row> Table<T> {
     /// Where the row with this identity is.
     #[must_use]
     pub fn slot(&self, id: &ObjectId) -> Option<Slot> {
-        self.index.get(id).copied()
+        self.index.find(self.hasher.hash_one(id), |known| self.is_at(*known, id)).map(|(_, slot)| *slot)
+    }
+
+    fn is_at(&self, (_, slot): (u64, Slot), id: &ObjectId) -> bool {
+        self.at(slot).is_some_and(|row| row.id() == id)
     }
 
     /// The row in a slot, if it is in use.
@@ -151,14 +168,14 @@ impl<T: Row> Table<T> {
         self.revision += 1;
         let reporter = (row.id().cluster != source.cluster).then(|| Box::new(source.cluster.clone()));
         let entry = Entry { row, generation, feed: source.feed, reporter };
-        if let Some(slot) = self.index.get(entry.row.id()) {
-            if let Some(written) = self.written.get_mut(*slot as usize) {
+        if let Some(slot) = self.slot(entry.row.id()) {
+            if let Some(written) = self.written.get_mut(slot as usize) {
                 *written = self.revision;
             }
-            let old = self.entries.get_mut(*slot as usize).and_then(|place| place.replace(entry));
-            return (*slot, old.map(|e| e.row));
+            let old = self.entries.get_mut(slot as usize).and_then(|place| place.replace(entry));
+            return (slot, old.map(|e| e.row));
         }
-        let id = entry.row.id().clone();
+        let hash = self.hasher.hash_one(entry.row.id());
         let slot = if let Some(slot) = self.free.pop() {
             if let Some(place) = self.entries.get_mut(slot as usize) {
                 *place = Some(entry);
@@ -176,13 +193,17 @@ impl<T: Row> Table<T> {
         if let Some(written) = self.written.get_mut(slot as usize) {
             *written = self.revision;
         }
-        self.index.insert(id, slot);
+        self.index.insert_unique(hash, (hash, slot), |(hash, _)| *hash);
         (slot, None)
     }
 
     /// Removes a row.
     pub(super) fn remove(&mut self, id: &ObjectId) -> Option<T> {
-        let slot = self.index.remove(id)?;
+        let (entries, hash) = (&self.entries, self.hasher.hash_one(id));
+        let here = |(_, slot): &(u64, Slot)| {
+            entries.get(*slot as usize).and_then(Option::as_ref).is_some_and(|e| e.row.id() == id)
+        };
+        let ((_, slot), _) = self.index.find_entry(hash, here).ok()?.remove();
         self.revision += 1;
         self.free.push(slot);
         if let Some(since) = self.since.get_mut(slot as usize) {

@@ -197,76 +197,33 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     // under the cursor must be there still: keys act on it.
     let here = table.id_at(c.store, table.cursor_at);
     let is_there = here.is_some() && here == table.cursor.as_ref();
-    if same_rows
-        && is_large(table.kind)
-        && is_there
-        && table.arranged.is_some_and(|at| c.store.patience.will_do(at, c.now))
+    let kept_from = table.arranged.filter(|_| same_rows && is_large(table.kind));
+    if let Some(at) = kept_from
+        && (is_there || table.is_gone(c.store))
+        && c.store.patience.will_do(at, c.now)
+        && (is_there || table.leave_out_gone(c.store))
     {
         return;
     }
-    table.arranged = Some(c.now);
+    // Nor while it is worked out.
+    let stop = || is_there && kept_from.is_some_and(|at| c.store.patience.is_interrupted(at, c.now));
     let (order, names, ranks) =
         (std::mem::take(&mut table.order), std::mem::take(&mut table.names), std::mem::take(&mut table.ranks));
-    let previous = match (same_rows, names.is_empty()) {
-        (false, _) => Previous::default(),
-        (true, false) => Previous { order: names, ranks },
-        (true, true) => Previous { order, ranks },
+    let (previous, shown) = match (same_rows, names.is_empty()) {
+        (false, _) => (Previous::default(), None),
+        (true, false) => (Previous { order: names, ranks }, Some(order)),
+        (true, true) => (Previous { order, ranks }, None),
     };
-    let store = c.store;
-    match table.kind {
-        ViewKind::Overview => {
-            table.problems = problems(store, c.now);
-            let rows = Rows::of(&table.problems);
-            let chosen = select(table, OVERVIEW, rows, Some(&|p| in_scope(&p.id, &table.scope)), c);
-            chosen.fill(table);
+    if !choose(table, c, previous, &stop) {
+        // Shown as it was: `order`, or what is made of what is by name now.
+        if let Some(shown) = shown {
+            table.names = std::mem::replace(&mut table.order, shown);
         }
-        ViewKind::Alarms => alarms::arrange(table, c),
-        ViewKind::Nodes | ViewKind::Map => {
-            let rows = Rows::in_order(&store.nodes, previous, table.ordered_at);
-            let chosen = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), c);
-            chosen.fill(table);
-        }
-        ViewKind::Tasks => {
-            let rows = Rows::in_order(&store.tasks, previous, table.ordered_at);
-            let keep = |t: &Task| match &table.scope {
-                Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
-                Scope::Workload(w) => store.belongs(t, w),
-                scope => in_scope(&t.id, scope),
-            };
-            let keep: Keep<'_, Task> = if table.scope == Scope::All { None } else { Some(&keep) };
-            let chosen = select(table, TASKS, rows, keep, c);
-            chosen.fill(table);
-        }
-        ViewKind::Workloads => {
-            let rows = Rows::in_order(&store.workloads, previous, table.ordered_at);
-            // What another workload owns is a part of it, not a workload of its own.
-            let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
-            let chosen = select(table, WORKLOADS, rows, Some(&keep), c);
-            chosen.fill(table);
-        }
-        ViewKind::Events => {
-            let rows = Rows::in_order(&store.events, previous, table.ordered_at);
-            let keep = |e: &Event| match &table.scope {
-                Scope::About(id) => e.about == *id || concerns(store, e, id),
-                scope => in_scope(&e.id, scope),
-            };
-            let chosen = select(table, EVENTS, rows, Some(&keep), c);
-            chosen.fill(table);
-        }
-        ViewKind::Budgets => {
-            let rows = Rows::in_order(&store.budgets, previous, table.ordered_at);
-            let chosen = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), c);
-            chosen.fill(table);
-        }
-        ViewKind::Spot => notices::arrange(table, c),
-        ViewKind::Pools => notices::pools(table, c),
-        ViewKind::Services => {
-            table.services = store.all_services();
-            let rows = Rows::of(&table.services);
-            let chosen = select(table, SERVICES, rows, Some(&|s| in_scope(&s.id, &table.scope)), c);
-            chosen.fill(table);
-        }
+        table.settle_cursor(c.store);
+        return;
     }
+    let store = c.store;
+    table.arranged = Some(c.now);
     table.ordered_at = match table.kind {
         ViewKind::Nodes | ViewKind::Map => store.nodes.revision(),
         ViewKind::Tasks => store.tasks.revision(),
@@ -283,6 +240,74 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     let again = from_all && store.patience.is_used();
     table.stamp = Some(if again { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);
+}
+
+/// Fills `table.order` with what is shown, from the order so far; false if it was told to stop (see [`Chosen::fill`]).
+fn choose(table: &mut TableState, c: Context<'_>, previous: Previous, stop: Stop<'_>) -> bool {
+    let store = c.store;
+    match table.kind {
+        ViewKind::Overview => {
+            table.problems = problems(store, c.now);
+            let rows = Rows::of(&table.problems);
+            let chosen = select(table, OVERVIEW, rows, Some(&|p| in_scope(&p.id, &table.scope)), (c, &never));
+            chosen.fill(table)
+        }
+        ViewKind::Alarms => {
+            alarms::arrange(table, c);
+            true
+        }
+        ViewKind::Nodes | ViewKind::Map => {
+            let rows = Rows::in_order(&store.nodes, previous, table.ordered_at);
+            let chosen = select(table, NODES, rows, Some(&|n| node_in_scope(n, &table.scope)), (c, stop));
+            chosen.fill(table)
+        }
+        ViewKind::Tasks => {
+            let rows = Rows::in_order(&store.tasks, previous, table.ordered_at);
+            let keep = |t: &Task| match &table.scope {
+                Scope::Node(node) => t.node == node.name && t.id.cluster == node.cluster,
+                Scope::Workload(w) => store.belongs(t, w),
+                scope => in_scope(&t.id, scope),
+            };
+            let keep: Keep<'_, Task> = if table.scope == Scope::All { None } else { Some(&keep) };
+            let chosen = select(table, TASKS, rows, keep, (c, stop));
+            chosen.fill(table)
+        }
+        ViewKind::Workloads => {
+            let rows = Rows::in_order(&store.workloads, previous, table.ordered_at);
+            // What another workload owns is a part of it, not a workload of its own.
+            let keep = |w: &Workload| !w.owner_kind.is_workload() && in_scope(&w.id, &table.scope);
+            let chosen = select(table, WORKLOADS, rows, Some(&keep), (c, stop));
+            chosen.fill(table)
+        }
+        ViewKind::Events => {
+            let rows = Rows::in_order(&store.events, previous, table.ordered_at);
+            let keep = |e: &Event| match &table.scope {
+                Scope::About(id) => e.about == *id || concerns(store, e, id),
+                scope => in_scope(&e.id, scope),
+            };
+            let chosen = select(table, EVENTS, rows, Some(&keep), (c, &never));
+            chosen.fill(table)
+        }
+        ViewKind::Budgets => {
+            let rows = Rows::in_order(&store.budgets, previous, table.ordered_at);
+            let chosen = select(table, BUDGETS, rows, Some(&|b| in_scope(&b.id, &table.scope)), (c, &never));
+            chosen.fill(table)
+        }
+        ViewKind::Spot => {
+            notices::arrange(table, c);
+            true
+        }
+        ViewKind::Pools => {
+            notices::pools(table, c);
+            true
+        }
+        ViewKind::Services => {
+            table.services = store.all_services();
+            let rows = Rows::of(&table.services);
+            let chosen = select(table, SERVICES, rows, Some(&|s| in_scope(&s.id, &table.scope)), (c, &never));
+            chosen.fill(table)
+        }
+    }
 }
 
 /// True while the lines of what is wrong count down.
@@ -330,16 +355,33 @@ type Keep<'a, T> = Option<&'a dyn Fn(&T) -> bool>;
 /// What is shown, in its order.
 struct Chosen {
     total: usize,
-    order: Vec<Slot>,
-    /// What the next order is made of, where that is not this one.
-    next: Previous,
+    /// What the next order is made of, where that is not this one; without one, all there is.
+    order: Result<(Vec<Slot>, Previous), Previous>,
 }
 
 impl Chosen {
-    fn fill(self, table: &mut TableState) {
-        table.total = self.total;
-        (table.order, table.names, table.ranks) = (self.order, self.next.order, self.next.ranks);
+    /// False if it was told to stop: what the next order is made of is in the place of the order then.
+    fn fill(self, table: &mut TableState) -> bool {
+        match self.order {
+            Ok((order, next)) => {
+                table.total = self.total;
+                (table.order, table.names, table.ranks) = (order, next.order, next.ranks);
+                true
+            }
+            Err(next) => {
+                (table.order, table.names, table.ranks) = (next.order, Vec::new(), next.ranks);
+                false
+            }
+        }
     }
+}
+
+/// Says whether to stop.
+type Stop<'a> = &'a dyn Fn() -> bool;
+
+/// Short lists are made to their end.
+fn never() -> bool {
+    false
 }
 
 /// Filters and sorts.
@@ -348,7 +390,7 @@ fn select<T: Listed>(
     columns: &[Column<T>],
     mut rows: Rows<'_, T>,
     keep: Keep<'_, T>,
-    c: Context<'_>,
+    (c, stop): (Context<'_>, Stop<'_>),
 ) -> Chosen {
     if let Some(keep) = keep {
         rows.retain(keep);
@@ -371,8 +413,12 @@ fn select<T: Listed>(
             let looks = if table.kind == ViewKind::Tasks { c.store.looks(c.now) } else { Arc::from([]) };
             let rush = Rush::of(&board, looks);
             let well = well(table, c.store, &board);
-            let (order, next) = rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush)));
-            return Chosen { total, order, next };
+            let order = rows.by_health(descending, well, |slot, row| rank(row.urgency(slot, c, &rush)), stop);
+            return Chosen { total, order };
+        }
+        Some(col) if col.key == "name" => {
+            let order = rows.by_name(descending, stop).map(|order| (order, Previous::default()));
+            return Chosen { total, order };
         }
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.
@@ -381,7 +427,7 @@ fn select<T: Listed>(
         }
         None => rows.into_slots(),
     };
-    Chosen { total, order, next: Previous::default() }
+    Chosen { total, order: Ok((order, Previous::default())) }
 }
 
 /// Says which rows are well as they were when their list was ordered: most of tens of thousands, and none of them has to be
@@ -437,9 +483,6 @@ fn sorted<T: Listed>(
     descending: bool,
     c: Context<'_>,
 ) -> Vec<Slot> {
-    if column.key == "name" {
-        return rows.by_name(descending);
-    }
     let by_health = column.key == "status";
     let mut keyed: Vec<([Value; 2], Slot, &T)> = rows
         .rows()

@@ -1,7 +1,7 @@
 //! The order of the lists of notices and of pools.
 
 use super::rows::Rows;
-use super::{Listed, in_scope, select};
+use super::{Listed, in_scope, never, select};
 use crate::app::table::TableState;
 use crate::domain::{Health, Labels, ObjectId};
 use crate::store::notices::{NoticeRow, PoolRow};
@@ -38,13 +38,13 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
         table.notices.extend(c.store.remembered());
     }
     let rows = Rows::of(&table.notices);
-    let chosen = select(table, SPOT, rows, Some(&|r| in_scope(&r.id, &table.scope)), c);
+    let chosen = select(table, SPOT, rows, Some(&|r| in_scope(&r.id, &table.scope)), (c, &never));
     chosen.fill(table);
 }
 
 /// Fills `table.pools`, `order` and `total`.
 pub(super) fn pools(table: &mut TableState, c: Context<'_>) {
     table.pools = c.store.pool_board(c.now).rows();
-    let chosen = select(table, POOLS, Rows::of(&table.pools), None, c);
+    let chosen = select(table, POOLS, Rows::of(&table.pools), None, (c, &never));
     chosen.fill(table);
 }
