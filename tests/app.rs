@@ -211,7 +211,7 @@ fn logs_follow_hold_and_filter() {
     desk.press("3 l");
     let Some(Page::Logs(logs)) = desk.app.stack.last_mut() else { panic!("no log page") };
     for i in 0..200 {
-        logs.buffer.push(Some(now()), 0, parse_sgr(&format!("line {i} \u{1b}[31mred\u{1b}[0m")), false);
+        logs.buffer.push_all(0, [(Some(now()), parse_sgr(&format!("line {i} \u{1b}[31mred\u{1b}[0m")))]);
     }
     assert!(desk.frame(80, 24).contains("line 199 red"));
     desk.press("k k");
@@ -237,7 +237,7 @@ fn a_log_line_looks_as_bad_as_it_says_it_is() {
         "\u{1b}[32mERROR painted itself\u{1b}[0m",
     ];
     for line in lines {
-        log_page(&mut desk).buffer.push(Some(now()), 0, parse_sgr(line), false);
+        log_page(&mut desk).buffer.push_all(0, [(Some(now()), parse_sgr(line))]);
     }
     let theme = quarterdeck::theme::Theme::load("quarterdeck-dark", None).expect("a theme");
     let colour = |role| theme.style(role).fg;
@@ -263,7 +263,7 @@ fn matches_in_logs_are_walked_highlighted_and_counted() {
     desk.press("3 l");
     for i in 0..200 {
         let text = if i % 10 == 7 { format!("line {i} failed") } else { format!("line {i} fine") };
-        log_page(&mut desk).buffer.push(Some(now()), 0, parse_sgr(&text), false);
+        log_page(&mut desk).buffer.push_all(0, [(Some(now()), parse_sgr(&text))]);
     }
     desk.press("n");
     assert!(desk.frame(120, 30).contains("nothing is looked for"));
@@ -306,7 +306,7 @@ fn matches_are_counted_as_lines_come_and_go() {
     desk.press("3 l / x enter");
     let logs = log_page(&mut desk);
     for i in 0..40_000 {
-        logs.buffer.push(Some(now()), 0, parse_sgr(if i % 2 == 0 { "x" } else { "y" }), false);
+        logs.buffer.push_all(0, [(Some(now()), parse_sgr(if i % 2 == 0 { "x" } else { "y" }))]);
     }
     assert!(logs.buffer.dropped() > 0);
     assert_eq!(logs.buffer.hits(), logs.buffer.lines().iter().filter(|l| l.text() == "x").count());
@@ -545,7 +545,7 @@ fn long_log_lines_say_that_they_go_on_and_labels_are_short() {
     desk.press("4 j l");
     let text = format!("a request took {}the end", "rather long ".repeat(12));
     for source in 0..2 {
-        log_page(&mut desk).buffer.push(Some(now()), source, parse_sgr(&text), false);
+        log_page(&mut desk).buffer.push_all(source, [(Some(now()), parse_sgr(&text))]);
     }
     let shown = desk.frame(80, 24);
     let line = shown.lines().find(|l| l.contains("a request")).expect("a line");

@@ -10,6 +10,7 @@ use quarterdeck::app::table::{Scope, Sort, TableState, ViewKind};
 use quarterdeck::domain::{Health, NodeCondition, Task, Thresholds, Timestamp};
 use quarterdeck::store::memo::Patience;
 use quarterdeck::store::observation::{Body, Feed, Rows};
+use quarterdeck::store::problems::wrong;
 use quarterdeck::store::{Observation, SourceId, Store};
 use quarterdeck::view::arrange;
 use quarterdeck::view::columns::Context;
@@ -141,7 +142,10 @@ fn an_order_that_is_given_up_is_made_later() {
         // Who knocks without end sees what has come all the same.
         store.patience.door.knock();
         let much_later = later + TimeDelta::seconds(1);
-        apply(&mut store, Feed::Tasks, much_later, put(180..199));
+        for name in 0..180 {
+            apply(&mut store, Feed::Tasks, much_later, Body::Remove(vec![of(name, 4).id]));
+        }
+        apply(&mut store, Feed::Tasks, much_later, put(0..199));
         apply(&mut store, Feed::Tasks, much_later, put(203..255));
         assert_eq!(order(&mut table, &store, much_later), order(&mut made(), &store, much_later), "{column}");
     }
@@ -150,4 +154,40 @@ fn an_order_that_is_given_up_is_made_later() {
 fn bring_up_to_date(table: &mut TableState, store: &Store, now: Timestamp) {
     let c = Context { store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
     arrange(table, c);
+}
+
+/// So is the search for what is wrong, by all who ask within one frame.
+#[test]
+fn a_search_for_what_is_wrong_that_is_given_up_is_made_later() {
+    let mut store = Store::expecting([cluster()]);
+    store.patience = Patience::of(TimeDelta::milliseconds(250));
+    // More than are looked at before anybody looks whether a key has come.
+    let ill = |last: u16| {
+        Body::Upsert(Rows::Tasks(
+            (0..last)
+                .map(|n| {
+                    let mut task = of(0, 3);
+                    task.id.name = quarterdeck::domain::Text::new(&format!("ill-{n:04}"));
+                    task.owner = task.id.name.clone();
+                    task
+                })
+                .collect(),
+        ))
+    };
+    apply(&mut store, Feed::Tasks, now(), ill(600));
+    let later = now() + TimeDelta::minutes(1);
+    assert_eq!(wrong(&store, later).len(), 600);
+    apply(&mut store, Feed::Tasks, later, ill(700));
+    let then = later + TimeDelta::milliseconds(400);
+    store.patience.door.knock();
+    assert_eq!(wrong(&store, then).len(), 600, "as it was a moment ago");
+    assert!(store.patience.was_used());
+    store.patience.door.answer();
+    store.patience.begin();
+    assert_eq!(wrong(&store, then).len(), 700);
+    assert!(!store.patience.was_used());
+    apply(&mut store, Feed::Tasks, then, ill(800));
+    store.patience.begin();
+    store.patience.door.knock();
+    assert_eq!(wrong(&store, then + TimeDelta::seconds(1)).len(), 800, "a second is too old, whoever knocks");
 }

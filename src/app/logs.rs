@@ -1,8 +1,11 @@
 //! The log view's state: a byte-bounded ring that counts what it dropped.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::domain::{ObjectId, Span, Text, Timestamp, Tone};
+
+/// Where a line belongs: by time, then by source. One that has no time belongs behind the one that its source wrote before.
+type Place = (Timestamp, u16);
 
 /// One line.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,8 +14,7 @@ pub struct LogLine {
     pub seq: u64,
     /// When it was written, if the source says.
     pub at: Option<Timestamp>,
-    /// Its place: by time, then by source. A line that has no time stays behind the one it came after.
-    place: (Timestamp, u16),
+    place: Place,
     /// Index into the sources.
     pub source: u16,
     /// The text.
@@ -79,32 +81,85 @@ pub struct LogBuffer {
     dropped: u64,
     wanted: Wanted,
     hits: usize,
+    /// Where each source's last line belongs that said when it was written.
+    last_of: BTreeMap<u16, Place>,
 }
+
+/// Lines among so many of the newest are put into their places one by one; more are put in order at once.
+const NEAR: usize = 512;
 
 impl LogBuffer {
     /// A ring that holds `capacity` bytes of lines.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { lines: VecDeque::new(), bytes: 0, capacity, next: 0, dropped: 0, wanted: Wanted::default(), hits: 0 }
+        Self {
+            lines: VecDeque::new(),
+            bytes: 0,
+            capacity,
+            next: 0,
+            dropped: 0,
+            wanted: Wanted::default(),
+            hits: 0,
+            last_of: BTreeMap::new(),
+        }
     }
 
-    /// Puts a line into its place, which is the end for the newest; drops the oldest ones while there is no room.
-    pub fn push(&mut self, at: Option<Timestamp>, source: u16, spans: Vec<Span>, marker: bool) {
-        let last = self.lines.back().map(|l| l.place);
-        // What says nothing of its time, and comes first of all, is older than what does.
-        let place = at.map(|at| (at, source)).or(last).unwrap_or((Timestamp::MIN_UTC, source));
+    /// Puts a source's lines into their places, the oldest first as it wrote them; drops the oldest of all while there is no
+    /// room. Sources answer one after the other, each with all its past at first: their own times put lines in order.
+    pub fn push_all(&mut self, source: u16, lines: impl IntoIterator<Item = (Option<Timestamp>, Vec<Span>)>) {
+        // What never says anything of its time comes as it comes.
+        let newest = self.newest(source);
+        let mut batch: Vec<LogLine> = Vec::new();
+        for (at, spans) in lines {
+            let place = match at {
+                Some(at) => *self.last_of.entry(source).insert_entry((at, source)).get(),
+                None => self.last_of.get(&source).copied().unwrap_or(newest),
+            };
+            batch.push(self.counted(at, place, source, spans, false));
+        }
+        batch.sort_by_key(|l| l.place);
+        self.add(batch);
+    }
+
+    /// Puts a marker into its place; one that has no time behind all that there is.
+    pub fn push_marker(&mut self, at: Option<Timestamp>, source: u16, spans: Vec<Span>) {
+        let place = at.map_or_else(|| self.newest(source), |at| (at, source));
+        let marker = self.counted(at, place, source, spans, true);
+        self.add(vec![marker]);
+    }
+
+    fn newest(&self, source: u16) -> Place {
+        self.lines.back().map_or((Timestamp::MIN_UTC, source), |l| l.place)
+    }
+
+    fn counted(&mut self, at: Option<Timestamp>, place: Place, source: u16, spans: Vec<Span>, marker: bool) -> LogLine {
         let spans = spans.into_boxed_slice();
         let mut line = LogLine { seq: self.next, at, place, source, spans, marker, hit: false };
         line.hit = self.wanted.has(&line);
         self.hits += usize::from(line.hit);
         self.next += 1;
         self.bytes += line.bytes();
-        if last.is_none_or(|last| last <= place) {
-            self.lines.push_back(line);
-        } else {
-            // Sources arrive batch by batch, each with all its past at first: their own times put lines in order.
-            let index = self.lines.partition_point(|l| l.place <= place);
-            self.lines.insert(index, line);
+        line
+    }
+
+    /// Adds lines that are in order among themselves.
+    fn add(&mut self, batch: Vec<LogLine>) {
+        let Some(first) = batch.first().map(|l| l.place) else { return };
+        let from = self.lines.partition_point(|l| l.place <= first);
+        match self.lines.len() - from {
+            0 => self.lines.extend(batch),
+            1..=NEAR => {
+                for line in batch {
+                    let index = self.lines.partition_point(|l| l.place <= line.place);
+                    self.lines.insert(index, line);
+                }
+            }
+            _ => {
+                self.lines.extend(batch);
+                if let Some(unsorted) = self.lines.make_contiguous().get_mut(from..) {
+                    unsorted.sort_by_key(|l| l.place);
+                }
+            }
         }
         while self.bytes > self.capacity && self.lines.len() > 1 {
             if let Some(old) = self.lines.pop_front() {
@@ -121,6 +176,7 @@ impl LogBuffer {
         self.bytes = 0;
         self.dropped = 0;
         self.hits = 0;
+        self.last_of.clear();
     }
 
     /// Looks for something else.
@@ -313,16 +369,14 @@ impl LogState {
     pub fn bottom(&self) -> Option<usize> {
         let lines = self.buffer.lines();
         let last = lines.len().checked_sub(1)?;
+        let first_page = || {
+            let kept = lines.iter().enumerate().filter(|(_, l)| self.keeps(l));
+            kept.take(self.height.max(1)).last().map(|(i, _)| i).or(Some(last))
+        };
         match self.anchor {
-            Some(seq) if !self.follow => {
-                // If it was dropped: lines are nearly in order of arrival.
-                let exact = self.buffer.index_of(seq);
-                exact.or_else(|| (0..=last).rev().find(|i| lines.get(*i).is_some_and(|l| l.seq <= seq))).or(Some(0))
-            }
-            None if self.from_head && !self.follow => {
-                let kept = lines.iter().enumerate().filter(|(_, l)| self.keeps(l));
-                kept.take(self.height.max(1)).last().map(|(i, _)| i).or(Some(last))
-            }
+            // One that was dropped was older than all that there is.
+            Some(seq) if !self.follow => self.buffer.index_of(seq).or_else(first_page),
+            None if self.from_head && !self.follow => first_page(),
             _ => Some(last),
         }
     }
@@ -445,7 +499,7 @@ impl LogState {
     /// Puts a marker after the newest line.
     pub fn mark(&mut self, now: Timestamp) {
         let text = format!("---- {} ----", now.format("%H:%M:%S"));
-        self.buffer.push(Some(now), u16::MAX, vec![Span { text, tone: Tone::Title }], true);
+        self.buffer.push_marker(Some(now), u16::MAX, vec![Span { text, tone: Tone::Title }]);
     }
 
     /// Says between the lines what happened, to one source or to all (`u16::MAX`),
@@ -455,7 +509,7 @@ impl LogState {
             Some(s) if self.request.sources.len() > 1 => format!("-- {}: {what} --", s.label),
             _ => format!("-- {what} --"),
         };
-        self.buffer.push(at, source, vec![Span { text, tone: Tone::Title }], true);
+        self.buffer.push_marker(at, source, vec![Span { text, tone: Tone::Title }]);
     }
 }
 
@@ -477,41 +531,46 @@ mod tests {
         vec![Span { text: text.to_owned(), tone: Tone::Plain }]
     }
 
-    /// Eighteen containers of a workload, each with its last 200 lines, some at the same millisecond.
+    /// Eighteen containers of a workload, each with its last 200 lines, some at the same millisecond, in parts.
     #[test]
     fn lines_are_in_order_of_time_whoever_answers_first() {
-        let read = |sources: &mut dyn Iterator<Item = u16>| {
+        let read = |sources: &mut dyn Iterator<Item = u16>, part: usize| {
             let mut buffer = LogBuffer::new(usize::MAX);
             for source in sources {
-                for line in 0..200 {
-                    let ms = i64::from(line * (7 + source % 5) / 10);
-                    buffer.push(Some(at(ms)), source, span(&format!("{source} {line}")), false);
+                let line = |n: i64| (Some(at(n * i64::from(7 + source % 5) / 10)), span(&format!("{source} {n}")));
+                let all: Vec<_> = (0..200).map(line).collect();
+                for part in all.chunks(part) {
+                    buffer.push_all(source, part.to_vec());
                 }
             }
             buffer
         };
-        let (forth, back) = (read(&mut (0..18)), read(&mut (0..18).rev()));
+        let (forth, back) = (read(&mut (0..18), 1), read(&mut (0..18).rev(), 64));
         assert!(forth.lines().iter().is_sorted_by_key(|l| l.at));
         assert_eq!(texts(&forth), texts(&back));
         // Lines of one source and one time stay as they were written.
-        let ours: Vec<String> = (0..200).map(|line| format!("3 {line}")).collect();
+        let ours: Vec<String> = (0..200).map(|n| format!("3 {n}")).collect();
         assert_eq!(texts(&forth).into_iter().filter(|t| t.starts_with("3 ")).collect::<Vec<_>>(), ours);
     }
 
     #[test]
     fn a_line_without_a_time_stays_behind_the_one_it_came_after() {
         let mut buffer = LogBuffer::new(usize::MAX);
-        for (ms, text) in [(None, "first"), (Some(20), "b"), (None, "b goes on"), (Some(10), "a"), (Some(30), "c")] {
-            buffer.push(ms.map(at), 1, span(text), false);
-        }
-        assert_eq!(texts(&buffer), ["first", "a", "b", "b goes on", "c"]);
+        let lines = |lines: &[(Option<i64>, &str)]| -> Vec<_> {
+            lines.iter().map(|(ms, text)| (ms.map(at), span(text))).collect()
+        };
+        buffer.push_all(1, lines(&[(None, "first"), (Some(30), "c"), (Some(40), "d")]));
+        buffer.push_all(2, lines(&[(Some(10), "a"), (None, "a goes on"), (Some(20), "b")]));
+        buffer.push_marker(None, 2, span("2 ended"));
+        buffer.push_all(2, lines(&[(None, "b goes on")]));
+        assert_eq!(texts(&buffer), ["first", "a", "a goes on", "b", "b goes on", "c", "d", "2 ended"]);
     }
 
     #[test]
     fn what_is_too_old_for_a_full_buffer_is_what_is_dropped() {
         let mut buffer = LogBuffer::new(0);
-        buffer.push(Some(at(20)), 0, span("new"), false);
-        buffer.push(Some(at(10)), 1, span("old"), false);
+        buffer.push_all(0, [(Some(at(20)), span("new"))]);
+        buffer.push_all(1, [(Some(at(10)), span("old"))]);
         assert_eq!((texts(&buffer), buffer.dropped()), (vec!["new".to_owned()], 1));
     }
 }

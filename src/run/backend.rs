@@ -130,9 +130,7 @@ pub fn take(backend: &mut Backend, app: &mut App, store: &Store, reply: Reply, n
         Reply::Lines { page, round, source, lines } => {
             if let Some(state) = app.log_page(page).filter(|s| s.request.round == round) {
                 state.answered = true;
-                for (at, spans) in lines {
-                    state.buffer.push(at, source, spans, false);
-                }
+                state.buffer.push_all(source, lines);
             }
         }
         Reply::Marker { page, round, source, at, text } => {

@@ -3,6 +3,7 @@
 
 mod ahead;
 pub mod backend;
+mod bell;
 mod effects;
 pub mod gather;
 pub mod journal;
@@ -11,12 +12,8 @@ pub mod session;
 pub mod wall;
 
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context as Task, Wake, Waker};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -201,7 +198,10 @@ pub async fn run(
             console.frame(&mut screen, now).map_err(RunError::Terminal)?;
             if !console.store.patience.is_hurried() {
                 pace.took(began.elapsed());
-                caught_up = instant();
+                // What somebody's key cut short is drawn right after the key's frame.
+                if !console.store.patience.door.is_knocked_at() {
+                    caught_up = instant();
+                }
             }
             console.store.patience.hurry(false);
             #[cfg(feature = "aws")]
@@ -283,34 +283,6 @@ pub async fn run(
     }
 }
 
-/// Wakes the loop when something was typed, and tells at the door in case it is at work.
-struct Bell {
-    door: Door,
-    sleeper: Waker,
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.door.knock();
-        self.sleeper.wake_by_ref();
-    }
-}
-
-/// The next of what is typed. While nobody asks for it, the door says when there is something.
-async fn next<S: Stream + Unpin>(events: &mut S, door: &Door) -> Option<S::Item> {
-    let mut event = pin!(events.next());
-    std::future::poll_fn(|task| {
-        door.answer();
-        let bell = Waker::from(Arc::new(Bell { door: door.clone(), sleeper: task.waker().clone() }));
-        event.as_mut().poll(&mut Task::from_waker(&bell))
-    })
-    .await
-}
-
 async fn wake(
     screen: &mut Screen,
     door: &Door,
@@ -324,7 +296,7 @@ async fn wake(
 ) -> Woken {
     let events = async {
         match &mut screen.events {
-            Some(events) => next(events, door).await,
+            Some(events) => bell::next(events, door).await,
             None => std::future::pending().await,
         }
     };
@@ -461,11 +433,11 @@ mod tests {
         let (tx, mut events) = futures::channel::mpsc::unbounded();
         let door = Door::default();
         tx.unbounded_send('a').unwrap();
-        assert_eq!(next(&mut events, &door).await, Some('a'));
+        assert_eq!(bell::next(&mut events, &door).await, Some('a'));
         assert!(!door.is_knocked_at());
         tokio::select! {
             biased;
-            _ = next(&mut events, &door) => unreachable!("nothing was typed"),
+            _ = bell::next(&mut events, &door) => unreachable!("nothing was typed"),
             () = std::future::ready(()) => {}
         }
         assert!(!door.is_knocked_at());
@@ -474,7 +446,7 @@ mod tests {
         let (took, mut rx) = (std::cell::Cell::new(0), mpsc::channel::<u8>(1).1);
         drain(0, &mut rx, (Duration::from_secs(9), &door), |_| took.set(took.get() + 1));
         assert_eq!(took.get(), 1, "what has come is taken, no more");
-        assert_eq!(next(&mut events, &door).await, Some('b'));
+        assert_eq!(bell::next(&mut events, &door).await, Some('b'));
         assert!(!door.is_knocked_at());
     }
 

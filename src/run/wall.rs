@@ -18,6 +18,7 @@ use super::{APPLY_BUDGET, End, RunError, drain};
 use crate::app::wall::{Pace, Pressed, Wall, shift};
 use crate::clock::Clock;
 use crate::domain::{ObjectId, Thresholds, Timestamp};
+use crate::store::memo::Door;
 use crate::store::{Observation, Store};
 use crate::term::{Input, Screen, input};
 use crate::theme::Theme;
@@ -136,8 +137,8 @@ pub async fn run(
                     break;
                 }
                 Woken::Observation(first) => {
-                    let door = board.store.patience.door.clone();
-                    drain(first, &mut observations, (APPLY_BUDGET, &door), |o| board.store.apply(o));
+                    // Keys are seldom here.
+                    drain(first, &mut observations, (APPLY_BUDGET, &Door::default()), |o| board.store.apply(o));
                     // Whatever comes in, the clock goes on.
                     if board.clock.now().timestamp() != second {
                         break;

@@ -71,7 +71,8 @@ impl Door {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// True until what was typed is read.
+    /// True until the loop comes to read what was typed; now and then a moment longer, of which nothing comes but a frame that
+    /// is made of what there is.
     #[must_use]
     pub fn is_knocked_at(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -183,16 +184,21 @@ impl Patience {
         if let Some(kept) = memo.kept(&(moment, now), good) {
             return kept;
         }
-        let last = memo.last();
-        let stop = || last.as_ref().is_some_and(|((_, at), _)| self.is_interrupted(*at, now));
         let start = instant();
-        let made = loop {
-            match (make(&stop), &last) {
-                (Some(made), _) => break made,
-                (None, Some((_, last))) => return last.clone(),
-                // Without anything to fall back on it was not told to give up.
-                (None, None) => {}
+        let made = match memo.last() {
+            Some(((_, at), last)) => {
+                let stop = || self.is_interrupted(at, now);
+                // Once somebody has knocked, whatever else the frame asks for is not begun either.
+                let made = if stop() { None } else { make(&stop) };
+                let Some(made) = made else { return last };
+                made
             }
+            // Without anything to fall back on it is not told to give up.
+            None => loop {
+                if let Some(made) = make(&|| false) {
+                    break made;
+                }
+            },
         };
         if self.allowed > TimeDelta::zero() {
             self.spent.set(self.spent.get() + start.elapsed());
@@ -294,6 +300,12 @@ mod tests {
         patience.door.answer();
         assert_eq!(ask(&patience, 2, 900, 1), (1, 1));
         assert!(patience.was_used(), "it is asked for again soon");
+        assert_eq!(ask(&patience, 2, 900, 9), (1, 0), "and not once more by the same frame");
+        let other = Memo::default();
+        let glance =
+            |revision, value| patience.of_memo(&other, ((revision, 0, at(900).timestamp()), at(900)), || value);
+        assert_eq!((glance(1, 'a'), glance(2, 'b')), ('a', 'a'), "nor anything else, of which there is something");
+        assert!(patience.was_used());
         patience.door.answer();
         assert_eq!(ask(&patience, 2, 901, 9), (2, 3), "from the start, and nobody knocks");
         assert!(!patience.was_used());

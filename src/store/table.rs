@@ -116,11 +116,9 @@ impl<T: Row> Table<T> {
     /// Where the row with this identity is.
     #[must_use]
     pub fn slot(&self, id: &ObjectId) -> Option<Slot> {
-        self.index.find(self.hasher.hash_one(id), |known| self.is_at(*known, id)).map(|(_, slot)| *slot)
-    }
-
-    fn is_at(&self, (_, slot): (u64, Slot), id: &ObjectId) -> bool {
-        self.at(slot).is_some_and(|row| row.id() == id)
+        let hash = self.hasher.hash_one(id);
+        let is_it = |(known, slot): &(u64, Slot)| *known == hash && self.at(*slot).is_some_and(|row| row.id() == id);
+        self.index.find(hash, is_it).map(|(_, slot)| *slot)
     }
 
     /// The row in a slot, if it is in use.
@@ -199,11 +197,9 @@ impl<T: Row> Table<T> {
 
     /// Removes a row.
     pub(super) fn remove(&mut self, id: &ObjectId) -> Option<T> {
-        let (entries, hash) = (&self.entries, self.hasher.hash_one(id));
-        let here = |(_, slot): &(u64, Slot)| {
-            entries.get(*slot as usize).and_then(Option::as_ref).is_some_and(|e| e.row.id() == id)
-        };
-        let ((_, slot), _) = self.index.find_entry(hash, here).ok()?.remove();
+        let slot = self.slot(id)?;
+        let hash = self.hasher.hash_one(id);
+        self.index.find_entry(hash, |known| *known == (hash, slot)).ok()?.remove();
         self.revision += 1;
         self.free.push(slot);
         if let Some(since) = self.since.get_mut(slot as usize) {

@@ -207,6 +207,9 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     }
     // Nor while it is worked out.
     let stop = || is_there && kept_from.is_some_and(|at| c.store.patience.is_interrupted(at, c.now));
+    if stop() {
+        return;
+    }
     let (order, names, ranks) =
         (std::mem::take(&mut table.order), std::mem::take(&mut table.names), std::mem::take(&mut table.ranks));
     let (previous, shown) = match (same_rows, names.is_empty()) {
@@ -215,7 +218,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         (true, true) => (Previous { order, ranks }, None),
     };
     if !choose(table, c, previous, &stop) {
-        // Shown as it was: `order`, or what is made of what is by name now.
+        // Shown as it was; a list by name without what is gone.
         if let Some(shown) = shown {
             table.names = std::mem::replace(&mut table.order, shown);
         }
