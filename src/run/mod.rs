@@ -186,24 +186,13 @@ pub async fn run(
             }
         }
         // Right after a key's frame no key is likely to wait for what takes long.
-        let due = dirty == Dirty::Now
-            || (dirty == Dirty::Soon
-                && caught_up.elapsed() >= pace.interval(console.draw_interval)
-                && !console.store.patience.door.is_knocked_at());
+        let due = console.is_due(dirty, caught_up.elapsed(), pace);
         // On a slow line a frame more only makes all of them later.
         let held = due && console.line.is_behind(dirty == Dirty::Now, drawn.elapsed());
         if due && !held {
-            let began = instant();
-            console.store.patience.begin();
-            console.frame(&mut screen, now).map_err(RunError::Terminal)?;
-            if !console.store.patience.is_hurried() {
-                pace.took(began.elapsed());
-                // What somebody's key cut short is drawn right after the key's frame.
-                if !console.store.patience.door.is_knocked_at() {
-                    caught_up = instant();
-                }
+            if console.timed_frame(&mut screen, now, &mut pace).map_err(RunError::Terminal)? {
+                caught_up = instant();
             }
-            console.store.patience.hurry(false);
             #[cfg(feature = "aws")]
             backend.show(&console.app.shown(&console.store));
             // What was a moment old is drawn again; it is new before long.
@@ -230,12 +219,9 @@ pub async fn run(
             Woken::Input(Some(Ok(event))) => {
                 let Some(what) = input(event) else { continue };
                 dirty = Dirty::Now;
-                console.store.patience.hurry(true);
-                for what in console.heard(&mut ground, what) {
-                    let ended = effects::on_input(console, &mut backend, &mut screen, what);
-                    if ended.map_err(RunError::Terminal)? {
-                        return Ok(End::Quit);
-                    }
+                let ended = console.answer(&mut ground, &mut backend, &mut screen, what);
+                if ended.map_err(RunError::Terminal)? {
+                    return Ok(End::Quit);
                 }
             }
             Woken::Reply(reply) => {
@@ -329,6 +315,23 @@ fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, (budget, door): (Duration, &
 }
 
 impl Console {
+    /// Does what the user asks for; true when the console shall end. The next frame answers that.
+    fn answer(
+        &mut self,
+        ground: &mut Ground,
+        backend: &mut Backend,
+        screen: &mut Screen,
+        what: Input,
+    ) -> std::io::Result<bool> {
+        self.store.patience.hurry(true);
+        for what in self.heard(ground, what) {
+            if effects::on_input(self, backend, screen, what)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What the user did; what the terminal says of itself is none of it, and changes the theme.
     fn heard(&mut self, ground: &mut Ground, what: Input) -> Vec<Input> {
         let Input::Key(key) = what else { return vec![what] };
@@ -364,6 +367,25 @@ impl Console {
             self.app.complain(now, &format!("the history of notices cannot be written: {error}"));
         }
         self.store.revision() != before
+    }
+
+    fn is_due(&self, dirty: Dirty, since: Duration, pace: Pace) -> bool {
+        let may_wait = || since < pace.interval(self.draw_interval) || self.store.patience.door.is_knocked_at();
+        dirty == Dirty::Now || (dirty == Dirty::Soon && !may_wait())
+    }
+
+    /// Draws a frame; true if it shows everything that has come. One for a key does not, and what a key cut short is drawn
+    /// right after the key's.
+    fn timed_frame(&mut self, screen: &mut Screen, now: Timestamp, pace: &mut Pace) -> std::io::Result<bool> {
+        let began = instant();
+        self.store.patience.begin();
+        self.frame(screen, now)?;
+        let for_a_key = self.store.patience.is_hurried();
+        if !for_a_key {
+            pace.took(began.elapsed());
+        }
+        self.store.patience.hurry(false);
+        Ok(!for_a_key && !self.store.patience.door.is_knocked_at())
     }
 
     fn frame(&mut self, screen: &mut Screen, now: Timestamp) -> std::io::Result<()> {

@@ -426,7 +426,7 @@ fn select<T: Listed>(
         Some(col) => {
             // Of two budgets that are as bad the one that is gone first comes first.
             let tie = if table.kind == ViewKind::Budgets { columns.iter().find(|col| col.key == "gone") } else { None };
-            sorted(rows, (col, tie), descending, c)
+            sorted(&rows, (col, tie), descending, c)
         }
         None => rows.into_slots(),
     };
@@ -481,7 +481,7 @@ fn is_own_order(kind: ViewKind, column: &str, descending: bool) -> bool {
 
 /// By a column, then by another in its own direction where there is one, then by name.
 fn sorted<T: Listed>(
-    rows: Rows<'_, T>,
+    rows: &Rows<'_, T>,
     (column, tie): (&Column<T>, Option<&Column<T>>),
     descending: bool,
     c: Context<'_>,

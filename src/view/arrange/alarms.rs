@@ -55,12 +55,14 @@ pub(super) fn arrange(table: &mut TableState, c: Context<'_>) {
         rows.extend(own);
     }
     let slot = |i: usize| Slot::try_from(i).unwrap_or(Slot::MAX);
-    let tops = Rows::known_as(parts.len(), |n| parts.get(n as usize).and_then(|(at, _)| rows.get(*at)));
-    // The groups' own order is the one by level.
-    let order: Vec<Slot> = match ALARMS.iter().find(|col| col.key == table.sort.column) {
-        Some(col) if col.key != "health" => sorted(tops, (col, None), table.sort.descending, c),
-        _ if table.sort.descending => tops.into_slots(),
-        _ => tops.into_slots().into_iter().rev().collect(),
+    let order: Vec<Slot> = {
+        let tops = Rows::known_as(parts.len(), |n| parts.get(n as usize).and_then(|(at, _)| rows.get(*at)));
+        // The groups' own order is the one by level.
+        match ALARMS.iter().find(|col| col.key == table.sort.column) {
+            Some(col) if col.key != "health" => sorted(&tops, (col, None), table.sort.descending, c),
+            _ if table.sort.descending => tops.into_slots(),
+            _ => tops.into_slots().into_iter().rev().collect(),
+        }
     };
     let of_part = |n: Slot| parts.get(n as usize).map_or(0..0, |(at, len)| *at..at + len);
     table.order = order.into_iter().flat_map(|n| of_part(n).map(slot)).collect();
