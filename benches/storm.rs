@@ -141,29 +141,40 @@ impl Replay {
         self.desk.store.patience.hurry(false);
     }
 
+    /// What the loop does from the beginning of the storm on, by a clock that stands while it works.
     fn run(mut self, told: &[(Duration, Observation)]) -> Vec<(Work, Duration)> {
-        let (mut second, mut frame, mut key, mut is_open) = (0, FIRST, FIRST + KEY, false);
-        for (offset, observation) in told {
-            let observation = observation.clone();
-            self.at(*offset);
-            if offset.as_secs() != second {
-                second = offset.as_secs();
+        let (mut told, mut dirty, mut is_open) = (told.iter().peekable(), true, false);
+        let (mut key, mut drawn) = (FIRST + KEY, Duration::ZERO);
+        for millis in 0..LAST.as_millis() {
+            let now = Duration::from_millis(u64::try_from(millis).expect("a minute or two"));
+            self.at(now);
+            if now.subsec_millis() == 0 {
                 self.take(Work::Second, |desk| desk.store.keep_up(desk.now));
+                dirty = true;
             }
-            if *offset >= key {
-                key = *offset + KEY;
+            while let Some((_, observation)) = told.next_if(|(at, _)| *at <= now) {
+                let observation = observation.clone();
+                self.take(Work::Observation, |desk| desk.store.apply(observation));
+                dirty = true;
+            }
+            if now < FIRST {
+                continue;
+            }
+            if now >= key {
+                key = now + KEY;
                 // Data asked for a frame, and a key came as soon as it was begun.
                 self.desk.store.patience.door.knock();
                 self.frame(Work::CutShort);
                 self.desk.store.patience.door.answer();
                 self.key(if is_open { "esc" } else { "?" });
                 is_open = !is_open;
-                self.frame(Work::Frame);
-            } else if *offset >= frame {
-                frame = *offset + FRAME;
-                self.frame(Work::Frame);
+                // What was cut short follows.
+                (dirty, drawn) = (true, Duration::ZERO);
             }
-            self.take(Work::Observation, |desk| desk.store.apply(observation));
+            if dirty && now >= drawn + FRAME {
+                self.frame(Work::Frame);
+                (dirty, drawn) = (self.desk.store.patience.was_used(), now);
+            }
         }
         self.took
     }

@@ -141,7 +141,7 @@ fn an_order_that_is_given_up_is_made_later() {
         assert_eq!(table.selected(&store), Some(of(202, 4).id), "{column}: the cursor stays on its row");
         // Who knocks without end sees what has come all the same.
         store.patience.door.knock();
-        let much_later = later + TimeDelta::seconds(1);
+        let much_later = later + TimeDelta::milliseconds(1500);
         for name in 0..180 {
             apply(&mut store, Feed::Tasks, much_later, Body::Remove(vec![of(name, 4).id]));
         }
@@ -189,5 +189,5 @@ fn a_search_for_what_is_wrong_that_is_given_up_is_made_later() {
     apply(&mut store, Feed::Tasks, then, ill(800));
     store.patience.begin();
     store.patience.door.knock();
-    assert_eq!(wrong(&store, then + TimeDelta::seconds(1)).len(), 800, "a second is too old, whoever knocks");
+    assert_eq!(wrong(&store, then + TimeDelta::milliseconds(1500)).len(), 800, "that is too old, whoever knocks");
 }
