@@ -39,7 +39,7 @@ fn tasks() -> Pty {
 fn the_demo_opens_on_its_overview() {
     let mut pty = demo();
     pty.shows("quarterdeck");
-    pty.shows("nodes 12/12");
+    pty.shows("nodes 15/15");
 }
 
 /// The row with the cursor on it, up to its name.
@@ -180,11 +180,11 @@ fn any_size_is_survived() {
         pty.resize(cols, rows);
         pty.receives(mark, "\u{1b}[");
     }
-    pty.shows("nodes 12/12");
+    pty.shows("nodes 15/15");
     pty.resize(10, 3);
     pty.shows("too small");
     pty.resize(80, 24);
-    pty.shows("nodes 12/12");
+    pty.shows("nodes 15/15");
     pty.send("q");
     assert_eq!(pty.wait_exit(), 0);
     pty.assert_restored();
@@ -233,7 +233,7 @@ fn suspending_lends_the_terminal_and_takes_it_again() {
     pty.wait_for("the cursor shown", |s| !s.hide_cursor());
     pty.assert_screen_restored();
     pty.signal("CONT");
-    pty.shows("nodes 12/12");
+    pty.shows("nodes 15/15");
     pty.wait_for("the alternate screen", vt100::Screen::alternate_screen);
     pty.send("q");
     assert_eq!(pty.wait_exit(), 0);
