@@ -17,7 +17,7 @@ use quarterdeck::store::{Feed, Observation, Store};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Reading {
     store: Store,
