@@ -218,8 +218,7 @@ fn main() {
     let (mut least, mut most, mut since, mut frame) = (Vec::new(), Vec::new(), 0.0_f64, 0.0_f64);
     for (work, ms) in works {
         match work {
-            Work::Observation | Work::Second => since = since.max(*ms),
-            Work::CutShort => since = since.max(*ms),
+            Work::Observation | Work::Second | Work::CutShort => since = since.max(*ms),
             Work::Frame => frame = frame.max(*ms),
             Work::Key => {
                 least.push(since + ms);
