@@ -427,6 +427,38 @@ fn a_log_is_read_from_as_long_ago_as_is_set() {
 }
 
 #[test]
+fn a_key_does_not_act_on_a_row_that_came_under_the_cursor_unseen() {
+    let slips = |key: &str| {
+        let mut desk = Desk::new(small_fleet());
+        desk.press("3 j");
+        let seen = desk.table().cursor.clone().expect("a row");
+        desk.remove_task(&seen);
+        desk.press(key);
+        (desk, seen)
+    };
+    // Deleting, and marking what would be deleted then.
+    for key in ["ctrl-d", "space", "e"] {
+        let (mut desk, seen) = slips(key);
+        assert!(desk.app.overlay.is_none() && desk.table().marks.is_empty(), "{key}");
+        let (_, notice) = desk.app.notice.clone().expect("it says why");
+        let why = format!("{} went from under the cursor as you pressed; look, and press again", seen.name);
+        assert_eq!(notice.text, why.as_str(), "{key}");
+        assert_ne!(desk.table().cursor, Some(seen));
+        desk.press(key);
+        assert!(desk.app.overlay.is_some() || desk.table().marks.len() == 1, "{key}: seen, and pressed again");
+    }
+    let (desk, _) = slips("d");
+    assert!(matches!(desk.app.stack.last(), Some(Page::Text(_))), "looking does no harm");
+    // What is marked is what it was.
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 space j");
+    let (seen, marked) = (desk.table().cursor.clone().expect("a row"), desk.table().marks.clone());
+    desk.remove_task(&seen);
+    desk.press("ctrl-d");
+    assert!(desk.app.overlay.is_some() && !marked.contains(&seen));
+}
+
+#[test]
 fn what_is_read_only_has_a_badge_and_the_app_knows() {
     use quarterdeck::domain::{Cluster, Orchestrator, Text};
     use quarterdeck::store::{Body, Feed, Observation, SourceId};

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use fuzz::{Dice, Hands, Program, Shown};
 use proxy::{Proxy, Seen, Watch};
 use quarterdeck::clock::{Clock, instant};
@@ -32,6 +33,8 @@ use serde_json::Value;
 const KEYS: usize = 5_000;
 /// From so many keys on, all that can be done is expected to have been tried.
 const MANY: usize = 50_000;
+/// What was sent before the console was killed may be here so much later: that is why its end is unknown.
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(3);
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
@@ -76,15 +79,33 @@ struct Open {
     /// Bytes of `audit.jsonl`.
     read: usize,
     intents: BTreeMap<u64, Value>,
+    /// What ended and nobody can say how, and when that was written down.
+    unknown: Vec<(DateTime<Utc>, u64)>,
 }
 
 impl Open {
     fn take(&mut self, entry: Value) {
         match (entry["kind"].as_str(), entry["of"].as_u64()) {
             (Some("intent"), _) => drop(self.intents.insert(entry["n"].as_u64().unwrap_or_default(), entry)),
+            (_, Some(of)) if entry["outcome"] == "unknown" => {
+                let at = entry["at"].as_str().and_then(|at| at.parse().ok()).expect("a line has its time");
+                self.unknown.push((at, of));
+            }
             (_, Some(of)) => drop(self.intents.remove(&of)),
             _ => {}
         }
+    }
+
+    /// Lets go of what ended unknown, once nothing can be on its way any more.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        let intents = &mut self.intents;
+        self.unknown.retain(|(at, of)| {
+            let may_come = now - *at <= ON_ITS_WAY;
+            if !may_come {
+                intents.remove(of);
+            }
+            may_come
+        });
     }
 
     /// Reads on; from the beginning where a new file was begun.
@@ -168,6 +189,7 @@ async fn fuzz(scenario: &str, arguments: &[&str], hands: Hands) -> Run {
     let watch: Watch = Arc::new(move |what, body| {
         let mut open = open.lock().expect("nobody panics with it");
         open.update(&state);
+        open.forget(Utc::now());
         agreed(&open.intents, what, body)
     });
     let proxy = Proxy::before(sim.addr(), watch).await;

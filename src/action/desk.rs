@@ -278,14 +278,15 @@ impl Desk {
     /// The console ends: what runs is written down as unknown.
     pub fn abandon(&self, why: &str) {
         let running = std::mem::take(&mut *self.running());
-        for (number, cancel) in running {
+        // Writing takes a while, and in it nothing more may begin.
+        running.values().for_each(CancellationToken::cancel);
+        for number in running.into_keys() {
             let end = End { outcome: Outcome::Unknown, text: Text::new(why), undo: None };
             if let Some(record) = &self.0.record
                 && let Err(error) = record.end(number, &end, self.0.clock.now())
             {
                 tracing::error!(%error, number, "the audit could not be written");
             }
-            cancel.cancel();
         }
     }
 
@@ -320,3 +321,6 @@ impl std::fmt::Debug for Desk {
 fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(task));
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,8 @@ pub struct App {
     pub absolute: bool,
     /// The size of the screen.
     pub size: (u16, u16),
+    /// What was under the cursor in the last frame and, when a key came, was not there any more.
+    pub slipped: Option<ObjectId>,
     /// Since when alarms are on screen.
     looking: Option<Timestamp>,
     next_page: u64,
@@ -224,6 +226,7 @@ impl App {
             compact: false,
             absolute: false,
             size: (80, 24),
+            slipped: None,
             looking: None,
             next_page: 1,
         };

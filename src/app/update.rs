@@ -79,6 +79,9 @@ impl App {
 
     /// A command, from a key, the palette or a test.
     pub fn run(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
+        if self.has_slipped(command, now) {
+            return Vec::new();
+        }
         match command {
             Command::Quit => return self.quit(),
             Command::ViewActions => {

@@ -25,6 +25,7 @@ use crate::store::memo::Door;
 use crate::store::{Observation, Store};
 use crate::term::ground::{Ground, Heard};
 use crate::term::line::{LOOK_AGAIN, Line};
+use crate::term::typed;
 use crate::term::{Input, Screen, input};
 use crate::theme::Theme;
 use crate::view::columns::Context;
@@ -166,12 +167,7 @@ pub async fn run(
     let mut signals = Signals::catch()?;
     let (reply_tx, mut replies) = mpsc::channel(256);
     backend.answer_to(reply_tx);
-    let mut screen = Screen::enter().map_err(RunError::Terminal)?;
-    let mut ground = Ground::default();
-    if console.by_ground.is_some() {
-        screen.ask_ground().map_err(RunError::Terminal)?;
-        ground = Ground::asked();
-    }
+    let (mut screen, mut ground) = console.enter().map_err(RunError::Terminal)?;
     let mut dirty = Dirty::Now;
     let (mut drawn, mut caught_up) = (instant(), instant());
     let (mut second, mut kept_up) = (0, 0);
@@ -315,6 +311,17 @@ fn drain<T>(first: T, more: &mut mpsc::Receiver<T>, (budget, door): (Duration, &
 }
 
 impl Console {
+    /// Takes the terminal, and asks it what its background is where that decides on the theme.
+    fn enter(&mut self) -> std::io::Result<(Screen, Ground)> {
+        let mut screen = Screen::enter()?;
+        self.store.patience.door = Door::with_look(typed::is_waiting);
+        if self.by_ground.is_none() {
+            return Ok((screen, Ground::default()));
+        }
+        screen.ask_ground()?;
+        Ok((screen, Ground::asked()))
+    }
+
     /// Does what the user asks for; true when the console shall end. The next frame answers that.
     fn answer(
         &mut self,
@@ -422,9 +429,7 @@ impl Console {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
-        if let Some(table) = self.app.table_mut() {
-            crate::view::arrange(table, c);
-        }
+        crate::view::before_a_key(&mut self.app, c);
     }
 }
 

@@ -57,25 +57,44 @@ impl<T: Clone, K: Clone> Memo<T, K> {
 }
 
 /// Somebody is at the door: something was typed that nobody has read yet. Cloning shares it; any thread may knock.
-#[derive(Debug, Clone, Default)]
-pub struct Door(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct Door(Arc<Doorway>);
+
+#[derive(Default)]
+struct Doorway {
+    knocked: AtomicBool,
+    /// Whether somebody stands there who has not knocked yet.
+    look: Option<Box<dyn Fn() -> bool + Send + Sync>>,
+}
 
 impl Door {
+    /// With a look outside, asked now and then by whoever is at work: the thread that reads what is typed, and knocks, may
+    /// have to wait for a processor first. It must be cheap.
+    pub fn with_look(look: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Doorway { knocked: AtomicBool::new(false), look: Some(Box::new(look)) }))
+    }
+
     /// Something was typed.
     pub fn knock(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.knocked.store(true, Ordering::Relaxed);
     }
 
     /// It is being read.
     pub fn answer(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.knocked.store(false, Ordering::Relaxed);
     }
 
     /// True until the loop comes to read what was typed; now and then a moment longer, of which nothing comes but a frame that
     /// is made of what there is.
     #[must_use]
     pub fn is_knocked_at(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.knocked.load(Ordering::Relaxed) || self.0.look.as_ref().is_some_and(|look| look())
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("knocked", &self.0.knocked).finish_non_exhaustive()
     }
 }
 
@@ -85,13 +104,16 @@ impl Door {
 pub struct Patience {
     allowed: TimeDelta,
     hurried: Cell<bool>,
-    used: Cell<bool>,
+    /// When the oldest was made that was given since this was asked for last.
+    used: Cell<Option<Timestamp>>,
     /// What this frame has cost so far.
     spent: Cell<Duration>,
     /// Where somebody knocks who shall not be kept waiting.
     pub door: Door,
 }
 
+/// Of what is not quite so at any moment.
+const NEVER: Moment = (u64::MAX, u64::MAX, i64::MAX);
 /// How old it may be in a frame that answers a key, whatever the second.
 const HURRIED: TimeDelta = TimeDelta::seconds(2);
 /// The same in a frame that has made enough. It is less: whatever a frame leaves out one that nobody waits for makes, and not
@@ -125,8 +147,13 @@ impl Patience {
     #[must_use]
     pub fn will_do(&self, at: Timestamp, now: Timestamp) -> bool {
         let will_do = at <= now && self.may_be_old(now - at);
-        self.used.set(self.used.get() || will_do);
+        self.gave(will_do.then_some(at));
         will_do
+    }
+
+    /// Something old was given, made then.
+    fn gave(&self, at: Option<Timestamp>) {
+        self.used.set(self.used.get().into_iter().chain(at).min());
     }
 
     /// True once somebody has knocked, where what was so at `at` will do for the frame that is being made: whatever takes long
@@ -135,7 +162,7 @@ impl Patience {
     pub fn is_interrupted(&self, at: Timestamp, now: Timestamp) -> bool {
         let gives_up =
             self.door.is_knocked_at() && self.allowed > TimeDelta::zero() && at <= now && now - at < CUT_SHORT;
-        self.used.set(self.used.get() || gives_up);
+        self.gave(gives_up.then_some(at));
         gives_up
     }
 
@@ -152,12 +179,12 @@ impl Patience {
     /// True if something old was given since [`Patience::was_used`] was asked last.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        self.used.get()
+        self.used.get().is_some()
     }
 
     /// True if something old was given since this was last asked: it has to be asked for again.
     pub fn was_used(&self) -> bool {
-        self.used.take()
+        self.used.take().is_some()
     }
 
     /// The value at `moment`, or one of the same second that is not older than allowed.
@@ -179,21 +206,24 @@ impl Patience {
         mut make: impl FnMut(&dyn Fn() -> bool) -> Option<T>,
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
-            let fresh = now - *at < self.allowed && kept.2 == moment.2;
+            let fresh = now - *at < self.allowed && at.timestamp() == moment.2;
             let will_do = *kept == moment || (*at <= now && (fresh || self.may_be_old(now - *at)));
-            self.used.set(self.used.get() || (will_do && *kept != moment));
+            self.gave((will_do && *kept != moment).then_some(*at));
             will_do
         };
         if let Some(kept) = memo.kept(&(moment, now), good) {
             return kept;
         }
-        let start = instant();
+        let (start, given_before) = (instant(), self.used.take());
         let made = match memo.last() {
             Some(((_, at), last)) => {
                 let stop = || self.is_interrupted(at, now);
                 // Once somebody has knocked, whatever else the frame asks for is not begun either.
                 let made = if stop() { None } else { make(&stop) };
-                let Some(made) = made else { return last };
+                let Some(made) = made else {
+                    self.gave(given_before);
+                    return last;
+                };
                 made
             }
             // Without anything to fall back on it is not told to give up.
@@ -206,7 +236,10 @@ impl Patience {
         if self.allowed > TimeDelta::zero() {
             self.spent.set(self.spent.get() + start.elapsed());
         }
-        memo.keep((moment, now), made.clone());
+        // What something old went into is as old as that, and of no moment: it is asked for again.
+        let made_of = self.used.get();
+        memo.keep(made_of.map_or((moment, now), |at| (NEVER, at)), made.clone());
+        self.gave(given_before);
         made
     }
 }
@@ -279,6 +312,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_of_something_old_is_old() {
+        let (parts, sum) = (Memo::default(), Memo::default());
+        let patience = Patience::of(TimeDelta::milliseconds(250));
+        // A sum of what takes long; somebody knocks while it is added up.
+        let ask = |revision: u64, millis, knocks: bool| {
+            let now = at(millis);
+            let moment = ((revision, 0, now.timestamp()), now);
+            patience.of_memo(&sum, moment, || {
+                if knocks {
+                    patience.door.knock();
+                }
+                100 + patience.of_long(&parts, moment, |stop| (!stop()).then_some(revision))
+            })
+        };
+        assert_eq!(ask(1, 0, false), 101);
+        assert_eq!(ask(2, 900, true), 101);
+        assert!(patience.was_used());
+        patience.door.answer();
+        assert_eq!(ask(2, 901, false), 102, "the same moment, and the sum is not kept for it");
+        assert!(!patience.was_used());
+        assert_eq!((ask(3, 1800, true), ask(3, 1801, false)), (102, 102));
+        assert!(patience.was_used());
+        patience.door.answer();
+        // As something made at 1800 it would do for 250 ms; it is as old as what went into it.
+        assert_eq!(ask(3, 1802, false), 103);
+    }
+
+    #[test]
     fn what_takes_long_is_given_up_when_somebody_knocks() {
         let memo = Memo::default();
         // Looks for the door before each of three steps; how many it took.
@@ -317,5 +378,11 @@ mod tests {
         assert!(!patience.is_interrupted(at(1401), at(2901)) && !patience.is_interrupted(at(2902), at(2901)));
         let strict = Patience::default();
         assert_eq!(ask(&strict, 4, 2000, 0), (4, 3), "where nothing may be old, nothing is");
+        let stands_there = Arc::new(AtomicBool::new(true));
+        let seen = Arc::clone(&stands_there);
+        let looks = Door::with_look(move || seen.load(Ordering::Relaxed));
+        assert!(looks.is_knocked_at(), "nobody has had the time to knock");
+        stands_there.store(false, Ordering::Relaxed);
+        assert!(!looks.is_knocked_at());
     }
 }

@@ -12,6 +12,7 @@ use fixedbitset::FixedBitSet;
 use foldhash::HashMap;
 
 use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
+use crate::app::App;
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{
@@ -170,6 +171,19 @@ impl Listed for Service {
     fn health(&self, c: Context<'_>) -> Health {
         c.store.budgets_health(&self.id).unwrap_or_else(|| self.health())
     }
+}
+
+/// Brings the list on top up to date before a key acts on it, and remembers if that took the row away that was under the
+/// cursor on the screen.
+pub fn before_a_key(app: &mut App, c: Context<'_>) {
+    let Some(table) = app.table_mut() else {
+        app.slipped = None;
+        return;
+    };
+    let seen = table.cursor.clone();
+    arrange(table, c);
+    let slipped = seen.filter(|seen| table.cursor.as_ref() != Some(seen));
+    app.slipped = slipped;
 }
 
 /// Brings a list's order up to date; does nothing when nothing it depends on

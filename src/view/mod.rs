@@ -34,5 +34,5 @@ pub mod wall;
 pub mod words;
 pub mod yaml;
 
-pub use arrange::arrange;
+pub use arrange::{arrange, before_a_key};
 pub use columns::column_infos;

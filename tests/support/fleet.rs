@@ -212,9 +212,7 @@ impl Desk {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
-        if let Some(table) = self.app.table_mut() {
-            quarterdeck::view::arrange(table, c);
-        }
+        quarterdeck::view::before_a_key(&mut self.app, c);
     }
 
     /// Presses keys, drawing in between as the loop does; the last key's effects.

@@ -98,6 +98,18 @@ impl App {
         self.propose(intent, store)
     }
 
+    /// True where a command would act, or begin to, on another row than the one that was under the cursor on the screen; says so.
+    pub(super) fn has_slipped(&mut self, command: Command, now: Timestamp) -> bool {
+        let Some(seen) = self.slipped.take() else { return false };
+        let is_marked = self.table().is_some_and(|t| !t.marks.is_empty());
+        let is_for_the_row = matches!(command, Command::Mark | Command::MarkRange) || (changes(command) && !is_marked);
+        if is_for_the_row {
+            let name = &seen.name;
+            self.complain(now, &format!("{name} went from under the cursor as you pressed; look, and press again"));
+        }
+        is_for_the_row
+    }
+
     /// Shows the plan of an intent.
     pub fn propose(&mut self, intent: Intent, store: &Store) -> Vec<Effect> {
         let ticket = self.number();
