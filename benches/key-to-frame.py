@@ -14,9 +14,12 @@ what runs on them: keys are pressed from the first notice on.
 What a host gives to others is in every figure: the first line says how much
 that is before anything runs. On a machine that takes 5 ms away from half a
 millisecond of arithmetic once in a hundred times, so it does from a key. Where
-real-time priority is allowed, a watch on each core, before which nothing of
+real-time priority is allowed, a watch on each core, before which no process of
 this machine goes, notes when the same work took more than three times as long
 as usual; the figures are said once more for the keys in whose time it did not.
+A key that takes long meets such a moment more easily than a short one: both
+lines count, and with few keys left the second one says little. The watches
+take 2 to 5 % of each core.
 
     cargo build --release && benches/key-to-frame.py
 """
@@ -118,19 +121,23 @@ class Watch:
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self.stop, self.told, self.cores = context.Event(), context.Queue(), sorted(os.sched_getaffinity(0))
+        self.ready = context.Barrier(len(self.cores) + 1)
         self.slow, before = [], (os.sched_getscheduler(0), os.sched_getparam(0))
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
             os.sched_setscheduler(0, *before)
         except PermissionError:
             self.cores = []
+            return
         for core in self.cores:
             context.Process(target=self.look, args=(core,), daemon=True).start()
+        self.ready.wait(timeout=10)
 
     def look(self, core):
         os.sched_setaffinity(0, {core})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
         slow, usual = [], statistics.median(self.work() for _ in range(200))
+        self.ready.wait(timeout=10)
         while not self.stop.is_set():
             began = time.monotonic()
             time.sleep(self.NAP)
@@ -244,6 +251,8 @@ spread = "10s"
 
 
 def figures(keys):
+    if not keys:
+        return "nothing to say"
     took = sorted((ended - began) * 1000 for began, ended in keys)
     rank = lambda q: took[min(len(took) - 1, int(q * len(took)))]
     return f"median {statistics.median(took):.1f} ms, p90 {rank(0.9):.1f} ms, p99 {rank(0.99):.1f} ms, most {took[-1]:.1f} ms"

@@ -428,34 +428,63 @@ fn a_log_is_read_from_as_long_ago_as_is_set() {
 
 #[test]
 fn a_key_does_not_act_on_a_row_that_came_under_the_cursor_unseen() {
-    let slips = |key: &str| {
+    let notice = |desk: &Desk| desk.app.notice.clone().map(|(_, n)| n.text.to_string()).unwrap_or_default();
+    let slips = |keys: &[&str]| {
         let mut desk = Desk::new(small_fleet());
         desk.press("3 j");
         let seen = desk.table().cursor.clone().expect("a row");
         desk.remove_task(&seen);
-        desk.press(key);
+        // No frame between them.
+        for key in keys {
+            desk.press_unseen(key);
+        }
         (desk, seen)
     };
     // Deleting, and marking what would be deleted then.
     for key in ["ctrl-d", "space", "e"] {
-        let (mut desk, seen) = slips(key);
+        let (mut desk, seen) = slips(&[key]);
         assert!(desk.app.overlay.is_none() && desk.table().marks.is_empty(), "{key}");
-        let (_, notice) = desk.app.notice.clone().expect("it says why");
         let why = format!("{} went from under the cursor as you pressed; look, and press again", seen.name);
-        assert_eq!(notice.text, why.as_str(), "{key}");
+        assert_eq!(notice(&desk), why, "{key}");
         assert_ne!(desk.table().cursor, Some(seen));
+        desk.frame(120, 30);
         desk.press(key);
         assert!(desk.app.overlay.is_some() || desk.table().marks.len() == 1, "{key}: seen, and pressed again");
     }
-    let (desk, _) = slips("d");
+    let (desk, _) = slips(&["d"]);
     assert!(matches!(desk.app.stack.last(), Some(Page::Text(_))), "looking does no harm");
+    let (desk, _) = slips(&["j", "ctrl-d"]);
+    assert!(desk.app.overlay.is_none(), "nor is it known where that led");
+    assert_eq!(notice(&desk), "the list changed as you pressed; look, and press again");
+    let mut desk = Desk::new(small_fleet());
+    desk.press_unseen("3");
+    desk.press_unseen("ctrl-d");
+    assert!(desk.app.overlay.is_none(), "a list that nobody has seen yet");
     // What is marked is what it was.
     let mut desk = Desk::new(small_fleet());
     desk.press("3 space j");
     let (seen, marked) = (desk.table().cursor.clone().expect("a row"), desk.table().marks.clone());
     desk.remove_task(&seen);
-    desk.press("ctrl-d");
+    desk.press_unseen("ctrl-d");
     assert!(desk.app.overlay.is_some() && !marked.contains(&seen));
+}
+
+#[test]
+fn a_key_acts_on_the_row_that_was_seen_wherever_it_is_now() {
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 N");
+    let first = desk.table().cursor.clone().expect("a row");
+    assert_eq!(desk.table().cursor_at, 0, "nobody has moved it, so it stays on the first row");
+    let mut early = desk.store.tasks.get(&first).expect("a task").clone();
+    early.id.name = quarterdeck::domain::Text::new("a-first");
+    desk.put_task(early.clone());
+    desk.press_unseen("space");
+    assert_eq!(desk.table().marks.iter().collect::<Vec<_>>(), [&first]);
+    // A look is of what is there.
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 N");
+    desk.put_task(early.clone());
+    assert_eq!(desk.press_unseen("c"), [Effect::Copy("a-first".into())]);
 }
 
 #[test]

@@ -33,7 +33,8 @@ use serde_json::Value;
 const KEYS: usize = 5_000;
 /// From so many keys on, all that can be done is expected to have been tried.
 const MANY: usize = 50_000;
-/// What was sent before the console was killed may be here so much later: that is why its end is unknown.
+/// What was sent before the console was killed, or gave up waiting for an answer, may be here so much later: that is why its end
+/// is unknown.
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(3);
 
 fn env(name: &str) -> Option<String> {

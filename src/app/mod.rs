@@ -191,8 +191,8 @@ pub struct App {
     pub absolute: bool,
     /// The size of the screen.
     pub size: (u16, u16),
-    /// What was under the cursor in the last frame and, when a key came, was not there any more.
-    pub slipped: Option<ObjectId>,
+    /// Since the last frame another row came under the cursor.
+    pub slipped: Option<actions::Slipped>,
     /// Since when alarms are on screen.
     looking: Option<Timestamp>,
     next_page: u64,

@@ -266,6 +266,7 @@ impl App {
         }
         match &extra.what {
             ExtraKind::Runbook(name) => self.open_named(name, store, now),
+            ExtraKind::Run(_) if self.refuses_slipped(true, store, now) => Vec::new(),
             ExtraKind::Run(command) => match command.intent(&self.subject(store, now)) {
                 Ok(intent) => self.ask(intent, store, now).1,
                 Err(why) => {

@@ -79,7 +79,7 @@ impl App {
 
     /// A command, from a key, the palette or a test.
     pub fn run(&mut self, command: Command, store: &Store, now: Timestamp) -> Vec<Effect> {
-        if self.has_slipped(command, now) {
+        if self.refuses_slipped(self.is_for_the_row(command), store, now) {
             return Vec::new();
         }
         match command {

@@ -387,6 +387,7 @@ impl Console {
         let began = instant();
         self.store.patience.begin();
         self.frame(screen, now)?;
+        self.app.slipped = None;
         let for_a_key = self.store.patience.is_hurried();
         if !for_a_key {
             pace.took(began.elapsed());

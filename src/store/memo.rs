@@ -176,10 +176,10 @@ impl Patience {
         self.hurried.get()
     }
 
-    /// True if something old was given since [`Patience::was_used`] was asked last.
+    /// When the oldest was made that was given since [`Patience::was_used`] was asked last; `None` where nothing old was.
     #[must_use]
-    pub fn is_used(&self) -> bool {
-        self.used.get().is_some()
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.used.get()
     }
 
     /// True if something old was given since this was last asked: it has to be asked for again.
@@ -206,7 +206,7 @@ impl Patience {
         mut make: impl FnMut(&dyn Fn() -> bool) -> Option<T>,
     ) -> T {
         let good = |(kept, at): &(Moment, Timestamp)| {
-            let fresh = now - *at < self.allowed && at.timestamp() == moment.2;
+            let fresh = now - *at < self.allowed && at.timestamp() == now.timestamp();
             let will_do = *kept == moment || (*at <= now && (fresh || self.may_be_old(now - *at)));
             self.gave((will_do && *kept != moment).then_some(*at));
             will_do
@@ -221,6 +221,8 @@ impl Patience {
                 // Once somebody has knocked, whatever else the frame asks for is not begun either.
                 let made = if stop() { None } else { make(&stop) };
                 let Some(made) = made else {
+                    // Nothing that went into what was given up is given.
+                    self.used.set(Some(at));
                     self.gave(given_before);
                     return last;
                 };
@@ -285,6 +287,15 @@ mod tests {
         assert_eq!(ask(&lenient, 9, 3100, 'k'), 'k');
         strict.hurry(true);
         assert_eq!(ask(&strict, 10, 3101, 'l'), 'l', "where nothing may be old, nothing is");
+    }
+
+    #[test]
+    fn whatever_it_depends_on_it_may_be_as_old_as_allowed() {
+        let memo = Memo::default();
+        let patience = Patience::of(TimeDelta::milliseconds(250));
+        // Not on the second: what tasks use is read in rounds.
+        let ask = |round, millis, value| patience.of_memo(&memo, ((round, 0, 0), at(millis)), || value);
+        assert_eq!((ask(1, 0, 'a'), ask(2, 249, 'b'), ask(2, 250, 'c')), ('a', 'a', 'c'));
     }
 
     #[test]

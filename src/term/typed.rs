@@ -22,13 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a look for keys that wait already lasts. With no time at all, crossterm does not look.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// True while something was typed on standard input that nobody has read: a look, which takes a fraction of a microsecond.
+/// True while something was typed on standard input that nobody has read: a look, which takes a fraction of a microsecond. A
+/// terminal that hung up has nothing more to read, though it never says so otherwise.
 #[must_use]
 pub fn is_waiting() -> bool {
     let input = io::stdin();
     let mut look = [PollFd::new(&input, PollFlags::IN)];
     let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    rustix::event::poll(&mut look, Some(&at_once)).is_ok() && look[0].revents().contains(PollFlags::IN)
+    let found = rustix::event::poll(&mut look, Some(&at_once)).map(|_| look[0].revents());
+    found.is_ok_and(|found| found.contains(PollFlags::IN) && !found.intersects(PollFlags::HUP | PollFlags::ERR))
 }
 
 /// Told by the thread that it has stopped waiting for keys.

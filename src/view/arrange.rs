@@ -13,6 +13,7 @@ use foldhash::HashMap;
 
 use super::columns::{BUDGETS, Column, Context, EVENTS, NODES, OVERVIEW, SERVICES, TASKS, Unit, Value, WORKLOADS};
 use crate::app::App;
+use crate::app::actions::Slipped;
 use crate::app::filter::{Filter, Op, Operand, Term, glob};
 use crate::app::table::{Scope, Stamp, TableState, ViewKind};
 use crate::domain::{
@@ -173,8 +174,8 @@ impl Listed for Service {
     }
 }
 
-/// Brings the list on top up to date before a key acts on it, and remembers if that took the row away that was under the
-/// cursor on the screen.
+/// Brings the list on top up to date before a key acts on it, and remembers if that put another row under the cursor than the
+/// one that is there on the screen.
 pub fn before_a_key(app: &mut App, c: Context<'_>) {
     let Some(table) = app.table_mut() else {
         app.slipped = None;
@@ -182,8 +183,9 @@ pub fn before_a_key(app: &mut App, c: Context<'_>) {
     };
     let seen = table.cursor.clone();
     arrange(table, c);
-    let slipped = seen.filter(|seen| table.cursor.as_ref() != Some(seen));
-    app.slipped = slipped;
+    if table.cursor != seen {
+        app.slipped.get_or_insert(Slipped { seen });
+    }
 }
 
 /// Brings a list's order up to date; does nothing when nothing it depends on
@@ -240,7 +242,6 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let store = c.store;
-    table.arranged = Some(c.now);
     table.ordered_at = match table.kind {
         ViewKind::Nodes | ViewKind::Map => store.nodes.revision(),
         ViewKind::Tasks => store.tasks.revision(),
@@ -254,8 +255,9 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         || table.problems_only
         || table.kind == ViewKind::Workloads
         || (table.kind == ViewKind::Tasks && table.sort.column == "status");
-    let again = from_all && store.patience.is_used();
-    table.stamp = Some(if again { Stamp { second: i64::MIN, ..stamp } } else { stamp });
+    let oldest = store.patience.oldest().filter(|_| from_all);
+    table.arranged = Some(oldest.unwrap_or(c.now));
+    table.stamp = Some(if oldest.is_some() { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);
 }
 

@@ -11,7 +11,7 @@ use quarterdeck::domain::{
     Bytes, CapacityType, ClusterId, Container, ContainerRole, ContainerState, Health, Kind, Labels, Millicores, Node,
     NodeCondition, ObjectId, Replicas, Resources, Task, Text, Usage, Workload,
 };
-use quarterdeck::key::parse_sequence;
+use quarterdeck::key::{Key, parse_sequence};
 use quarterdeck::keymap::Keymap;
 use quarterdeck::store::{Body, Feed, Observation, Rows, SourceId, Store};
 use quarterdeck::theme::Theme;
@@ -212,18 +212,36 @@ impl Desk {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
-        quarterdeck::view::before_a_key(&mut self.app, c);
+        if let Some(table) = self.app.table_mut() {
+            quarterdeck::view::arrange(table, c);
+        }
     }
 
     /// Presses keys, drawing in between as the loop does; the last key's effects.
     pub fn press(&mut self, keys: &str) -> Vec<Effect> {
         let mut effects = Vec::new();
         for key in parse_sequence(keys).expect(keys) {
-            self.arrange();
-            effects = self.app.press(key, &self.store, self.now);
+            effects = self.press_one(key);
             self.frame(120, 30);
         }
         effects
+    }
+
+    /// Presses keys without a frame in between, or after them.
+    pub fn press_unseen(&mut self, keys: &str) -> Vec<Effect> {
+        parse_sequence(keys).expect(keys).into_iter().map(|key| self.press_one(key)).last().unwrap_or_default()
+    }
+
+    fn press_one(&mut self, key: Key) -> Vec<Effect> {
+        let c = Context {
+            store: &self.store,
+            now: self.now,
+            absolute: false,
+            ascii: self.ascii,
+            thresholds: self.app.settings.thresholds,
+        };
+        quarterdeck::view::before_a_key(&mut self.app, c);
+        self.app.press(key, &self.store, self.now)
     }
 
     pub fn type_filter(&mut self, raw: &str) {
@@ -262,6 +280,7 @@ impl Desk {
             thresholds: self.app.settings.thresholds,
         };
         quarterdeck::ui::draw(&mut buf, area, &mut self.app, c, &self.theme);
+        self.app.slipped = None;
         buf
     }
 

@@ -32,6 +32,13 @@ pub enum RunState {
     Ended(End),
 }
 
+/// Another row is under the cursor than in the last frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slipped {
+    /// The row that was there then; `None` where there was none, or the cursor was moved since.
+    pub seen: Option<ObjectId>,
+}
+
 /// An action that was confirmed.
 #[derive(Debug)]
 pub struct Run {
@@ -98,16 +105,36 @@ impl App {
         self.propose(intent, store)
     }
 
-    /// True where a command would act, or begin to, on another row than the one that was under the cursor on the screen; says so.
-    pub(super) fn has_slipped(&mut self, command: Command, now: Timestamp) -> bool {
-        let Some(seen) = self.slipped.take() else { return false };
-        let is_marked = self.table().is_some_and(|t| !t.marks.is_empty());
-        let is_for_the_row = matches!(command, Command::Mark | Command::MarkRange) || (changes(command) && !is_marked);
-        if is_for_the_row {
-            let name = &seen.name;
-            self.complain(now, &format!("{name} went from under the cursor as you pressed; look, and press again"));
+    /// True, and it is said, for what would do something with a row that came under the cursor when nobody could see it; where
+    /// the row that was seen is still in the list, that is the one. It is about the time between a frame and a key: what a
+    /// frame shows a moment before a key is taken for seen.
+    pub(super) fn refuses_slipped(&mut self, is_for_the_row: bool, store: &Store, now: Timestamp) -> bool {
+        let Some(slipped) = &mut self.slipped else { return false };
+        if !is_for_the_row {
+            // Where this leads to from a row that nobody saw nobody has seen either.
+            slipped.seen = None;
+            return false;
         }
-        is_for_the_row
+        let seen = slipped.seen.clone();
+        if let (Some(seen), Some(table)) = (&seen, self.table_mut())
+            // The key was looked up for a row of the kind that is there now.
+            && table.cursor.as_ref().is_some_and(|id| id.kind == seen.kind)
+            && let Some(at) = (0..table.order.len()).find(|at| table.id_at(store, *at) == Some(seen))
+        {
+            table.go(store, at);
+            self.slipped = None;
+            return false;
+        }
+        let what =
+            seen.map_or_else(|| "the list changed".to_owned(), |id| format!("{} went from under the cursor", id.name));
+        self.complain(now, &format!("{what} as you pressed; look, and press again"));
+        true
+    }
+
+    /// True for a command that does something with the row under the cursor, or begins to.
+    pub(super) fn is_for_the_row(&self, command: Command) -> bool {
+        let is_marked = self.table().is_some_and(|t| !t.marks.is_empty());
+        matches!(command, Command::Mark | Command::MarkRange) || (changes(command) && !is_marked)
     }
 
     /// Shows the plan of an intent.
