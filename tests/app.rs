@@ -460,6 +460,23 @@ fn a_key_does_not_act_on_a_row_that_came_under_the_cursor_unseen() {
     desk.press_unseen("3");
     desk.press_unseen("ctrl-d");
     assert!(desk.app.overlay.is_none(), "a list that nobody has seen yet");
+    // Lists that were left and come back to: seen as long as no other page was on the screen meanwhile.
+    for (before, keys, acts) in
+        [("3 j", "d esc ctrl-d", true), ("3 j d", "esc ctrl-d", false), ("3 j", "2 3 ctrl-d", false)]
+    {
+        let mut desk = Desk::new(small_fleet());
+        desk.press(before);
+        desk.press_unseen(keys);
+        assert_eq!(desk.app.overlay.is_some(), acts, "{before}, {keys}");
+    }
+    // Under the palette a frame shows nothing of it.
+    let mut desk = Desk::new(small_fleet());
+    desk.press("3 j :");
+    let seen = desk.table().cursor.clone().expect("a row");
+    desk.remove_task(&seen);
+    desk.press("d e l e t e enter");
+    assert!(desk.app.overlay.is_none(), "{:?}", desk.app.overlay);
+    assert!(notice(&desk).starts_with(seen.name.as_str()), "{}", notice(&desk));
     // What is marked is what it was.
     let mut desk = Desk::new(small_fleet());
     desk.press("3 space j");

@@ -309,6 +309,12 @@ impl TableState {
         Some(id.clone())
     }
 
+    /// The row under the cursor; `None` where there is no row.
+    #[must_use]
+    pub fn under_cursor(&self) -> Option<&ObjectId> {
+        self.cursor.as_ref().filter(|_| !self.order.is_empty())
+    }
+
     /// Where keys are looked up: the selected row's kind, or any table.
     #[must_use]
     pub fn context(&self) -> Context {

@@ -386,8 +386,9 @@ impl Console {
     fn timed_frame(&mut self, screen: &mut Screen, now: Timestamp, pace: &mut Pace) -> std::io::Result<bool> {
         let began = instant();
         self.store.patience.begin();
+        let under_cursor = self.app.table().and_then(|t| t.under_cursor().cloned());
         self.frame(screen, now)?;
-        self.app.slipped = None;
+        self.app.drawn(under_cursor);
         let for_a_key = self.store.patience.is_hurried();
         if !for_a_key {
             pace.took(began.elapsed());

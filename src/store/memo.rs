@@ -176,10 +176,13 @@ impl Patience {
         self.hurried.get()
     }
 
-    /// When the oldest was made that was given since [`Patience::was_used`] was asked last; `None` where nothing old was.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Timestamp> {
-        self.used.get()
+    /// What `make` makes, and when the oldest was made that it was given; `None` where nothing old was.
+    pub fn oldest_in<R>(&self, make: impl FnOnce() -> R) -> (R, Option<Timestamp>) {
+        let before = self.used.take();
+        let made = make();
+        let oldest = self.used.get();
+        self.gave(before);
+        (made, oldest)
     }
 
     /// True if something old was given since this was last asked: it has to be asked for again.
@@ -214,34 +217,32 @@ impl Patience {
         if let Some(kept) = memo.kept(&(moment, now), good) {
             return kept;
         }
-        let (start, given_before) = (instant(), self.used.take());
-        let made = match memo.last() {
+        let start = instant();
+        let (made, made_of) = match memo.last() {
             Some(((_, at), last)) => {
                 let stop = || self.is_interrupted(at, now);
                 // Once somebody has knocked, whatever else the frame asks for is not begun either.
-                let made = if stop() { None } else { make(&stop) };
+                let (made, made_of) = self.oldest_in(|| if stop() { None } else { make(&stop) });
                 let Some(made) = made else {
-                    // Nothing that went into what was given up is given.
-                    self.used.set(Some(at));
-                    self.gave(given_before);
+                    self.gave(Some(at));
                     return last;
                 };
-                made
+                (made, made_of)
             }
             // Without anything to fall back on it is not told to give up.
-            None => loop {
-                if let Some(made) = make(&|| false) {
-                    break made;
+            None => self.oldest_in(|| {
+                loop {
+                    if let Some(made) = make(&|| false) {
+                        break made;
+                    }
                 }
-            },
+            }),
         };
         if self.allowed > TimeDelta::zero() {
             self.spent.set(self.spent.get() + start.elapsed());
         }
         // What something old went into is as old as that, and of no moment: it is asked for again.
-        let made_of = self.used.get();
         memo.keep(made_of.map_or((moment, now), |at| (NEVER, at)), made.clone());
-        self.gave(given_before);
         made
     }
 }

@@ -177,13 +177,13 @@ impl Listed for Service {
 /// Brings the list on top up to date before a key acts on it, and remembers if that put another row under the cursor than the
 /// one that is there on the screen.
 pub fn before_a_key(app: &mut App, c: Context<'_>) {
-    let Some(table) = app.table_mut() else {
-        app.slipped = None;
-        return;
-    };
-    let seen = table.cursor.clone();
+    let is_on_screen = app.is_on_screen();
+    let Some(table) = app.table_mut() else { return };
+    let seen = table.under_cursor().cloned();
     arrange(table, c);
-    if table.cursor != seen {
+    if !is_on_screen {
+        app.slipped.get_or_insert(Slipped { seen: None });
+    } else if table.under_cursor() != seen.as_ref() {
         app.slipped.get_or_insert(Slipped { seen });
     }
 }
@@ -233,7 +233,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         (true, false) => (Previous { order: names, ranks }, Some(order)),
         (true, true) => (Previous { order, ranks }, None),
     };
-    if !choose(table, c, previous, &stop) {
+    let (chosen, made_of) = c.store.patience.oldest_in(|| choose(table, c, previous, &stop));
+    if !chosen {
         // Shown as it was; a list by name without what is gone.
         if let Some(shown) = shown {
             table.names = std::mem::replace(&mut table.order, shown);
@@ -250,14 +251,9 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         ViewKind::Budgets => store.budgets.revision(),
         _ => 0,
     };
-    // What was made of something old is made again.
-    let from_all = matches!(table.kind, ViewKind::Overview | ViewKind::Spot)
-        || table.problems_only
-        || table.kind == ViewKind::Workloads
-        || (table.kind == ViewKind::Tasks && table.sort.column == "status");
-    let oldest = store.patience.oldest().filter(|_| from_all);
-    table.arranged = Some(oldest.unwrap_or(c.now));
-    table.stamp = Some(if oldest.is_some() { Stamp { second: i64::MIN, ..stamp } } else { stamp });
+    // What was made of something old is as old, and made again.
+    table.arranged = Some(made_of.unwrap_or(c.now));
+    table.stamp = Some(if made_of.is_some() { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);
 }
 

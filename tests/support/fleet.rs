@@ -279,8 +279,9 @@ impl Desk {
             ascii: self.ascii,
             thresholds: self.app.settings.thresholds,
         };
+        let under_cursor = self.app.table().and_then(|t| t.under_cursor().cloned());
         quarterdeck::ui::draw(&mut buf, area, &mut self.app, c, &self.theme);
-        self.app.slipped = None;
+        self.app.drawn(under_cursor);
         buf
     }
 

@@ -5,7 +5,7 @@ pub mod fields;
 
 use crate::action::{End, Event, Intent, Judged, Outcome, Plan, Step, StepState, Verb};
 use crate::app::overlay::Overlay;
-use crate::app::table::ViewKind;
+use crate::app::table::{Scope, TableState, ViewKind};
 use crate::app::{App, Effect};
 use crate::command::{Command, Danger};
 use crate::domain::{Kind, ObjectId, Text, Timestamp};
@@ -105,6 +105,27 @@ impl App {
         self.propose(intent, store)
     }
 
+    /// A frame was drawn, and what it shows is seen; `before` it this row was under the cursor. Under the palette nobody sees
+    /// where the cursor goes.
+    pub fn drawn(&mut self, before: Option<ObjectId>) {
+        self.on_screen = self.list_on_top();
+        if !matches!(self.overlay, Some(Overlay::Palette(_))) {
+            self.slipped = None;
+        } else if self.table().and_then(TableState::under_cursor) != before.as_ref() {
+            self.slipped.get_or_insert(Slipped { seen: before });
+        }
+    }
+
+    /// True if the list on top is that of the last frame.
+    #[must_use]
+    pub fn is_on_screen(&self) -> bool {
+        self.on_screen.is_some() && self.on_screen == self.list_on_top()
+    }
+
+    fn list_on_top(&self) -> Option<(ViewKind, Scope)> {
+        self.table().map(|t| (t.kind, t.scope.clone()))
+    }
+
     /// True, and it is said, for what would do something with a row that came under the cursor when nobody could see it; where
     /// the row that was seen is still in the list, that is the one. It is about the time between a frame and a key: what a
     /// frame shows a moment before a key is taken for seen.
@@ -117,13 +138,16 @@ impl App {
         }
         let seen = slipped.seen.clone();
         if let (Some(seen), Some(table)) = (&seen, self.table_mut())
-            // The key was looked up for a row of the kind that is there now.
-            && table.cursor.as_ref().is_some_and(|id| id.kind == seen.kind)
             && let Some(at) = (0..table.order.len()).find(|at| table.id_at(store, *at) == Some(seen))
         {
+            let (context, now_at) = (table.context(), table.cursor_at);
             table.go(store, at);
-            self.slipped = None;
-            return false;
+            // The key was looked up for the row that is there now.
+            if table.context() == context {
+                self.slipped = None;
+                return false;
+            }
+            table.go(store, now_at);
         }
         let what =
             seen.map_or_else(|| "the list changed".to_owned(), |id| format!("{} went from under the cursor", id.name));
