@@ -13,6 +13,7 @@ pub mod overlay;
 pub mod runbooks;
 pub mod table;
 pub mod text;
+mod typing;
 mod update;
 pub mod wall;
 
