@@ -30,6 +30,7 @@ mod network;
 mod placement;
 mod port;
 mod scaling;
+mod scheduler;
 pub mod schema;
 mod spot;
 mod sqs;
