@@ -194,8 +194,6 @@ pub struct App {
     pub size: (u16, u16),
     /// Since the last frame another row came under the cursor.
     pub slipped: Option<actions::Slipped>,
-    /// The list that the last frame showed.
-    on_screen: Option<(ViewKind, table::Scope)>,
     /// Since when alarms are on screen.
     looking: Option<Timestamp>,
     next_page: u64,
@@ -230,7 +228,6 @@ impl App {
             absolute: false,
             size: (80, 24),
             slipped: None,
-            on_screen: None,
             looking: None,
             next_page: 1,
         };

@@ -17,10 +17,6 @@ impl App {
         // What was said has been read by who presses the next key.
         self.notice = None;
         if self.prompt.is_some() {
-            if let Some(slipped) = &mut self.slipped {
-                // Which row of what is left is meant nobody has seen.
-                slipped.seen = None;
-            }
             self.prompt_key(key);
             return Vec::new();
         }

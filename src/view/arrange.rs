@@ -175,15 +175,14 @@ impl Listed for Service {
 }
 
 /// Brings the list on top up to date before a key acts on it, and remembers if that put another row under the cursor than the
-/// one that is there on the screen.
+/// one that was there. Not if that is what the user did, by a filter or another order: who types ahead of what is drawn, on a slow
+/// line, means what comes of it.
 pub fn before_a_key(app: &mut App, c: Context<'_>) {
-    let is_on_screen = app.is_on_screen();
     let Some(table) = app.table_mut() else { return };
+    let is_as_set = table.stamp.is_some_and(|s| s.settings == table.settings);
     let seen = table.under_cursor().cloned();
     arrange(table, c);
-    if !is_on_screen {
-        app.slipped.get_or_insert(Slipped { seen: None });
-    } else if table.under_cursor() != seen.as_ref() {
+    if is_as_set && seen.is_some() && table.under_cursor() != seen.as_ref() {
         app.slipped.get_or_insert(Slipped { seen });
     }
 }

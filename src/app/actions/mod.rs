@@ -5,7 +5,7 @@ pub mod fields;
 
 use crate::action::{End, Event, Intent, Judged, Outcome, Plan, Step, StepState, Verb};
 use crate::app::overlay::Overlay;
-use crate::app::table::{Scope, TableState, ViewKind};
+use crate::app::table::{TableState, ViewKind};
 use crate::app::{App, Effect};
 use crate::command::{Command, Danger};
 use crate::domain::{Kind, ObjectId, Text, Timestamp};
@@ -35,7 +35,7 @@ pub enum RunState {
 /// Another row is under the cursor than in the last frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slipped {
-    /// The row that was there then; `None` where there was none, or the cursor was moved since.
+    /// The row that was there then; `None` once the cursor was moved from the other one.
     pub seen: Option<ObjectId>,
 }
 
@@ -108,22 +108,11 @@ impl App {
     /// A frame was drawn, and what it shows is seen; `before` it this row was under the cursor. Under the palette nobody sees
     /// where the cursor goes.
     pub fn drawn(&mut self, before: Option<ObjectId>) {
-        self.on_screen = self.list_on_top();
         if !matches!(self.overlay, Some(Overlay::Palette(_))) {
             self.slipped = None;
-        } else if self.table().and_then(TableState::under_cursor) != before.as_ref() {
+        } else if before.is_some() && self.table().and_then(TableState::under_cursor) != before.as_ref() {
             self.slipped.get_or_insert(Slipped { seen: before });
         }
-    }
-
-    /// True if the list on top is that of the last frame.
-    #[must_use]
-    pub fn is_on_screen(&self) -> bool {
-        self.on_screen.is_some() && self.on_screen == self.list_on_top()
-    }
-
-    fn list_on_top(&self) -> Option<(ViewKind, Scope)> {
-        self.table().map(|t| (t.kind, t.scope.clone()))
     }
 
     /// True, and it is said, for what would do something with a row that came under the cursor when nobody could see it; where
