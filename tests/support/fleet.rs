@@ -168,6 +168,11 @@ pub struct Desk {
     pub now: DateTime<Utc>,
 }
 
+/// What lists are ordered with: how times are written does not matter to that.
+fn plain(store: &Store, now: DateTime<Utc>, ascii: bool, thresholds: quarterdeck::domain::Thresholds) -> Context<'_> {
+    Context { store, now, absolute: false, ascii, thresholds }
+}
+
 impl Desk {
     pub fn new(store: Store) -> Self {
         let settings = Settings {
@@ -205,13 +210,7 @@ impl Desk {
     }
 
     pub fn arrange(&mut self) {
-        let c = Context {
-            store: &self.store,
-            now: self.now,
-            absolute: false,
-            ascii: self.ascii,
-            thresholds: self.app.settings.thresholds,
-        };
+        let c = plain(&self.store, self.now, self.ascii, self.app.settings.thresholds);
         if let Some(table) = self.app.table_mut() {
             quarterdeck::view::arrange(table, c);
         }
@@ -233,13 +232,7 @@ impl Desk {
     }
 
     fn press_one(&mut self, key: Key) -> Vec<Effect> {
-        let c = Context {
-            store: &self.store,
-            now: self.now,
-            absolute: false,
-            ascii: self.ascii,
-            thresholds: self.app.settings.thresholds,
-        };
+        let c = plain(&self.store, self.now, self.ascii, self.app.settings.thresholds);
         quarterdeck::view::before_a_key(&mut self.app, c);
         self.app.press(key, &self.store, self.now)
     }
