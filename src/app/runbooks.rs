@@ -151,7 +151,7 @@ impl App {
             }
             Some(book) => {
                 let effects = self.open_runbook(book, subject, now);
-                let key = self.keymap.keys_for(Context::Alarm, Command::Runbook).into_iter().next();
+                let key = self.keymap.keys_for(Context::Alarm, Command::Runbook).first().cloned();
                 let copies = key.map_or_else(String::new, |k| format!(" ({k} in the list of alarms copies it)"));
                 self.say(now, &format!("the alarm names a runbook of its own{copies}: {url}"));
                 effects

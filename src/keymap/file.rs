@@ -18,6 +18,7 @@ pub(super) fn empty(name: &str) -> Keymap {
         name: name.to_owned(),
         own: nothing(),
         effective: nothing(),
+        spelled: BTreeMap::new(),
         groups: BTreeMap::new(),
         shadowed: Vec::new(),
         extras: Vec::new(),
@@ -45,10 +46,29 @@ pub(super) fn load(name_or_path: &str, dir: Option<&Path>) -> Result<Keymap, Dia
         for c in line.iter().rev() {
             overlay(&mut seen, &map.own[c]);
         }
+        for (command, keys) in spelled(&seen) {
+            map.spelled.insert((context, command), keys);
+        }
         map.effective.insert(context, seen);
     }
     program::bind(&mut map, programs)?;
     Ok(map)
+}
+
+/// The keys of each command that is bound: the shortest first, then as the file has them.
+fn spelled(bound: &Bindings) -> BTreeMap<Command, Vec<String>> {
+    let mut found: BTreeMap<Command, Vec<_>> = BTreeMap::new();
+    for (keys, binding) in bound {
+        if let Some(command) = binding.command {
+            let text = format_sequence(keys);
+            found.entry(command).or_default().push((keys.len(), text.chars().count(), binding.order, text));
+        }
+    }
+    let in_order = |(command, mut all): (Command, Vec<(usize, usize, usize, String)>)| {
+        all.sort_by_key(|(keys, letters, order, _)| (*keys, *letters, *order));
+        (command, all.into_iter().map(|(.., text)| text).collect())
+    };
+    found.into_iter().map(in_order).collect()
 }
 
 /// Lays one file over what was read before.

@@ -90,6 +90,8 @@ pub struct Keymap {
     own: BTreeMap<Context, Bindings>,
     /// The same with what its parents bind.
     effective: BTreeMap<Context, Bindings>,
+    /// The keys for each command there, as they are written: help and hints are in many frames.
+    spelled: BTreeMap<(Context, Command), Vec<String>>,
     groups: BTreeMap<Vec<Key>, String>,
     /// Bindings that hide others of the same file and context.
     shadowed: Vec<(Vec<Key>, Place, Vec<Key>)>,
@@ -228,14 +230,8 @@ impl Keymap {
 
     /// The keys for `command` in `context`, shortest first, then as the file has them.
     #[must_use]
-    pub fn keys_for(&self, context: Context, command: Command) -> Vec<String> {
-        let mut found: Vec<_> = self.effective[&context]
-            .iter()
-            .filter(|(_, b)| b.command == Some(command))
-            .map(|(keys, b)| (keys.len(), b.order, format_sequence(keys)))
-            .collect();
-        found.sort_by_key(|(len, order, keys)| (*len, keys.chars().count(), *order));
-        found.into_iter().map(|(_, _, keys)| keys).collect()
+    pub fn keys_for(&self, context: Context, command: Command) -> &[String] {
+        self.spelled.get(&(context, command)).map_or(&[], Vec::as_slice)
     }
 
     /// Everything bound in `context`, its parents included, in the order of
@@ -244,7 +240,7 @@ impl Keymap {
     pub fn bindings(&self, context: Context) -> Vec<(String, Command)> {
         crate::command::COMMANDS
             .iter()
-            .flat_map(|info| self.keys_for(context, info.command).into_iter().map(|keys| (keys, info.command)))
+            .flat_map(|info| self.keys_for(context, info.command).iter().map(|keys| (keys.clone(), info.command)))
             .collect()
     }
 

@@ -30,9 +30,9 @@ impl Colour {
         Some(out)
     }
 
-    fn params(&self, default: &'static [u8]) -> Vec<u8> {
+    fn params(&self, default: &'static [u8]) -> &[u8] {
         let own = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        if own.is_empty() { default.to_vec() } else { own.to_vec() }
+        if own.is_empty() { default } else { own }
     }
 }
 
@@ -54,10 +54,10 @@ pub struct Ink {
 impl Ink {
     /// Takes in the parameters of an SGR sequence; false, and nothing taken, if one is not known here.
     pub fn want(&mut self, params: &[u8]) -> bool {
-        let parts: Vec<&[u8]> = params.split(|b| *b == b';').collect();
         let mut look = self.want;
-        let mut rest = &parts[..];
-        while let Some((first, after)) = rest.split_first() {
+        let mut rest = Some(params);
+        while let Some(here) = rest {
+            let (first, after) = part(here);
             let Some(number) = number(first) else { return false };
             rest = after;
             match number {
@@ -78,24 +78,23 @@ impl Ink {
                 49 => look.bg = Colour::default(),
                 59 => look.line = Colour::default(),
                 38 | 48 | 58 => {
-                    let more = match rest.first() {
-                        Some(&b"5") => 2,
-                        Some(&b"2") => 4,
+                    let more = match after.map(|a| part(a).0) {
+                        Some(b"5") => 2,
+                        Some(b"2") => 4,
                         _ => return false,
                     };
-                    let Some(values) = rest.get(..more) else { return false };
-                    let mut bytes = first.to_vec();
-                    for value in values {
-                        bytes.push(b';');
-                        bytes.extend_from_slice(value);
+                    for _ in 0..more {
+                        let Some(value) = rest else { return false };
+                        rest = part(value).1;
                     }
-                    let Some(colour) = Colour::of(&bytes) else { return false };
+                    // All of it, without the separator that more follows after.
+                    let len = here.len() - rest.map_or(0, |r| r.len() + 1);
+                    let Some(colour) = Colour::of(&here[..len]) else { return false };
                     match number {
                         38 => look.fg = colour,
                         48 => look.bg = colour,
                         _ => look.line = colour,
                     }
-                    rest = rest.get(more..).unwrap_or_default();
                 }
                 _ => return false,
             }
@@ -130,36 +129,48 @@ impl Ink {
             out.extend_from_slice(b"\x1b[0m");
             return;
         }
-        let mut params: Vec<Vec<u8>> = Vec::new();
+        out.extend_from_slice(b"\x1b[");
+        let mut say = |param: &[u8]| {
+            out.extend_from_slice(param);
+            out.push(b';');
+        };
         let off = now.attributes & !look.attributes;
         let mut on = look.attributes & !now.attributes;
         if off & (BOLD | DIM) != 0 {
-            params.push(b"22".to_vec());
+            say(b"22");
             // It ends both.
             on |= look.attributes & (BOLD | DIM);
         }
         for (bit, end) in
-            [(ITALIC, "23"), (UNDERLINE, "24"), (BLINK, "25"), (REVERSE, "27"), (HIDDEN, "28"), (STRIKE, "29")]
+            [(ITALIC, b"23"), (UNDERLINE, b"24"), (BLINK, b"25"), (REVERSE, b"27"), (HIDDEN, b"28"), (STRIKE, b"29")]
         {
             if off & bit != 0 {
-                params.push(end.as_bytes().to_vec());
+                say(end);
             }
         }
         for bit in [1, 2, 3, 4, 5, 7, 8, 9] {
             if on & (1 << bit) != 0 {
-                params.push(vec![b'0' + bit]);
+                say(&[b'0' + bit]);
             }
         }
         for (is, was, default) in
             [(look.fg, now.fg, &b"39"[..]), (look.bg, now.bg, &b"49"[..]), (look.line, now.line, &b"59"[..])]
         {
             if is != was {
-                params.push(is.params(default));
+                say(is.params(default));
             }
         }
-        out.extend_from_slice(b"\x1b[");
-        out.extend_from_slice(&params.join(&b';'));
+        // Something differs, so there is a separator behind the last one.
+        out.pop();
         out.push(b'm');
+    }
+}
+
+/// The first parameter, and those behind its separator if there is one.
+fn part(params: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b';', params) {
+        Some(at) => (&params[..at], Some(&params[at + 1..])),
+        None => (params, None),
     }
 }
 

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::lines::{fold, line, lines};
 use super::overlay::{frame_of, popup};
 use super::style::Painter;
+use super::text::put;
 use crate::app::App;
 use crate::app::actions::dialog::Dialog;
 use crate::domain::{Line, Tone};
@@ -102,7 +103,7 @@ pub fn dialog(buf: &mut Buffer, area: Rect, d: &mut Dialog, c: Context<'_>, pain
         let style = if button.focused { painter.role(Role::RowSelected) } else { painter.role(Role::Text) };
         let room = usize::from(rest.right().saturating_sub(x));
         if rest.height > 0 {
-            let (after, _) = buf.set_stringn(x, rest.y, &label, room, style);
+            let after = put(buf, x, rest.y, &label, room, style);
             x = after + 1;
         }
     }

@@ -6,9 +6,10 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::Painter;
+use super::text::put;
 use crate::domain::{Line, Tone};
 use crate::view::logs::wrap;
-pub use crate::view::words::cut;
+use crate::view::words::{columns, fitted};
 
 /// One line into the first row of `area`; a text that is too long ends in an ellipsis.
 pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
@@ -23,8 +24,8 @@ pub fn line(buf: &mut Buffer, area: Rect, text: &Line, painter: &Painter<'_>) {
         }
         // Our own words end in one; what stands for a character that is missing is made elsewhere.
         let plain = (painter.ascii && span.text.contains('…')).then(|| span.text.replace('…', "..."));
-        let shown = cut(plain.as_deref().unwrap_or(&span.text), room, false, painter.ascii);
-        (x, _) = buf.set_stringn(x, area.y, &shown, room, painter.tone(span.tone));
+        let shown = fitted(plain.as_deref().unwrap_or(&span.text), room, false, painter.ascii);
+        x = put(buf, x, area.y, &shown, room, painter.tone(span.tone));
     }
 }
 
@@ -40,17 +41,17 @@ pub fn lines(buf: &mut Buffer, area: Rect, text: &[Line], painter: &Painter<'_>)
 #[must_use]
 pub fn fold(text: &Line, width: usize) -> Vec<Line> {
     let Some((last, before)) = text.spans.split_last() else { return vec![text.clone()] };
-    let indent: usize = before.iter().map(|s| s.text.width()).sum();
+    let indent: usize = before.iter().map(|s| columns(&s.text)).sum();
     let room = width.saturating_sub(indent);
-    if last.text.width() <= room || room < 12 {
+    if columns(&last.text) <= room || room < 12 {
         return vec![text.clone()];
     }
     let mut rows: Vec<String> = vec![String::new()];
     // A word that is too long for any row is broken where the row ends.
     let words = last.text.split_inclusive(' ').flat_map(|word| pieces(word, room));
     for word in words {
-        let row = rows.last().map_or(0, |r| r.width());
-        if row > 0 && row + word.trim_end().width() > room {
+        let row = rows.last().map_or(0, |r| columns(r));
+        if row > 0 && row + columns(word.trim_end()) > room {
             rows.push(String::new());
         }
         if let Some(row) = rows.last_mut() {
@@ -73,8 +74,8 @@ pub fn fold(text: &Line, width: usize) -> Vec<Line> {
 #[must_use]
 pub fn hung(text: &Line, width: usize) -> Vec<Line> {
     let Some((last, before)) = text.spans.split_last() else { return vec![text.clone()] };
-    let start: usize = before.iter().map(|s| s.text.width()).sum();
-    if start + last.text.width() <= width {
+    let start: usize = before.iter().map(|s| columns(&s.text)).sum();
+    if start + columns(&last.text) <= width {
         return vec![text.clone()];
     }
     // Where nothing is left beside an indent, not even for a wide character, there is none.
@@ -82,13 +83,13 @@ pub fn hung(text: &Line, width: usize) -> Vec<Line> {
         return wrap(&text.spans, width).into_iter().map(|spans| Line { spans }).collect();
     }
     let own = last.text.len() - last.text.trim_start_matches([' ', '-']).len();
-    let first = before.first().map_or(0, |s| s.text.width());
+    let first = before.first().map_or(0, |s| columns(&s.text));
     let indent = [start + own, first, 2].into_iter().find(|n| *n <= width / 2).unwrap_or(0);
     let mut rows: Vec<String> = vec![String::new()];
     let mut room = width - start;
     for word in last.text.split_inclusive(' ').flat_map(|word| pieces(word, width - indent)) {
-        let used = rows.last().map_or(0, |r| r.width());
-        if used + word.trim_end().width() > room {
+        let used = rows.last().map_or(0, |r| columns(r));
+        if used + columns(word.trim_end()) > room {
             rows.push(String::new());
             room = width - indent;
         }
@@ -108,7 +109,7 @@ pub fn hung(text: &Line, width: usize) -> Vec<Line> {
 /// A word in pieces of at most `width` columns.
 fn pieces(word: &str, width: usize) -> Vec<&str> {
     let (mut out, mut rest) = (Vec::new(), word);
-    while rest.trim_end().width() > width {
+    while columns(rest.trim_end()) > width {
         let mut used = 0;
         let fits = |(_, g): &(usize, &str)| {
             used += g.width();

@@ -16,6 +16,7 @@ mod map;
 mod overlay;
 mod page;
 pub mod style;
+mod text;
 pub mod wall;
 
 use ratatui::buffer::Buffer;
@@ -29,6 +30,7 @@ use crate::view::columns::Context;
 use crate::view::{header, help};
 use lines::{line, lines as draw_lines};
 use style::Painter;
+use text::put;
 
 /// Below this the console says so instead of drawing what nobody can read.
 pub const USABLE: (u16, u16) = (40, 8);
@@ -113,16 +115,9 @@ fn hint_bar(buf: &mut Buffer, row: Rect, app: &App, painter: &Painter<'_>) {
     };
     let mut x = row.x + 1;
     for (key, label) in help::fitting(&hints, usize::from(row.width.saturating_sub(1))) {
-        let (after, _) = buf.set_stringn(x, row.y, &key, usize::from(row.right() - x), painter.role(Role::HintKey));
-        let at = after + 1;
-        let (after, _) = buf.set_stringn(
-            at,
-            row.y,
-            label,
-            usize::from(row.right().saturating_sub(at)),
-            painter.role(Role::HintLabel),
-        );
-        x = after + 2;
+        let at = put(buf, x, row.y, &key, usize::from(row.right() - x), painter.role(Role::HintKey)) + 1;
+        let room = usize::from(row.right().saturating_sub(at));
+        x = put(buf, at, row.y, label, room, painter.role(Role::HintLabel)) + 2;
     }
 }
 

@@ -6,6 +6,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::lines::{fold, line, lines};
 use super::style::Painter;
+use super::text::put;
 use crate::app::App;
 use crate::app::overlay::{Choice, Overlay, Palette};
 use crate::domain::{Line, Tone};
@@ -69,8 +70,7 @@ fn frame(buf: &mut Buffer, area: Rect, title: &str, painter: &Painter<'_>) -> Re
 /// A popup's border with a title of several tones; returns what is inside.
 pub(super) fn frame_of(buf: &mut Buffer, area: Rect, title: &Line, painter: &Painter<'_>) -> Rect {
     Clear.render(area, buf);
-    buf.set_style(area, painter.role(Role::Background));
-    buf.set_style(area, painter.role(Role::Popup));
+    buf.set_style(area, painter.role(Role::Background).patch(painter.role(Role::Popup)));
     let mut block = Block::bordered().border_style(painter.role(Role::BorderFocused));
     if painter.ascii {
         block = block.border_set(ratatui::symbols::border::Set {
@@ -92,7 +92,7 @@ pub(super) fn frame_of(buf: &mut Buffer, area: Rect, title: &Line, painter: &Pai
     for span in &title.spans {
         let style = if span.tone == Tone::Title { painter.role(Role::PopupTitle) } else { painter.tone(span.tone) };
         let room = usize::from(area.right().saturating_sub(x + 1));
-        (x, _) = buf.set_stringn(x, area.y, &span.text, room, style);
+        x = put(buf, x, area.y, &span.text, room, style);
     }
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
@@ -143,7 +143,7 @@ fn palette_box(
         let l = match choice {
             Choice::Command(command) => {
                 let info = command.info();
-                let keys = keymap.keys_for(context, *command).into_iter().next().unwrap_or_default();
+                let keys = keymap.keys_for(context, *command).first().map_or("", String::as_str);
                 let name = info.name.strip_prefix("view-").unwrap_or(info.name);
                 Line::new()
                     .with(format!("{name:<18} "), Tone::Strong)

@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::lines::{cut, fold, hung, line, lines};
+use super::lines::{fold, hung, line, lines};
 use super::style::Painter;
+use super::text::put;
 use crate::app::logs::{LogState, Range};
 use crate::app::table::{TableState, ViewKind};
 use crate::app::text::{Content, TextState};
@@ -15,6 +16,7 @@ use crate::theme::Role;
 use crate::view::columns::{Align, Context};
 use crate::view::map::task_mark;
 use crate::view::table::{Head, TableModel};
+use crate::view::words::{columns, fitted};
 use crate::view::{alarms, clusters, details, header, logs, notices, placements, runbook, users};
 
 /// How wide a runbook is drawn that is not wrapped.
@@ -186,13 +188,13 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         }
         let mut x = at.x + 3;
         for (head, cell) in model.heads.iter().zip(&row.cells) {
-            let text = cut(&cell.text, usize::from(head.width), head.cut_middle, painter.ascii);
-            let pad = usize::from(head.width).saturating_sub(text.width());
+            let text = fitted(&cell.text, usize::from(head.width), head.cut_middle, painter.ascii);
+            let pad = usize::from(head.width).saturating_sub(columns(&text));
             let start = if head.align == Align::Right { x + u16::try_from(pad).unwrap_or(0) } else { x };
             if start < at.right() {
                 let style = painter.tone(if row.marked && cell.tone == Tone::Plain { Tone::Strong } else { cell.tone });
                 let style = if row.selected { painter.on_selected(style) } else { style };
-                buf.set_stringn(start, y, &text, usize::from(at.right() - start), style);
+                put(buf, start, y, &text, usize::from(at.right() - start), style);
             }
             x += head.width + 2;
         }
@@ -229,12 +231,12 @@ fn heads(buf: &mut Buffer, row: Rect, heads: &[Head], painter: &Painter<'_>) {
                 (false, true) => '^',
             });
         }
-        let title = cut(&title, usize::from(head.width), false, painter.ascii);
-        let pad = u16::try_from(usize::from(head.width).saturating_sub(title.width())).unwrap_or(0);
+        let title = fitted(&title, usize::from(head.width), false, painter.ascii);
+        let pad = u16::try_from(usize::from(head.width).saturating_sub(columns(&title))).unwrap_or(0);
         let start = if head.align == Align::Right { x + pad } else { x };
         if start < row.right() {
             let role = if head.sorted.is_some() { Role::TableHeaderSorted } else { Role::TableHeader };
-            buf.set_stringn(start, row.y, &title, usize::from(row.right() - start), painter.role(role));
+            put(buf, start, row.y, &title, usize::from(row.right() - start), painter.role(role));
         }
         x += head.width + 2;
     }

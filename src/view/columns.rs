@@ -241,11 +241,39 @@ pub fn number(n: u64) -> Value {
 #[must_use]
 pub fn percent_cell(part: u64, whole: u64, limits: Threshold) -> Cell {
     quantity::percent(part, whole)
-        .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{p:.0}%"), limits.tone(p)))
+        .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{}%", rounded(p)), limits.tone(p)))
+}
+
+/// A number without what is after its point, as `{:.0}` writes it, a tenth as long: a list has hundreds of them.
+fn rounded(n: f64) -> String {
+    let round = n.round_ties_even();
+    // Others are written as what they are.
+    if (0.0..1e9).contains(&round) && round.is_sign_positive() {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        return (round as u32).to_string();
+    }
+    format!("{n:.0}")
 }
 
 /// `83%` with the tone of its range; `-` where it is not known.
 #[must_use]
 pub fn optional_percent(p: Option<f64>, limits: Threshold) -> Cell {
-    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{p:.0}%"), limits.tone(p)))
+    p.map_or_else(|| Cell::dim(""), |p| Cell::new(format!("{}%", rounded(p)), limits.tone(p)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::Strategy as _;
+
+    proptest::proptest! {
+        #[test]
+        fn rounded_is_what_formatting_says(n in proptest::prop_oneof![
+            proptest::num::f64::ANY,
+            -3.0..1200.0,
+            // Halves, which go to the even one.
+            (0_i32..400).prop_map(|n| f64::from(n) / 2.0),
+        ]) {
+            proptest::prop_assert_eq!(super::rounded(n), format!("{n:.0}"));
+        }
+    }
 }

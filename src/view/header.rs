@@ -7,7 +7,7 @@ use super::columns::{Context, cluster_tone};
 use super::details_notice::title;
 use super::notices::short;
 use super::summary::{ClusterSummary, clusters};
-use super::words::{cause_in, cut};
+use super::words::{cause_in, columns, cut};
 use crate::app::App;
 use crate::app::table::ViewKind;
 use crate::domain::{Freshness, Health, Line, Tone, age::human_duration, quantity::percent};
@@ -33,10 +33,10 @@ pub fn header(app: &App, c: Context<'_>, width: usize) -> Vec<Line> {
     let all = clusters(c.store, c.now);
     let first = first_line(app, c, width, &all);
     let troubles = troubles(&all, c, width);
-    let key = app.keymap.keys_for(crate::key::Context::Global, crate::command::Command::ViewSpot).into_iter().next();
+    let key = app.keymap.keys_for(crate::key::Context::Global, crate::command::Command::ViewSpot).first();
     // Where more is told there is nowhere to go for it.
     let there = app.table().is_some_and(|t| t.kind == ViewKind::Spot);
-    let banner = super::notices::banner(c, key.as_deref().filter(|_| !there), width);
+    let banner = super::notices::banner(c, key.map(String::as_str).filter(|_| !there), width);
     if app.compact {
         // Why nothing can be seen is worth a row on the shortest screen.
         let blind = |s: &ClusterSummary| {
@@ -131,7 +131,7 @@ pub(super) fn production(line: &mut Line, c: Context<'_>, id: &crate::domain::Cl
 
 /// How wide both are, with a space between them.
 fn used(line: &Line, right: &Line) -> usize {
-    line.spans.iter().chain(&right.spans).map(|s| s.text.width()).sum::<usize>() + 1
+    line.spans.iter().chain(&right.spans).map(|s| columns(&s.text)).sum::<usize>() + 1
 }
 
 /// Makes both fit. Where it is narrow, the name of the program goes first, then the middles of long
@@ -150,8 +150,8 @@ fn fit_first(line: &mut Line, right: &mut Line, (from, count): (usize, usize), c
         for _ in 0..names {
             let over = over(line, right);
             let own = line.spans.iter_mut().skip(first).step_by(step).take(names);
-            let Some(longest) = own.max_by_key(|s| s.text.width()).filter(|_| over > 0) else { break };
-            longest.text = cut(&longest.text, longest.text.width().saturating_sub(over).max(least), true, c.ascii);
+            let Some(longest) = own.max_by_key(|s| columns(&s.text)).filter(|_| over > 0) else { break };
+            longest.text = cut(&longest.text, columns(&longest.text).saturating_sub(over).max(least), true, c.ascii);
         }
     }
     // Then where we came from, and the seconds.
@@ -171,7 +171,7 @@ fn fit_first(line: &mut Line, right: &mut Line, (from, count): (usize, usize), c
     }
     while over(line, right) > 0 {
         let (over, Some(last)) = (over(line, right), line.spans.last_mut()) else { break };
-        match last.text.width().saturating_sub(over) {
+        match columns(&last.text).saturating_sub(over) {
             0 => drop(line.spans.pop()),
             room => last.text = cut(&last.text, room, false, c.ascii),
         }
@@ -201,7 +201,7 @@ pub fn fresh(f: &Freshness, c: Context<'_>) -> (String, Tone) {
 
 /// Leaves out the last of the numbers, whole with their names, until the rest has room.
 fn fit(line: &mut Line, width: usize) {
-    while line.spans.iter().map(|s| s.text.width()).sum::<usize>() > width
+    while line.spans.iter().map(|s| columns(&s.text)).sum::<usize>() > width
         && let Some(last) = line.spans.iter().rposition(|s| s.text.starts_with("  ")).filter(|at| *at > 1)
     {
         line.spans.truncate(last);

@@ -59,7 +59,7 @@ pub fn overlay_hints(keymap: &Keymap, palette: bool) -> Vec<(String, &'static st
     let key = |command| {
         let keys = keymap.keys_for(context, command);
         // Letters are typed into the palette.
-        keys.into_iter().find(|k| !palette || k.chars().count() > 1)
+        keys.iter().find(|k| !palette || k.chars().count() > 1).cloned()
     };
     wanted.iter().filter_map(|(command, label)| key(*command).map(|k| (k, *label))).collect()
 }
@@ -174,7 +174,7 @@ pub fn hints(keymap: &Keymap, context: Context) -> Vec<(String, &'static str)> {
             C::Help,
         ],
     };
-    wanted.iter().filter_map(|c| keymap.keys_for(context, *c).into_iter().next().map(|k| (k, c.info().label))).collect()
+    wanted.iter().filter_map(|c| keymap.keys_for(context, *c).first().map(|k| (k.clone(), c.info().label))).collect()
 }
 
 /// What the hint bar offers in a log: while new lines are `followed`, the same key does the opposite.

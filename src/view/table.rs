@@ -1,10 +1,9 @@
 //! A list as it stands on the screen: columns with widths, visible rows.
 
-use unicode_width::UnicodeWidthStr;
-
 use super::columns::{
     ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
 };
+use super::words;
 use crate::app::table::{Scope, TableState, ViewKind};
 use crate::domain::{Freshness, Health, Kind, ObjectId, Orchestrator, Tone, age};
 use crate::store::{Feed, SourceId, Store};
@@ -239,9 +238,10 @@ fn build<T: super::arrange::Listed>(
         .iter()
         .enumerate()
         .map(|(i, col)| {
-            let content = cells.iter().filter_map(|r| r.get(i)).map(|cell| cell.text.width()).max().unwrap_or(0);
+            let content =
+                cells.iter().filter_map(|r| r.get(i)).map(|cell| words::columns(&cell.text)).max().unwrap_or(0);
             let sort_mark = usize::from(table.sort.column == col.key);
-            let needed = u16::try_from(content.max(col.title.width() + sort_mark)).unwrap_or(u16::MAX);
+            let needed = u16::try_from(content.max(words::columns(col.title) + sort_mark)).unwrap_or(u16::MAX);
             let before = table.widths.iter().find(|(k, _)| *k == col.key).map_or(0, |(_, w)| *w);
             needed.clamp(col.width.0, col.width.1).max(before)
         })
@@ -271,8 +271,8 @@ fn build<T: super::arrange::Listed>(
         .iter()
         .zip(cells)
         .enumerate()
-        .map(|(i, (row, cells))| TableRow {
-            cells: keep.iter().filter_map(|(k, _)| cells.get(*k).cloned()).collect(),
+        .map(|(i, (row, mut cells))| TableRow {
+            cells: keep.iter().filter_map(|(k, _)| cells.get_mut(*k).map(std::mem::take)).collect(),
             selected: table.offset + i == table.cursor_at,
             marked: row.is_some_and(|r| table.marks.contains(r.id())),
             health: row.filter(|_| signed).map(|r| r.health(c)).filter(|h| h.is_problem()),

@@ -1,17 +1,43 @@
 //! Words made to fit: names cut in the middle, reasons with the cause first.
 
+use std::borrow::Cow;
+
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
+
+/// How many bytes at the start of `text` are a column each, whatever follows them: printable ASCII, but for the
+/// character before anything else, which what follows may belong to. Nearly all that a screen shows is such text, and
+/// for it neither graphemes nor their widths need to be looked up.
+#[must_use]
+pub fn plain_start(text: &str) -> usize {
+    match text.bytes().position(|b| !matches!(b, b' '..=b'~')) {
+        None => text.len(),
+        Some(at) => at.saturating_sub(1),
+    }
+}
+
+/// Columns that `text` takes on the screen.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    let (plain, rest) = text.split_at(plain_start(text));
+    plain.len() + rest.width()
+}
 
 /// `text` cut to `width` columns; names keep both ends, other text its start.
 #[must_use]
 pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
-    if text.width() <= width {
-        return text.to_owned();
+    fitted(text, width, middle, ascii).into_owned()
+}
+
+/// The same, of which nothing is copied that fits.
+#[must_use]
+pub fn fitted(text: &str, width: usize, middle: bool, ascii: bool) -> Cow<'_, str> {
+    if columns(text) <= width {
+        return Cow::Borrowed(text);
     }
     // Of a space nothing is lost.
-    if text.trim_end().width() <= width {
-        return text.trim_end().to_owned();
+    if columns(text.trim_end()) <= width {
+        return Cow::Borrowed(text.trim_end());
     }
     let ellipsis = if ascii { "~" } else { "…" };
     let room = width.saturating_sub(1);
@@ -35,10 +61,10 @@ pub fn cut(text: &str, width: usize, middle: bool, ascii: bool) -> String {
         tail.push(g);
     }
     if width == 0 {
-        return String::new();
+        return Cow::Borrowed("");
     }
     let tail: String = tail.into_iter().rev().collect();
-    format!("{head}{ellipsis}{tail}")
+    Cow::Owned(format!("{head}{ellipsis}{tail}"))
 }
 
 /// Why a source is not read, in few words, and where it was tried; the place may be empty.
@@ -86,7 +112,7 @@ pub fn cause_in(because: &str, width: usize, ascii: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cause, cause_in, cut};
+    use super::{cause, cause_in, columns, cut};
 
     #[test]
     fn names_keep_both_ends() {
@@ -107,5 +133,12 @@ mod tests {
         assert_eq!(cause_in(refused, 20, false), "connection refused");
         assert_eq!(cause_in("x:443 did not answer within 30 s; check", 60, false), "no answer within 30 s, x:443");
         assert_eq!(cause_in("credentials were refused (401); log in", 60, false), "credentials were refused (401)");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_short_way_to_the_same_columns(text in "[ -~]{0,12}[ -~é日\u{301}\u{200d}\u{fe0f}☀👩ｶﾞ]{0,12}") {
+            proptest::prop_assert_eq!(columns(&text), unicode_width::UnicodeWidthStr::width(text.as_str()));
+        }
     }
 }
