@@ -13,13 +13,14 @@ what runs on them: keys are pressed from the first notice on.
 
 What a host gives to others is in every figure: the first line says how much
 that is before anything runs. On a machine that takes 5 ms away from half a
-millisecond of arithmetic once in a hundred times, so it does from a key. Where
-real-time priority is allowed, a watch on each core, before which no process of
-this machine goes, notes when the same work took more than three times as long
-as usual; the figures are said once more for the keys in whose time it did not.
-A key that takes long meets such a moment more easily than a short one: both
-lines count, and with few keys left the second one says little. The watches
-take 2 to 5 % of each core.
+millisecond of arithmetic once in a hundred times, so it does from a key. With --watch,
+where real-time priority is allowed, a watch on each core, before which no
+process of this machine goes, notes when the same work took more than three
+times as long as usual; the figures are said once more for the keys in whose
+time it did not. A key that takes long meets such a moment more easily than a
+short one, and with few keys left the second line says little. The watches take
+2 to 5 % of each core, and a third of it in the moments that they look for: what
+all keys took is to be read from runs without them.
 
     cargo build --release && benches/key-to-frame.py
 """
@@ -271,6 +272,7 @@ def main():
     p.add_argument("--wait", type=int, default=30, help="seconds from the fleet's start to the first notice")
     p.add_argument("--view", default="tasks")
     p.add_argument("--nice", action="store_true", help="the fleet gets what the console leaves of the cores")
+    p.add_argument("--watch", action="store_true", help="say also what keys took while no core was slowed from outside")
     args = p.parse_args()
     if sys.platform != "linux":
         sys.exit("this reads /proc: it needs Linux")
@@ -305,7 +307,7 @@ def main():
         if args.notices and not screen.until(rb"spot [0-9]+ machines? go", args.wait + 30):
             sys.exit("no notice is on the screen")
         screen.rest(0 if args.notices else 5)
-        watch = Watch()
+        watch = Watch() if args.watch else None
         took, before, at = [], busy(screen.pid), time.monotonic()
         sim_before = busy(sim.pid)
         for n in range(args.keys):
@@ -319,16 +321,17 @@ def main():
             screen.rest(0.03)
             os.write(screen.fd, b"\x1b")
         seconds = time.monotonic() - at
-        watch.end()
+        if watch:
+            watch.end()
         more = f"{args.alarms:,} alarms, {args.slos:,} SLOs, " if prometheus else ""
         more += f"{args.notices:,} notices in 10 s, " if args.notices else ""
         print(f"{args.pods:,} pods on {args.nodes:,} nodes, {args.changes:g} changes/s, {more}{args.view}, {len(took)} keys, "
               f"{COLUMNS}x{LINES}, {os.cpu_count()} cores shared with the fleet")
         print(f"key to frame: {figures(took)}")
-        if watch.cores:
+        if watch and watch.cores:
             fast = [key for key in took if watch.was_fast(*key)]
             print(f"  {len(fast)} of them while the cores were as fast as usual: {figures(fast)}")
-        else:
+        elif watch:
             print("  (no real-time priority here: nobody knows how much of that a host took)")
         print(f"CPU: console {100 * (busy(screen.pid) - before) / seconds:.0f} %, "
               f"fleet {100 * (busy(sim.pid) - sim_before) / seconds:.0f} % of one core")

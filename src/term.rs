@@ -25,7 +25,6 @@ use crossterm::terminal::{
     enable_raw_mode, size,
 };
 use crossterm::{cursor, execute, queue};
-use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::{Terminal, TerminalOptions, Viewport};
@@ -40,7 +39,7 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 static RAW: AtomicBool = AtomicBool::new(false);
 
 type Out = Rc<RefCell<frame::Frame<Stdout>>>;
-type Backend = CrosstermBackend<frame::Pen<Stdout>>;
+type Backend = frame::Lean<Stdout>;
 
 /// The screen while it is ours.
 pub struct Screen {
@@ -309,7 +308,7 @@ fn fresh() -> io::Result<(Terminal<Backend>, Out)> {
     // plain serial lines print it.
     let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
     let out = Rc::new(RefCell::new(frame::Frame::new(io::stdout(), synchronized)));
-    let mut backend = CrosstermBackend::new(frame::Pen(Rc::clone(&out)));
+    let mut backend = frame::Lean::new(Rc::clone(&out));
     queue!(backend, Clear(ClearType::All))?;
     let (width, height) = size()?;
     let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));

@@ -1,182 +1,111 @@
 //! What a run of text looks like, said in as few bytes as the terminal needs.
 //!
-//! The backend says foreground and background anew whenever one of them changes, and styles
-//! the blanks between two words. Over a slow line that is most of a frame: so what is wanted is
-//! kept until something is printed that shows it, and then only what differs is said.
+//! The library's backend says foreground and background anew whenever one of them changes, and
+//! styles the blanks between two words. Over a slow line that is most of a frame: so what is wanted
+//! is kept until something is printed that shows it, and then only what differs is said.
 
-const BOLD: u16 = 1 << 1;
-const DIM: u16 = 1 << 2;
-const ITALIC: u16 = 1 << 3;
-const UNDERLINE: u16 = 1 << 4;
-const BLINK: u16 = 1 << 5;
-const REVERSE: u16 = 1 << 7;
-const HIDDEN: u16 = 1 << 8;
-const STRIKE: u16 = 1 << 9;
+use std::io::{self, Write};
+
+use crossterm::style::Colored;
+use ratatui::backend::IntoCrossterm;
+use ratatui::buffer::Cell;
+use ratatui::style::{Color, Modifier};
+
 /// What can be seen where nothing is printed.
-const ON_BLANKS: u16 = UNDERLINE | REVERSE | STRIKE;
+const ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT);
 
-/// A colour's parameters as they were said; none for the terminal's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Colour {
-    bytes: [u8; 18],
-    len: u8,
-}
-
-impl Colour {
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let mut out = Self::default();
-        out.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        out.len = u8::try_from(bytes.len()).ok()?;
-        Some(out)
-    }
-
-    fn params(&self, default: &'static [u8]) -> &[u8] {
-        let own = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        if own.is_empty() { default } else { own }
-    }
-}
+/// Attributes, what begins them and what ends them; 22 ends both of the first two.
+const ATTRIBUTES: [(Modifier, &[u8], &[u8]); 9] = [
+    (Modifier::BOLD, b"1", b"22"),
+    (Modifier::DIM, b"2", b"22"),
+    (Modifier::ITALIC, b"3", b"23"),
+    (Modifier::UNDERLINED, b"4", b"24"),
+    (Modifier::SLOW_BLINK, b"5", b"25"),
+    (Modifier::RAPID_BLINK, b"6", b"25"),
+    (Modifier::REVERSED, b"7", b"27"),
+    (Modifier::HIDDEN, b"8", b"28"),
+    (Modifier::CROSSED_OUT, b"9", b"29"),
+];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Look {
-    fg: Colour,
-    bg: Colour,
-    line: Colour,
-    attributes: u16,
+    fg: Color,
+    bg: Color,
+    line: Color,
+    modifier: Modifier,
 }
 
-/// What the terminal shows text as, and what is wanted.
+/// What the terminal shows text as.
 #[derive(Debug, Default)]
 pub struct Ink {
     now: Look,
-    want: Look,
 }
 
 impl Ink {
-    /// Takes in the parameters of an SGR sequence; false, and nothing taken, if one is not known here.
-    pub fn want(&mut self, params: &[u8]) -> bool {
-        let mut look = self.want;
-        let mut rest = Some(params);
-        while let Some(here) = rest {
-            let (first, after) = part(here);
-            let Some(number) = number(first) else { return false };
-            rest = after;
-            match number {
-                0 => look = Look::default(),
-                1..=5 | 7..=9 => look.attributes |= 1 << number,
-                22 => look.attributes &= !(BOLD | DIM),
-                23 => look.attributes &= !ITALIC,
-                24 => look.attributes &= !UNDERLINE,
-                25 => look.attributes &= !BLINK,
-                27 => look.attributes &= !REVERSE,
-                28 => look.attributes &= !HIDDEN,
-                29 => look.attributes &= !STRIKE,
-                30..=37 | 90..=97 | 40..=47 | 100..=107 => {
-                    let Some(colour) = Colour::of(first) else { return false };
-                    if matches!(number, 30..=37 | 90..=97) { look.fg = colour } else { look.bg = colour }
-                }
-                39 => look.fg = Colour::default(),
-                49 => look.bg = Colour::default(),
-                59 => look.line = Colour::default(),
-                38 | 48 | 58 => {
-                    let more = match after.map(|a| part(a).0) {
-                        Some(b"5") => 2,
-                        Some(b"2") => 4,
-                        _ => return false,
-                    };
-                    for _ in 0..more {
-                        let Some(value) = rest else { return false };
-                        rest = part(value).1;
-                    }
-                    // All of it, without the separator that more follows after.
-                    let len = here.len() - rest.map_or(0, |r| r.len() + 1);
-                    let Some(colour) = Colour::of(&here[..len]) else { return false };
-                    match number {
-                        38 => look.fg = colour,
-                        48 => look.bg = colour,
-                        _ => look.line = colour,
-                    }
-                }
-                _ => return false,
-            }
+    /// Says what has to be said before this cell is printed.
+    ///
+    /// # Errors
+    /// As writing has them.
+    pub fn before(&mut self, cell: &Cell, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut look = Look { fg: cell.fg, bg: cell.bg, line: cell.underline_color, modifier: cell.modifier };
+        if Colored::ansi_color_disabled_memoized() {
+            look = Look { modifier: look.modifier, ..Look::default() };
         }
-        self.want = look;
-        true
-    }
-
-    /// Says what has to be said before this text.
-    pub fn before(&mut self, text: &[u8], out: &mut Vec<u8>) {
-        let blank = text.iter().all(|b| *b == b' ');
-        if blank && (self.now.attributes | self.want.attributes) & ON_BLANKS == 0 {
-            let look = Look { bg: self.want.bg, ..self.now };
-            self.say(look, out);
-        } else {
-            self.say(self.want, out);
+        if cell.symbol() == " " && !(self.now.modifier | look.modifier).intersects(ON_BLANKS) {
+            look = Look { bg: look.bg, ..self.now };
         }
+        self.say(look, out)
     }
 
-    /// Says all that is wanted.
-    pub fn all(&mut self, out: &mut Vec<u8>) {
-        self.say(self.want, out);
+    /// Whatever else writes to the terminal finds it as it was.
+    ///
+    /// # Errors
+    /// As writing has them.
+    pub fn none(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.say(Look::default(), out)
     }
 
-    fn say(&mut self, look: Look, out: &mut Vec<u8>) {
-        let now = self.now;
+    fn say(&mut self, look: Look, out: &mut Vec<u8>) -> io::Result<()> {
+        let now = std::mem::replace(&mut self.now, look);
         if look == now {
-            return;
+            return Ok(());
         }
-        self.now = look;
         if look == Look::default() {
-            out.extend_from_slice(b"\x1b[0m");
-            return;
+            return out.write_all(b"\x1b[0m");
         }
         out.extend_from_slice(b"\x1b[");
-        let mut say = |param: &[u8]| {
-            out.extend_from_slice(param);
-            out.push(b';');
-        };
-        let off = now.attributes & !look.attributes;
-        let mut on = look.attributes & !now.attributes;
-        if off & (BOLD | DIM) != 0 {
-            say(b"22");
-            // It ends both.
-            on |= look.attributes & (BOLD | DIM);
-        }
-        for (bit, end) in
-            [(ITALIC, b"23"), (UNDERLINE, b"24"), (BLINK, b"25"), (REVERSE, b"27"), (HIDDEN, b"28"), (STRIKE, b"29")]
-        {
-            if off & bit != 0 {
-                say(end);
+        let mut on = look.modifier - now.modifier;
+        let mut said: &[u8] = b"";
+        for (attribute, _, end) in ATTRIBUTES {
+            if (now.modifier - look.modifier).contains(attribute) {
+                // What else it ends begins again.
+                on |= ATTRIBUTES.iter().filter(|a| a.2 == end).fold(Modifier::empty(), |all, a| all | a.0)
+                    & look.modifier;
+                if said != end {
+                    out.extend_from_slice(end);
+                    out.push(b';');
+                }
+                said = end;
             }
         }
-        for bit in [1, 2, 3, 4, 5, 7, 8, 9] {
-            if on & (1 << bit) != 0 {
-                say(&[b'0' + bit]);
+        for (attribute, begin, _) in ATTRIBUTES {
+            if on.contains(attribute) {
+                out.extend_from_slice(begin);
+                out.push(b';');
             }
         }
-        for (is, was, default) in
-            [(look.fg, now.fg, &b"39"[..]), (look.bg, now.bg, &b"49"[..]), (look.line, now.line, &b"59"[..])]
-        {
+        for (is, was, colored) in [
+            (look.fg, now.fg, Colored::ForegroundColor as fn(_) -> _),
+            (look.bg, now.bg, Colored::BackgroundColor),
+            (look.line, now.line, Colored::UnderlineColor),
+        ] {
             if is != was {
-                say(is.params(default));
+                write!(out, "{};", colored(is.into_crossterm()))?;
             }
         }
         // Something differs, so there is a separator behind the last one.
         out.pop();
         out.push(b'm');
+        Ok(())
     }
-}
-
-/// The first parameter, and those behind its separator if there is one.
-fn part(params: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b';', params) {
-        Some(at) => (&params[..at], Some(&params[at + 1..])),
-        None => (params, None),
-    }
-}
-
-fn number(bytes: &[u8]) -> Option<u16> {
-    if bytes.is_empty() {
-        return Some(0);
-    }
-    std::str::from_utf8(bytes).ok()?.parse().ok()
 }
