@@ -37,7 +37,7 @@ fn commands() -> String {
         let _ = write!(out, "\n## {}\n\n| command | keys | what it does |\n|---|---|---|\n", place(context));
         for c in rows {
             let keys = map.keys_for(context, c.command);
-            let _ = writeln!(out, "| `{}` | {} | {} |", c.name, code_list(&keys), cell(c.doc));
+            let _ = writeln!(out, "| `{}` | {} | {} |", c.name, code_list(keys), cell(c.doc));
         }
     }
     out

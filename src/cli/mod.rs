@@ -141,5 +141,5 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
 /// Linux the niceness is a thread's own; elsewhere it would be everybody's.
 fn yield_to_screen() {
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::setpriority_process(None, 10);
 }
