@@ -104,7 +104,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
             let screen = matches!(verb, None | Some(Verb::Wallboard(_)));
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
-                .on_thread_start(if screen { yield_to_screen } else { || {} })
+                .on_thread_start(begins(screen))
                 .enable_all()
                 .build()?;
             let code = runtime.block_on(async {
@@ -136,10 +136,23 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, CliError> {
     }
 }
 
-/// Who reads from the network leaves the core to who reads keys and draws, where there is none for both: a list is not
-/// older for it by what anybody sees, a key is answered sooner by a slice of the scheduler's, of four milliseconds. On
-/// Linux the niceness is a thread's own; elsewhere it would be everybody's.
-fn yield_to_screen() {
+/// How much nicer than who reads keys and draws those are who read from the network, on Linux, where the niceness is a
+/// thread's own. Where there is no core for both, a key is answered sooner by as much as the scheduler lets one run. What
+/// they start, programs of runbooks and of credentials, is as nice as they are: so it is a third of the weight, not less.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
+
+/// What every thread of the runtime begins with.
+fn begins(screen: bool) -> impl Fn() + Send + Sync + 'static {
+    // Threads that start others hand theirs on: it is relative to where the program began.
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
+    let nice = rustix::process::getpriority_process(None).ok().map(|base| (base + NICER).min(19));
+    move || {
+        #[cfg(target_os = "linux")]
+        if let Some(nice) = nice.filter(|_| screen) {
+            let _ = rustix::process::setpriority_process(None, nice);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = screen;
+    }
 }

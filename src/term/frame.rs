@@ -1,4 +1,4 @@
-//! What one frame sends: collected, made lean, and written in one go.
+//! What one frame sends: collected in as few bytes as it takes, and written in one go.
 //!
 //! On a quiet screen a clock's second is all that changes; without this, five
 //! sixths of its bytes would say again what the terminal knows.
@@ -24,7 +24,7 @@ const ONE_PIECE: usize = 200;
 #[derive(Debug)]
 pub struct Frame<W> {
     out: W,
-    /// Begins with room for the announcement.
+    /// Begins with the announcement, which is left out of what is sent where there is none.
     bytes: Vec<u8>,
     /// The cursor is known to be hidden.
     hidden: bool,
@@ -49,6 +49,10 @@ impl<W: Write> Frame<W> {
         };
         self.bytes.truncate(BEGIN.len());
         self.bytes.shrink_to(64 * 1024);
+        if sent.is_err() {
+            // Nobody knows what of it arrived.
+            self.hidden = false;
+        }
         sent?;
         if len == 0 { Ok(()) } else { self.out.flush() }
     }
@@ -260,6 +264,56 @@ mod tests {
         assert_eq!(send(), "\x1b[1;1H\x1b[38;5;9ma\x1b[0m\x07");
     }
 
+    #[test]
+    fn every_attribute_begins_and_ends() {
+        for (attribute, begin, end) in [
+            (Modifier::BOLD, 1, 22),
+            (Modifier::DIM, 2, 22),
+            (Modifier::ITALIC, 3, 23),
+            (Modifier::UNDERLINED, 4, 24),
+            (Modifier::SLOW_BLINK, 5, 25),
+            (Modifier::RAPID_BLINK, 6, 25),
+            (Modifier::REVERSED, 7, 27),
+            (Modifier::HIDDEN, 8, 28),
+            (Modifier::CROSSED_OUT, 9, 29),
+        ] {
+            let (mut backend, mut send) = frame(true);
+            let red = Style::new().fg(Color::Indexed(9));
+            put(&mut backend, 0, &row(&[("a", red.add_modifier(attribute)), ("b", red)]));
+            assert_eq!(send(), format!("\x1b[1;1H\x1b[{begin};38;5;9ma\x1b[{end}mb\x1b[0m"));
+        }
+        let (mut backend, mut send) = frame(true);
+        let red = Style::new().fg(Color::Indexed(9));
+        put(&mut backend, 0, &row(&[("a", red.underline_color(Color::Indexed(3))), ("b", red)]));
+        assert_eq!(send(), "\x1b[1;1H\x1b[38;5;9;58;5;3ma\x1b[59mb\x1b[0m");
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_not_sent_again_and_the_cursor_is_hidden_anew() {
+        struct Broken(bool, Vec<u8>);
+        impl Write for Broken {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, false) {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                self.1.write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let frame = Rc::new(RefCell::new(Frame::new(Broken(true, Vec::new()), true)));
+        let mut backend = Lean::new(Rc::clone(&frame));
+        backend.write_all(b"lost").unwrap();
+        backend.hide_cursor().unwrap();
+        frame.borrow_mut().send().unwrap_err();
+        backend.write_all(b"new").unwrap();
+        backend.hide_cursor().unwrap();
+        frame.borrow_mut().send().unwrap();
+        assert_eq!(frame.borrow().out.1, b"new\x1b[?25l");
+    }
+
     /// Whatever is drawn, the screen is the same as if all of it had been sent.
     mod same {
         use super::*;
@@ -289,7 +343,7 @@ mod tests {
         }
 
         fn cells() -> impl Strategy<Value = Vec<(u16, u16, String, Style)>> {
-            proptest::collection::vec((0_u16..20, 0_u16..4, "[ a-c]{1,6}", style()), 1..12)
+            proptest::collection::vec((0_u16..20, 0_u16..4, "([ a-c]|日|é|e\u{301}){1,6}", style()), 1..12)
         }
 
         proptest! {

@@ -36,9 +36,17 @@ struct Look {
 }
 
 /// What the terminal shows text as.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ink {
     now: Look,
+    /// `NO_COLOR`, as the library reads it.
+    colours: bool,
+}
+
+impl Default for Ink {
+    fn default() -> Self {
+        Self { now: Look::default(), colours: !Colored::ansi_color_disabled_memoized() }
+    }
 }
 
 impl Ink {
@@ -48,7 +56,7 @@ impl Ink {
     /// As writing has them.
     pub fn before(&mut self, cell: &Cell, out: &mut Vec<u8>) -> io::Result<()> {
         let mut look = Look { fg: cell.fg, bg: cell.bg, line: cell.underline_color, modifier: cell.modifier };
-        if Colored::ansi_color_disabled_memoized() {
+        if !self.colours {
             look = Look { modifier: look.modifier, ..Look::default() };
         }
         if cell.symbol() == " " && !(self.now.modifier | look.modifier).intersects(ON_BLANKS) {
@@ -107,5 +115,24 @@ impl Ink {
         out.pop();
         out.push(b'm');
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_colours_the_attributes_stay() {
+        let mut ink = Ink { now: Look::default(), colours: false };
+        let mut cell = Cell::new("a");
+        cell.fg = Color::Red;
+        cell.modifier = Modifier::BOLD;
+        let mut out = Vec::new();
+        ink.before(&cell, &mut out).unwrap();
+        assert_eq!(out, b"\x1b[1m");
+        cell.modifier = Modifier::empty();
+        ink.before(&cell, &mut out).unwrap();
+        assert_eq!(out, b"\x1b[1m\x1b[0m");
     }
 }

@@ -7,7 +7,7 @@ use crate::view::words::plain_start;
 
 /// Writes `text` from a cell on, at most `most` columns and not beyond the buffer; returns the column after it.
 ///
-/// It leaves the buffer as [`Buffer::set_stringn`] does. That one looks for graphemes and their widths in every text,
+/// It leaves the buffer as [`Buffer::set_stringn`] does, which panics where this writes nothing: outside of it. That one looks for graphemes and their widths in every text,
 /// which was a fifth of what a frame took: printable ASCII, which nearly all text here is, has one in every byte.
 pub fn put(buf: &mut Buffer, x: u16, y: u16, text: &str, most: usize, style: Style) -> u16 {
     let area = buf.area;

@@ -244,7 +244,7 @@ pub fn percent_cell(part: u64, whole: u64, limits: Threshold) -> Cell {
         .map_or_else(|| Cell::new("-", Tone::Dim), |p| Cell::new(format!("{}%", rounded(p)), limits.tone(p)))
 }
 
-/// A number without what is after its point, as `{:.0}` writes it, a tenth as long: a list has hundreds of them.
+/// A number without what is after its point, as `{:.0}` writes it, in a tenth of the time: a list has hundreds of them.
 fn rounded(n: f64) -> String {
     let round = n.round_ties_even();
     // Others are written as what they are.
