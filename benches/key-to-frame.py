@@ -13,9 +13,9 @@ what runs on them: keys are pressed from the first notice on.
 
 What a host gives to others is in every figure: the first line says how much
 that is before anything runs. On a machine that takes 5 ms away from half a
-millisecond of arithmetic once in a hundred times, so it does from a key. With --watch,
-where real-time priority is allowed, a watch on each core, before which no
-process of this machine goes, notes when the same work took more than three
+millisecond of arithmetic once in a hundred times, so it does from a key. With
+--watch, where real-time priority is allowed, a watch on each core, before which
+no process of this machine goes, notes when the same work took more than three
 times as long as usual; the figures are said once more for the keys in whose
 time it did not. A key that takes long meets such a moment more easily than a
 short one, and with few keys left the second line says little. The watches take

@@ -1,8 +1,8 @@
 //! What a run of text looks like, said in as few bytes as the terminal needs.
 //!
 //! The library's backend says foreground and background anew whenever one of them changes, and
-//! styles the blanks between two words. Over a slow line that is most of a frame: so what is wanted
-//! is kept until something is printed that shows it, and then only what differs is said.
+//! styles the blanks between two words. Over a slow line that is most of a frame: so nothing
+//! is said until something is printed that shows it, and then only what differs.
 
 use std::io::{self, Write};
 

@@ -249,7 +249,7 @@ fn rounded(n: f64) -> String {
     let round = n.round_ties_even();
     // Others are written as what they are.
     if (0.0..1e9).contains(&round) && round.is_sign_positive() {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number from 0 to 1e9")]
         return (round as u32).to_string();
     }
     format!("{n:.0}")
