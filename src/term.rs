@@ -81,13 +81,21 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect) -> Option<Position>) -> io::Result<()> {
-        self.terminal.draw(|frame| {
-            let area = frame.area();
-            if let Some(at) = draw(frame.buffer_mut(), area) {
-                frame.set_cursor_position(at);
+        let mut frame = self.terminal.get_frame();
+        let area = frame.area();
+        let cursor = draw(frame.buffer_mut(), area);
+        self.terminal.flush()?;
+        match cursor {
+            None => self.terminal.hide_cursor()?,
+            Some(at) => {
+                self.terminal.show_cursor()?;
+                self.terminal.set_cursor_position(at)?;
             }
-        })?;
-        self.out.borrow_mut().send()
+        }
+        let sent = self.out.borrow_mut().send();
+        // Nobody waits for the room of the next frame, which is a tenth of the work: hence not all in one, by the library.
+        self.terminal.swap_buffers();
+        sent
     }
 
     /// True if the terminal has another size than what is drawn for: not everybody is told when it changes.

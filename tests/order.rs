@@ -14,6 +14,7 @@ use quarterdeck::store::problems::wrong;
 use quarterdeck::store::{Observation, SourceId, Store};
 use quarterdeck::view::arrange;
 use quarterdeck::view::columns::Context;
+use quarterdeck::view::table::{TableRow, table as list};
 use support::fleet::{cluster, node, now, task};
 
 /// How a task may be: well, done, on its way, in trouble, in a loop.
@@ -149,6 +150,72 @@ fn an_order_that_is_given_up_is_made_later() {
         apply(&mut store, Feed::Tasks, much_later, put(203..255));
         assert_eq!(order(&mut table, &store, much_later), order(&mut made(), &store, much_later), "{column}");
     }
+}
+
+/// The rows of a list's page as they are drawn, each in one text, with `>` before the one under the cursor.
+fn page(table: &mut TableState, store: &Store, now: Timestamp, wide: bool) -> Vec<String> {
+    let c = Context { store, now, absolute: false, ascii: false, thresholds: Thresholds::default() };
+    arrange(table, c);
+    let model = list(table, c, 120, wide);
+    let text = |row: &TableRow| {
+        let cells: Vec<&str> = row.cells.iter().map(|cell| cell.text.as_str()).collect();
+        format!("{}{}", if row.selected { ">" } else { "" }, cells.join(" ").trim_end())
+    };
+    let rows = model.rows.iter().map(text).collect();
+    table.shown = model;
+    rows
+}
+
+/// A frame that answers a key has the rows of the last one, with the cursor where it is now; the next has them as they are.
+#[test]
+fn a_key_s_frame_has_the_rows_that_were_shown() {
+    let mut store = Store::expecting([cluster()]);
+    let put = |tasks: &[Task]| Body::Upsert(Rows::Tasks(tasks.to_vec()));
+    apply(&mut store, Feed::Tasks, now(), put(&[of(1, 4), of(2, 4), of(3, 4), of(4, 4)]));
+    let made = || {
+        let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "status", descending: true });
+        table.page = 10;
+        table
+    };
+    let mut table = made();
+    let (later, at_last) = (now() + TimeDelta::milliseconds(100), now() + TimeDelta::milliseconds(2100));
+    let before = page(&mut table, &store, now(), false);
+    assert!(before[0].starts_with(">shop t001") && before[1].contains("Running"), "{before:?}");
+    apply(&mut store, Feed::Tasks, later, put(&[of(2, 3)]));
+    apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(3, 4).id]));
+    apply(&mut store, Feed::Tasks, later, put(&[of(9, 4)]));
+    // Where nothing may be old, nothing is.
+    store.patience.hurry(true);
+    let mut strict = made();
+    assert_eq!(page(&mut strict, &store, now(), false), page(&mut made(), &store, now(), false));
+    store.patience = Patience::of(TimeDelta::milliseconds(250));
+    store.patience.hurry(true);
+    table.go(&store, 1);
+    let for_a_key = page(&mut table, &store, later, false);
+    assert!(store.patience.was_used(), "the next comes soon");
+    assert_eq!(for_a_key[1], format!(">{}", before[1]), "as it was");
+    assert_eq!((&for_a_key[0], &for_a_key[2], &for_a_key[3]), (&before[0][1..].to_owned(), &String::new(), &before[3]));
+    table.toggle_mark();
+    let _ = page(&mut table, &store, later, false);
+    assert_eq!((table.shown.rows[1].marked, table.shown.marked), (true, (1, 0)), "marks are those of now");
+    assert!(page(&mut table, &store, later, true)[1].contains("CrashLoopBackOff"), "other columns are made");
+    let mut table = made();
+    let _ = page(&mut table, &store, now(), false);
+    let ages = page(&mut table, &store, at_last, false);
+    assert_eq!(ages, page(&mut made(), &store, at_last, false), "two seconds old is too old even for a key");
+    store.patience.hurry(false);
+    let _ = store.patience.was_used();
+    let at_last = at_last + TimeDelta::seconds(3);
+    apply(&mut store, Feed::Tasks, at_last, put(&[of(9, 2)]));
+    let without_cursor = |rows: Vec<String>| rows.concat().replace('>', "");
+    let now_again = without_cursor(page(&mut table, &store, at_last, false));
+    assert_eq!(now_again, without_cursor(page(&mut made(), &store, at_last, false)), "nobody waits: as it is");
+    assert!(!store.patience.was_used());
+    // While nothing has changed there is nothing to make again, nor another frame to draw.
+    store.patience.hurry(true);
+    let (made_at, a_moment_later) = (table.shown.made.clone(), at_last + TimeDelta::milliseconds(1));
+    assert_eq!(without_cursor(page(&mut table, &store, a_moment_later, false)), now_again);
+    assert!(made_at.is_some() && table.shown.made == made_at && !store.patience.was_used());
 }
 
 fn bring_up_to_date(table: &mut TableState, store: &Store, now: Timestamp) {

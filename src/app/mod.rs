@@ -11,6 +11,7 @@ pub mod logs;
 mod notices;
 pub mod overlay;
 pub mod runbooks;
+pub mod shown;
 pub mod table;
 pub mod text;
 mod typing;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::filter::Filter;
+use super::shown::TableModel;
 use crate::domain::{ClusterId, Kind, ObjectId, Service, Text, Timestamp};
 use crate::key::Context;
 use crate::store::alarm_groups::AlarmLine;
@@ -198,6 +199,8 @@ pub struct TableState {
     pub settings: u64,
     /// Widths the columns have grown to, so that nothing jumps.
     pub widths: Vec<(&'static str, u16)>,
+    /// How it was shown last.
+    pub shown: TableModel,
     /// Horizontal scroll, in columns of the terminal.
     pub pan: u16,
     /// Rows that fit on the screen when last drawn.
@@ -238,6 +241,7 @@ impl TableState {
             stamp: None,
             settings: 0,
             widths: Vec::new(),
+            shown: TableModel::default(),
             pan: 0,
             page: 10,
             columns: 1,

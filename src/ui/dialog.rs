@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::lines::{fold, line, lines};
 use super::overlay::{frame_of, popup};
 use super::style::Painter;
-use super::text::put;
+use super::text::{paint, put};
 use crate::app::App;
 use crate::app::actions::dialog::Dialog;
 use crate::domain::{Line, Tone};
@@ -48,7 +48,7 @@ fn packed(buf: &mut Buffer, mut top: Rect, rows: &[Row], painter: &Painter<'_>) 
         if row.focused {
             hint = &row.hint;
             if part.height > 0 {
-                buf.set_style(Rect { height: 1, width, ..part }, painter.role(Role::RowSelected));
+                paint(buf, Rect { height: 1, width, ..part }, painter.role(Role::RowSelected));
             }
         }
         line(buf, part, text, painter);
@@ -120,7 +120,7 @@ fn focusable(buf: &mut Buffer, area: Rect, row: &Row, painter: &Painter<'_>) -> 
         return None;
     }
     if row.focused {
-        buf.set_style(Rect { height: 1, ..area }, painter.role(Role::RowSelected));
+        paint(buf, Rect { height: 1, ..area }, painter.role(Role::RowSelected));
     }
     line(buf, area, &row.line, painter);
     let x = area.x + u16::try_from(row.cursor?).unwrap_or(0);
@@ -152,7 +152,7 @@ pub fn runs(buf: &mut Buffer, area: Rect, app: &App, selected: usize, c: Context
     for ((y, l), i) in (inner.top()..inner.bottom()).zip(all.iter().skip(from)).zip(from..) {
         let row = Rect { y, height: 1, ..inner };
         if i == selected && !app.runs.is_empty() {
-            buf.set_style(row, painter.role(Role::RowSelected));
+            paint(buf, row, painter.role(Role::RowSelected));
         }
         line(buf, row, l, painter);
     }

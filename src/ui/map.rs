@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::lines::{line, lines};
 use super::style::Painter;
+use super::text::paint;
 use crate::app::table::TableState;
 use crate::domain::{Health, Line, Tone};
 use crate::theme::Role;
@@ -50,7 +51,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>
             height: height.min(area.bottom().saturating_sub(y)),
         };
         if cell.selected {
-            buf.set_style(Rect { height: 1, ..at }, painter.role(Role::RowSelected));
+            paint(buf, Rect { height: 1, ..at }, painter.role(Role::RowSelected));
             buf.set_string(x - 2, y, if painter.ascii { ">" } else { "▶" }, painter.role(Role::RowCursor));
         }
         lines(buf, Rect { height: at.height.saturating_sub(1), ..at }, &cell.lines, painter);

@@ -30,7 +30,7 @@ use crate::view::columns::Context;
 use crate::view::{header, help};
 use lines::{line, lines as draw_lines};
 use style::Painter;
-use text::put;
+use text::{paint, put};
 
 /// Below this the console says so instead of drawing what nobody can read.
 pub const USABLE: (u16, u16) = (40, 8);
@@ -38,7 +38,7 @@ pub const USABLE: (u16, u16) = (40, 8);
 /// Draws everything into `area`; where the text cursor belongs, if anywhere.
 pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, theme: &Theme) -> Option<Position> {
     let painter = Painter::new(theme, c.ascii);
-    buf.set_style(area, theme.style(Role::Background));
+    paint(buf, area, theme.style(Role::Background));
     app.size = (area.width, area.height);
     if area.width < USABLE.0 || area.height < USABLE.1 {
         too_small(buf, area, &painter);
@@ -54,7 +54,7 @@ pub fn draw(buf: &mut Buffer, area: Rect, app: &mut App, c: Context<'_>, theme: 
         app.compact = compact;
         for (i, l) in head.iter().enumerate() {
             let row = take_top(&mut rest);
-            buf.set_style(row, theme.style(Role::HeaderBar));
+            paint(buf, row, theme.style(Role::HeaderBar));
             line(buf, row, l, &painter);
             if i == 0 && l.spans.is_empty() {
                 break;

@@ -2,11 +2,11 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::widgets::{Block, BorderType, Clear, Widget};
+use ratatui::widgets::{Block, BorderType, Widget};
 
 use super::lines::{fold, line, lines};
 use super::style::Painter;
-use super::text::put;
+use super::text::{blank, paint, put};
 use crate::app::App;
 use crate::app::overlay::{Choice, Overlay, Palette};
 use crate::domain::{Line, Tone};
@@ -69,8 +69,7 @@ fn frame(buf: &mut Buffer, area: Rect, title: &str, painter: &Painter<'_>) -> Re
 
 /// A popup's border with a title of several tones; returns what is inside.
 pub(super) fn frame_of(buf: &mut Buffer, area: Rect, title: &Line, painter: &Painter<'_>) -> Rect {
-    Clear.render(area, buf);
-    buf.set_style(area, painter.role(Role::Background).patch(painter.role(Role::Popup)));
+    blank(buf, area, painter.role(Role::Background).patch(painter.role(Role::Popup)));
     let mut block = Block::bordered().border_style(painter.role(Role::BorderFocused));
     if painter.ascii {
         block = block.border_set(ratatui::symbols::border::Set {
@@ -138,7 +137,7 @@ fn palette_box(
         let Some((choice, text)) = palette.choices.get(*index) else { continue };
         let row = Rect { y, height: 1, ..list };
         if i == palette.selected {
-            buf.set_style(row, painter.role(Role::RowSelected));
+            paint(buf, row, painter.role(Role::RowSelected));
         }
         let l = match choice {
             Choice::Command(command) => {

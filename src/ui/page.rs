@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::lines::{fold, hung, line, lines};
 use super::style::Painter;
-use super::text::put;
+use super::text::{paint, put};
 use crate::app::logs::{LogState, Range};
 use crate::app::table::{TableState, ViewKind};
 use crate::app::text::{Content, TextState};
@@ -175,7 +175,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
     for (y, row) in (body.top()..body.bottom()).zip(&model.rows) {
         let at = Rect { y, height: 1, ..body };
         if row.selected {
-            buf.set_style(at, painter.role(Role::RowSelected));
+            paint(buf, at, painter.role(Role::RowSelected));
             let sign = if painter.ascii { ">" } else { "▶" };
             buf.set_string(at.x, y, sign, painter.on_selected(painter.role(Role::RowCursor)));
         }
@@ -188,13 +188,12 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         }
         let mut x = at.x + 3;
         for (head, cell) in model.heads.iter().zip(&row.cells) {
-            let text = fitted(&cell.text, usize::from(head.width), head.cut_middle, painter.ascii);
-            let pad = usize::from(head.width).saturating_sub(columns(&text));
+            let pad = usize::from(head.width).saturating_sub(columns(&cell.text));
             let start = if head.align == Align::Right { x + u16::try_from(pad).unwrap_or(0) } else { x };
             if start < at.right() {
                 let style = painter.tone(if row.marked && cell.tone == Tone::Plain { Tone::Strong } else { cell.tone });
                 let style = if row.selected { painter.on_selected(style) } else { style };
-                put(buf, start, y, &text, usize::from(at.right() - start), style);
+                put(buf, start, y, &cell.text, usize::from(at.right() - start), style);
             }
             x += head.width + 2;
         }
@@ -209,6 +208,7 @@ fn list(buf: &mut Buffer, area: Rect, table: &mut TableState, c: Context<'_>, pa
         }
         line(buf, row, &foot, painter);
     }
+    table.shown = model;
 }
 
 /// What is said instead of rows, on as many lines as it takes.

@@ -1,6 +1,7 @@
-//! Putting text into cells.
+//! Putting text into cells, and styles.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::view::words::plain_start;
@@ -17,10 +18,8 @@ pub fn put(buf: &mut Buffer, x: u16, y: u16, text: &str, most: usize, style: Sty
     }
     let plain = plain_start(text).min(room);
     let first = buf.index_of(x, y);
-    let mut symbol = [0];
-    for (cell, byte) in buf.content.iter_mut().skip(first).zip(&text.as_bytes()[..plain]) {
-        symbol[0] = *byte;
-        if let Ok(symbol) = std::str::from_utf8(&symbol) {
+    for (cell, at) in buf.content.iter_mut().skip(first).zip(0..plain) {
+        if let Some(symbol) = text.get(at..=at) {
             cell.set_symbol(symbol).set_style(style);
         }
     }
@@ -32,10 +31,33 @@ pub fn put(buf: &mut Buffer, x: u16, y: u16, text: &str, most: usize, style: Sty
     buf.set_stringn(x, y, &text[plain..], room - plain, style).0
 }
 
+/// Gives every cell of `area` a style, as [`Buffer::set_style`] does, which looks for the place of each.
+pub fn paint(buf: &mut Buffer, area: Rect, style: Style) {
+    for cell in cells(buf, area) {
+        cell.set_style(style);
+    }
+}
+
+/// Leaves nothing in the cells of `area` but a style.
+pub fn blank(buf: &mut Buffer, area: Rect, style: Style) {
+    for cell in cells(buf, area) {
+        *cell = Cell::EMPTY;
+        cell.set_style(style);
+    }
+}
+
+fn cells(buf: &mut Buffer, area: Rect) -> impl Iterator<Item = &mut Cell> {
+    let (all, area) = (buf.area, buf.area.intersection(area));
+    let above = usize::from(area.y - all.y);
+    let rows = buf.content.chunks_exact_mut(usize::from(all.width.max(1))).skip(above).take(usize::from(area.height));
+    let (left, width) = (usize::from(area.x - all.x), usize::from(area.width));
+    rows.flat_map(move |row| row.iter_mut().skip(left).take(width))
+}
+
 #[cfg(test)]
 mod tests {
-    use ratatui::layout::Rect;
     use ratatui::style::{Color, Modifier};
+    use ratatui::widgets::{Clear, Widget};
 
     use super::*;
 
@@ -57,6 +79,22 @@ mod tests {
             let (mut ours, mut theirs) = (before(), before());
             let end = put(&mut ours, x, y, &text, most, style);
             proptest::prop_assert_eq!(end, theirs.set_stringn(x, y, &text, most, style).0);
+            proptest::prop_assert_eq!(ours, theirs);
+        }
+
+        #[test]
+        fn as_the_library_paints(x in 0_u16..30, y in 0_u16..6, width in 0_u16..30, height in 0_u16..6) {
+            let buffer = Rect::new(2, 1, 20, 3);
+            let (area, style) = (Rect::new(x, y, width, height), Style::new().bg(Color::Blue).not_bold());
+            let before = Buffer::filled(buffer, Cell::from('#').set_fg(Color::Red).clone());
+            let (mut ours, mut theirs) = (before.clone(), before.clone());
+            paint(&mut ours, area, style);
+            theirs.set_style(area, style);
+            proptest::prop_assert_eq!(&ours, &theirs);
+            let (mut ours, mut theirs) = (before.clone(), before);
+            blank(&mut ours, area, style);
+            Clear.render(area.intersection(buffer), &mut theirs);
+            theirs.set_style(area, style);
             proptest::prop_assert_eq!(ours, theirs);
         }
     }

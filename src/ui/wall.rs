@@ -22,6 +22,7 @@ use unicode_width::UnicodeWidthStr;
 use super::lines::{line, lines};
 use super::overlay::frame_of;
 use super::style::Painter;
+use super::text::paint;
 use crate::app::wall::{Pace, Wall, shift};
 use crate::domain::{Health, Line, Tone};
 use crate::theme::{Role, Theme};
@@ -72,7 +73,7 @@ fn scale_of_strip(area: Rect, ascii: bool) -> Option<Scale> {
 /// Draws everything into `area`, moved by what [`shift`] says.
 pub fn draw(buf: &mut Buffer, area: Rect, wall: &Wall, c: Context<'_>, pace: &Pace, theme: &Theme) {
     let painter = Painter::new(theme, c.ascii);
-    buf.set_style(area, theme.style(Role::Background));
+    paint(buf, area, theme.style(Role::Background));
     let (dx, dy) = shift(c.now);
     let inner = Rect {
         x: area.x + dx.min(area.width.saturating_sub(1)),

@@ -12,6 +12,7 @@ mod tasks;
 mod workloads;
 
 use crate::app::ColumnInfo;
+pub use crate::app::shown::{Align, Cell};
 use crate::app::table::ViewKind;
 use crate::domain::{ClusterId, Threshold, Thresholds, Timestamp, Tone, quantity};
 use crate::store::Store;
@@ -30,41 +31,6 @@ pub struct Context<'a> {
     pub ascii: bool,
     /// From when on use is a warning, or critical.
     pub thresholds: Thresholds,
-}
-
-/// Which edge the text keeps to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// Text.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// One cell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cell {
-    /// What it says.
-    pub text: String,
-    /// What it means.
-    pub tone: Tone,
-}
-
-impl Cell {
-    /// A cell.
-    pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
-    }
-
-    /// A plain cell.
-    pub fn plain(text: impl Into<String>) -> Self {
-        Self::new(text, Tone::Plain)
-    }
-
-    /// A dim cell; `-` where there is nothing to say.
-    pub fn dim(text: &str) -> Self {
-        Self::new(if text.is_empty() { "-" } else { text }, Tone::Dim)
-    }
 }
 
 /// A cluster's name as every list shows it: in its colour, and with `!` behind it where it is production,

@@ -1,61 +1,16 @@
 //! A list as it stands on the screen: columns with widths, visible rows.
 
+use std::borrow::Cow;
+
 use super::columns::{
-    ALARMS, Align, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
+    ALARMS, BUDGETS, Cell, Column, Context, EVENTS, NODES, OVERVIEW, POOLS, SERVICES, SPOT, TASKS, WORKLOADS,
 };
 use super::words;
+pub use crate::app::shown::{Head, TableModel, TableRow};
+use crate::app::shown::{Made, Wanted};
 use crate::app::table::{Scope, TableState, ViewKind};
-use crate::domain::{Freshness, Health, Kind, ObjectId, Orchestrator, Tone, age};
+use crate::domain::{Freshness, Kind, ObjectId, Orchestrator, Tone, age};
 use crate::store::{Feed, SourceId, Store};
-
-/// A column on the screen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Its header.
-    pub title: &'static str,
-    /// Alignment.
-    pub align: Align,
-    /// Columns of the terminal.
-    pub width: u16,
-    /// Sorted by it, and whether largest first.
-    pub sorted: Option<bool>,
-    /// Names keep both ends when they are cut.
-    pub cut_middle: bool,
-}
-
-/// A row on the screen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableRow {
-    /// One per column.
-    pub cells: Vec<Cell>,
-    /// Under the cursor.
-    pub selected: bool,
-    /// Marked.
-    pub marked: bool,
-    /// How it is, where no column of its own has a sign for that, and it is not well.
-    pub health: Option<Health>,
-}
-
-/// A list on the screen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TableModel {
-    /// Columns that fit.
-    pub heads: Vec<Head>,
-    /// Visible rows.
-    pub rows: Vec<TableRow>,
-    /// Rows after filtering.
-    pub shown: usize,
-    /// Rows before filtering.
-    pub total: usize,
-    /// Marked rows, and how many of them the filter hides.
-    pub marked: (usize, usize),
-    /// Index of the first visible row.
-    pub offset: usize,
-    /// Columns that found no room.
-    pub hidden: usize,
-    /// What to say instead of rows.
-    pub empty: Option<String>,
-}
 
 /// The feeds whose completeness a view's emptiness depends on.
 #[must_use]
@@ -81,10 +36,38 @@ pub fn feeds(kind: ViewKind) -> &'static [Feed] {
     }
 }
 
-/// Builds the visible part of a list. `table.page` says how many rows fit; grows
-/// `table.widths`.
+/// The visible part of a list. `table.page` says how many rows fit; grows `table.widths`.
+///
+/// A frame that answers a key takes the rows of `table.shown`, if those are what it asks for: to make them is a third of what
+/// such a frame costs. The next has them as they are by then.
 pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> TableModel {
-    let visible: Vec<u32> = table.order.iter().skip(table.offset).take(table.page).copied().collect();
+    let wanted = Wanted::of(table, width, (wide, c.absolute, c.ascii));
+    let shown = std::mem::take(&mut table.shown);
+    let patience = &c.store.patience;
+    let will_do = |made: &Made| {
+        made.of == wanted
+            && ((patience.is_hurried() && made.moment == c.store.moment(c.now)) || patience.will_do(made.at, c.now))
+    };
+    let mut model = if shown.made.as_ref().is_some_and(will_do) { shown } else { made(table, c, wanted, wide) };
+    for (i, row) in (table.offset..).zip(&mut model.rows) {
+        // What has gone since is not seen under the cursor, where nothing is.
+        let Some(id) = table.id_at(c.store, i) else {
+            (row.health, row.selected, row.marked) = (None, i == table.cursor_at, false);
+            row.cells.fill(Cell::default());
+            continue;
+        };
+        // Whatever the key did.
+        (row.selected, row.marked) = (i == table.cursor_at, !table.marks.is_empty() && table.marks.contains(id));
+    }
+    (model.shown, model.total, model.offset) = (table.order.len(), table.total, table.offset);
+    model.marked = marked(table, c);
+    model.empty = table.order.is_empty().then(|| emptiness(table, c));
+    model
+}
+
+/// The same, as it is now.
+fn made(table: &mut TableState, c: Context<'_>, wanted: Wanted, wide: bool) -> TableModel {
+    let (visible, width) = (&wanted.slots, wanted.columns.0);
     let store = c.store;
     let mut model = match table.kind {
         ViewKind::Overview => {
@@ -143,11 +126,7 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
             model
         }
     };
-    // Once the rows are where they belong again.
-    model.marked = marked(table, c);
-    if table.order.is_empty() {
-        model.empty = Some(emptiness(table, c));
-    }
+    model.made = Some(Made { at: c.now, moment: c.store.moment(c.now), of: wanted });
     model
 }
 
@@ -270,24 +249,27 @@ fn build<T: super::arrange::Listed>(
     let rows = rows
         .iter()
         .zip(cells)
-        .enumerate()
-        .map(|(i, (row, mut cells))| TableRow {
-            cells: keep.iter().filter_map(|(k, _)| cells.get_mut(*k).map(std::mem::take)).collect(),
-            selected: table.offset + i == table.cursor_at,
-            marked: row.is_some_and(|r| table.marks.contains(r.id())),
+        .map(|(row, mut cells)| TableRow {
+            cells: keep
+                .iter()
+                .zip(&heads)
+                .filter_map(|((k, _), head)| Some(fitting(std::mem::take(cells.get_mut(*k)?), head, c.ascii)))
+                .collect(),
+            selected: false,
+            marked: false,
             health: row.filter(|_| signed).map(|r| r.health(c)).filter(|h| h.is_problem()),
         })
         .collect();
-    TableModel {
-        hidden: wanted.len() - heads.len(),
-        heads,
-        rows,
-        shown: table.order.len(),
-        total: table.total,
-        marked: (0, 0),
-        offset: table.offset,
-        empty: None,
+    TableModel { hidden: wanted.len() - heads.len(), heads, rows, ..TableModel::default() }
+}
+
+/// A cell in the width of its column.
+fn fitting(mut cell: Cell, head: &Head, ascii: bool) -> Cell {
+    match words::fitted(&cell.text, usize::from(head.width), head.cut_middle, ascii) {
+        Cow::Borrowed(start) => cell.text.truncate(start.len()),
+        Cow::Owned(cut) => cell.text = cut,
     }
+    cell
 }
 
 /// `stale 3m` for a row whose source has stopped talking: nothing old is shown as if it were new.
