@@ -4,7 +4,9 @@
 
 mod support;
 
+use chrono::TimeDelta;
 use quarterdeck::domain::{Accent, Cluster, Orchestrator, Text};
+use quarterdeck::store::memo::Patience;
 use quarterdeck::store::{Body, Feed, Observation, SourceId, Store};
 use quarterdeck::theme::{ColorDepth, Theme, contrast};
 use quarterdeck::view::columns::{Align, Context};
@@ -326,4 +328,33 @@ fn an_accent_is_the_same_colour_in_the_header_and_in_lists() {
         })
         .collect();
     assert_eq!(colours.len(), Accent::ALL.len(), "{colours:?}");
+}
+
+/// While nothing changes, what a key's frame takes from the one before it is what would be made anew, whatever the keys do.
+#[test]
+fn a_frame_that_answers_a_key_is_as_one_that_was_made_anew() {
+    const KEYS: [&str; 34] = [
+        "j", "k", "j", "k", "G", "g g", "ctrl-d", "ctrl-u", "space", "esc", "esc", "enter", "left", "right", "w", "t",
+        "T", "d", "v", "p", "z", "ctrl-z", "N", "S", "A", "/", "o", "?", "1", "2", "3", "4", "tab", "e",
+    ];
+    for (n, (store, keys)) in all().enumerate() {
+        let (mut hurried, mut anew) = (Desk::new(store()), Desk::new(store()));
+        hurried.store.patience = Patience::of(TimeDelta::milliseconds(250));
+        hurried.store.patience.hurry(true);
+        let mut pressed = keys.to_owned();
+        for desk in [&mut hurried, &mut anew] {
+            desk.press(keys);
+        }
+        let mut random = 7919 * (n + 1);
+        for _ in 0..150 {
+            random = (random * 1_103_515_245 + 12_345) % (1 << 31);
+            let key = KEYS[(random >> 16) % KEYS.len()];
+            pressed = format!("{pressed} {key}");
+            for desk in [&mut hurried, &mut anew] {
+                desk.press(key);
+            }
+            assert_eq!(hurried.frame(120, 30), anew.frame(120, 30), "{pressed}");
+            assert_eq!(hurried.buffer(120, 30), anew.buffer(120, 30), "{pressed}");
+        }
+    }
 }

@@ -172,50 +172,64 @@ fn a_key_s_frame_has_the_rows_that_were_shown() {
     let mut store = Store::expecting([cluster()]);
     let put = |tasks: &[Task]| Body::Upsert(Rows::Tasks(tasks.to_vec()));
     apply(&mut store, Feed::Tasks, now(), put(&[of(1, 4), of(2, 4), of(3, 4), of(4, 4)]));
+    // By name the time changes nothing but how old they are.
     let made = || {
-        let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "status", descending: true });
+        let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "name", descending: false });
         table.page = 10;
         table
     };
-    let mut table = made();
-    let (later, at_last) = (now() + TimeDelta::milliseconds(100), now() + TimeDelta::milliseconds(2100));
+    let after = |millis| now() + TimeDelta::milliseconds(millis);
+    let (mut table, mut strict) = (made(), made());
     let before = page(&mut table, &store, now(), false);
+    assert_eq!(page(&mut strict, &store, now(), false), before);
     assert!(before[0].starts_with(">shop t001") && before[1].contains("Running"), "{before:?}");
-    apply(&mut store, Feed::Tasks, later, put(&[of(2, 3)]));
-    apply(&mut store, Feed::Tasks, later, Body::Remove(vec![of(3, 4).id]));
-    apply(&mut store, Feed::Tasks, later, put(&[of(9, 4)]));
+    apply(&mut store, Feed::Tasks, after(100), put(&[of(2, 3)]));
+    apply(&mut store, Feed::Tasks, after(100), Body::Remove(vec![of(3, 4).id]));
+    apply(&mut store, Feed::Tasks, after(100), put(&[of(9, 4)]));
     // Where nothing may be old, nothing is.
     store.patience.hurry(true);
-    let mut strict = made();
-    assert_eq!(page(&mut strict, &store, now(), false), page(&mut made(), &store, now(), false));
+    let as_it_is = page(&mut made(), &store, after(100), false);
+    assert_eq!(page(&mut strict, &store, after(100), false), as_it_is);
     store.patience = Patience::of(TimeDelta::milliseconds(250));
     store.patience.hurry(true);
     table.go(&store, 1);
-    let for_a_key = page(&mut table, &store, later, false);
+    let for_a_key = page(&mut table, &store, after(100), false);
     assert!(store.patience.was_used(), "the next comes soon");
     assert_eq!(for_a_key[1], format!(">{}", before[1]), "as it was");
-    assert_eq!((&for_a_key[0], &for_a_key[2], &for_a_key[3]), (&before[0][1..].to_owned(), &String::new(), &before[3]));
+    assert_eq!(for_a_key[0], before[0][1..]);
+    assert_eq!((for_a_key[2].as_str(), &for_a_key[3]), ("", &before[3]), "none stands for another");
     table.toggle_mark();
-    let _ = page(&mut table, &store, later, false);
+    let _ = page(&mut table, &store, after(100), false);
     assert_eq!((table.shown.rows[1].marked, table.shown.marked), (true, (1, 0)), "marks are those of now");
-    assert!(page(&mut table, &store, later, true)[1].contains("CrashLoopBackOff"), "other columns are made");
-    let mut table = made();
-    let _ = page(&mut table, &store, now(), false);
-    let ages = page(&mut table, &store, at_last, false);
-    assert_eq!(ages, page(&mut made(), &store, at_last, false), "two seconds old is too old even for a key");
+    assert!(page(&mut table, &store, after(100), true)[1].contains("CrashLoopBackOff"), "other columns are made");
     store.patience.hurry(false);
-    let _ = store.patience.was_used();
-    let at_last = at_last + TimeDelta::seconds(3);
-    apply(&mut store, Feed::Tasks, at_last, put(&[of(9, 2)]));
-    let without_cursor = |rows: Vec<String>| rows.concat().replace('>', "");
-    let now_again = without_cursor(page(&mut table, &store, at_last, false));
-    assert_eq!(now_again, without_cursor(page(&mut made(), &store, at_last, false)), "nobody waits: as it is");
-    assert!(!store.patience.was_used());
-    // While nothing has changed there is nothing to make again, nor another frame to draw.
+    table.go(&store, 0);
+    assert_eq!(page(&mut table, &store, after(100), false), as_it_is, "nobody waits");
+}
+
+/// While the store is as it was, only the time decides whether the rows of the last frame will do.
+#[test]
+fn rows_that_were_shown_are_made_again_where_nobody_waits_or_they_are_two_seconds_old() {
+    let mut store = Store::expecting([cluster()]);
+    store.patience = Patience::of(TimeDelta::milliseconds(250));
+    apply(&mut store, Feed::Tasks, now(), Body::Upsert(Rows::Tasks((1..5).map(|n| of(n, 4)).collect())));
+    let mut table = TableState::new(ViewKind::Tasks, Scope::All, Sort { column: "name", descending: false });
+    table.page = 10;
+    let mut made_at = |store: &Store, millis| {
+        let at = now() + TimeDelta::milliseconds(millis);
+        let _ = page(&mut table, store, at, false);
+        let made = table.shown.made.as_ref().expect("rows");
+        ((made.at - now()).num_milliseconds(), store.patience.was_used())
+    };
+    assert_eq!(made_at(&store, 0), (0, false));
+    assert_eq!(made_at(&store, 1), (1, false), "nobody waits");
     store.patience.hurry(true);
-    let (made_at, a_moment_later) = (table.shown.made.clone(), at_last + TimeDelta::milliseconds(1));
-    assert_eq!(without_cursor(page(&mut table, &store, a_moment_later, false)), now_again);
-    assert!(made_at.is_some() && table.shown.made == made_at && !store.patience.was_used());
+    assert_eq!(made_at(&store, 999), (1, false), "of the same moment: nothing else would come of it");
+    assert_eq!(made_at(&store, 1000), (1, true), "they are a second older by now");
+    assert_eq!(made_at(&store, 2000), (1, true));
+    assert_eq!(made_at(&store, 2001), (2001, false), "two seconds are too old");
+    store.patience.hurry(false);
+    assert_eq!(made_at(&store, 2002), (2002, false));
 }
 
 fn bring_up_to_date(table: &mut TableState, store: &Store, now: Timestamp) {

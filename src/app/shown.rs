@@ -1,6 +1,6 @@
 //! A list as it was shown last: what the next frame that answers a key is made of, where that asks for the same rows.
 
-use super::table::{Stamp, TableState};
+use super::table::TableState;
 use crate::domain::{Health, Timestamp, Tone};
 use crate::store::Slot;
 use crate::store::memo::Moment;
@@ -87,29 +87,26 @@ pub struct TableModel {
     pub hidden: usize,
     /// What to say instead of rows.
     pub empty: Option<String>,
-    /// When, and what of.
+    /// What the rows were made from; `None` where they are not to be used again.
     pub made: Option<Made>,
 }
 
-/// When the rows of a list were made, and what decides on which they are and how they look, but for what has become of them
-/// since, the cursor and the marks.
+/// What the rows of a list were made from. An order that is made anew takes this away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// When.
+    /// When the oldest of it was so.
     pub at: Timestamp,
-    /// What the store was like then: while it is, they are what they would be now.
-    pub moment: Moment,
-    /// What of.
+    /// The store's moment, unless something old went into them: while it lasts, to make them again would change nothing.
+    pub moment: Option<Moment>,
+    /// What the frame asked for.
     pub of: Wanted,
 }
 
-/// What a frame asks for.
+/// What a frame asks for: which rows, and how they look. Cursor and marks are set in each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The rows.
     pub slots: Vec<Slot>,
-    /// The order that they are of.
-    pub order: (Option<Stamp>, u64),
     /// The columns of the terminal, and how many of them are scrolled away.
     pub columns: (u16, u16),
     /// All columns, times as clock times, no Unicode.
@@ -122,7 +119,6 @@ impl Wanted {
     pub fn of(table: &TableState, width: u16, how: (bool, bool, bool)) -> Self {
         Self {
             slots: table.order.iter().skip(table.offset).take(table.page).copied().collect(),
-            order: (table.stamp, table.ordered_at),
             columns: (width, table.pan),
             how,
         }

@@ -398,6 +398,12 @@ impl TableState {
         self.cursor_at = self.cursor_at.max(1);
     }
 
+    /// Columns are as wide as what is in them again.
+    pub fn forget_widths(&mut self) {
+        self.widths.clear();
+        self.shown.made = None;
+    }
+
     /// Scrolls so that the cursor is visible.
     pub fn keep_visible(&mut self) {
         let page = self.page.max(1);

@@ -184,14 +184,14 @@ impl App {
             Command::Wide => {
                 self.wide = !self.wide;
                 if let Some(t) = self.table_mut() {
-                    t.widths.clear();
+                    t.forget_widths();
                 }
             }
             Command::Details => {
                 self.details = !self.details;
                 self.details_focus = false;
                 if let Some(t) = self.table_mut() {
-                    t.widths.clear();
+                    t.forget_widths();
                 }
             }
             _ => return self.run_row(command, store, now),

@@ -208,7 +208,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
-    // A key is not kept waiting for the order: the rows are as they are now, only not yet where they belong. But the row
+    // A key is not kept waiting for the order: no row stands for another, only not yet where it belongs. But the row
     // under the cursor must be there still: keys act on it.
     let here = table.id_at(c.store, table.cursor_at);
     let is_there = here.is_some() && here == table.cursor.as_ref();
@@ -252,6 +252,8 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
     };
     // What was made of something old is as old, and made again.
     table.arranged = Some(made_of.unwrap_or(c.now));
+    // Another order: its slots may be other rows.
+    table.shown.made = None;
     table.stamp = Some(if made_of.is_some() { Stamp { second: i64::MIN, ..stamp } } else { stamp });
     table.settle_cursor(store);
 }

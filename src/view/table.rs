@@ -45,12 +45,21 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
     let shown = std::mem::take(&mut table.shown);
     let patience = &c.store.patience;
     let will_do = |made: &Made| {
-        made.of == wanted
-            && ((patience.is_hurried() && made.moment == c.store.moment(c.now)) || patience.will_do(made.at, c.now))
+        patience.is_hurried()
+            && made.of == wanted
+            && (made.moment == Some(c.store.moment(c.now)) || patience.will_do(made.at, c.now))
     };
-    let mut model = if shown.made.as_ref().is_some_and(will_do) { shown } else { made(table, c, wanted, wide) };
+    let mut model = if shown.made.as_ref().is_some_and(will_do) {
+        shown
+    } else {
+        // What something old went into is as old as that.
+        let (mut model, made_of) = patience.oldest_in(|| rows(table, c, &wanted, wide));
+        let moment = made_of.is_none().then(|| c.store.moment(c.now));
+        model.made = Some(Made { at: made_of.unwrap_or(c.now), moment, of: wanted });
+        model
+    };
     for (i, row) in (table.offset..).zip(&mut model.rows) {
-        // What has gone since is not seen under the cursor, where nothing is.
+        // The slot has another object by now, or none.
         let Some(id) = table.id_at(c.store, i) else {
             (row.health, row.selected, row.marked) = (None, i == table.cursor_at, false);
             row.cells.fill(Cell::default());
@@ -65,11 +74,11 @@ pub fn table(table: &mut TableState, c: Context<'_>, width: u16, wide: bool) -> 
     model
 }
 
-/// The same, as it is now.
-fn made(table: &mut TableState, c: Context<'_>, wanted: Wanted, wide: bool) -> TableModel {
+/// The rows as they are now.
+fn rows(table: &mut TableState, c: Context<'_>, wanted: &Wanted, wide: bool) -> TableModel {
     let (visible, width) = (&wanted.slots, wanted.columns.0);
     let store = c.store;
-    let mut model = match table.kind {
+    match table.kind {
         ViewKind::Overview => {
             let problems = std::mem::take(&mut table.problems);
             let rows: Vec<_> = visible.iter().map(|s| problems.get(*s as usize)).collect();
@@ -125,9 +134,7 @@ fn made(table: &mut TableState, c: Context<'_>, wanted: Wanted, wide: bool) -> T
             table.services = services;
             model
         }
-    };
-    model.made = Some(Made { at: c.now, moment: c.store.moment(c.now), of: wanted });
-    model
+    }
 }
 
 /// Empty is never shown for not loaded.
