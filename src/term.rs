@@ -3,6 +3,7 @@
 //! Whatever happens (quit, signal, panic, suspend) the terminal is given back
 //! as it was: raw mode off, the main screen, the cursor shown.
 
+mod changes;
 mod frame;
 pub mod ground;
 mod ink;
@@ -43,7 +44,12 @@ type Backend = frame::Lean<Stdout>;
 
 /// The screen while it is ours.
 pub struct Screen {
+    /// Holds what is drawn next.
     terminal: Terminal<Backend>,
+    /// What the terminal shows.
+    shown: Buffer,
+    /// Where what is drawn next differs from that.
+    changed: Vec<(u16, u16)>,
     out: Out,
     /// What the terminal sends; dropped around a suspension, because an unpolled
     /// stream still reads standard input.
@@ -57,8 +63,8 @@ impl Screen {
     /// When it cannot be put into raw mode: standard input or output is none.
     pub fn enter() -> io::Result<Self> {
         take()?;
-        let (terminal, out) = fresh()?;
-        Ok(Self { terminal, out, events: Some(EventStream::new()) })
+        let (terminal, shown, out) = fresh()?;
+        Ok(Self { terminal, shown, changed: Vec::new(), out, events: Some(EventStream::new()) })
     }
 
     /// Takes the terminal on standard output to show something. Keys are read where there is a
@@ -72,8 +78,8 @@ impl Screen {
         let events = enable_raw_mode().is_ok();
         ENTERED.store(true, Ordering::SeqCst);
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        let (terminal, out) = fresh()?;
-        Ok(Self { terminal, out, events: events.then(EventStream::new) })
+        let (terminal, shown, out) = fresh()?;
+        Ok(Self { terminal, shown, changed: Vec::new(), out, events: events.then(EventStream::new) })
     }
 
     /// Draws a frame; only cells that changed are sent.
@@ -81,10 +87,11 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect) -> Option<Position>) -> io::Result<()> {
-        let mut frame = self.terminal.get_frame();
-        let area = frame.area();
-        let cursor = draw(frame.buffer_mut(), area);
-        self.terminal.flush()?;
+        let next = self.terminal.current_buffer_mut();
+        let area = next.area;
+        let cursor = draw(next, area);
+        changes::changes(&self.shown, next, &mut self.changed);
+        self.out.borrow_mut().draw(self.changed.iter().map(|(x, y)| (*x, *y, &next[(*x, *y)])))?;
         match cursor {
             None => self.terminal.hide_cursor()?,
             Some(at) => {
@@ -93,8 +100,10 @@ impl Screen {
             }
         }
         let sent = self.out.borrow_mut().send();
-        // Nobody waits for the room of the next frame, which is a tenth of the work: hence not all in one, by the library.
-        self.terminal.swap_buffers();
+        // To clear the next frame's buffer is a tenth of the work, and nobody waits for that.
+        let next = self.terminal.current_buffer_mut();
+        std::mem::swap(&mut self.shown, next);
+        next.reset();
         sent
     }
 
@@ -109,7 +118,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        (self.terminal, self.out) = fresh()?;
+        (self.terminal, self.shown, self.out) = fresh()?;
         Ok(())
     }
 
@@ -311,7 +320,8 @@ fn through_tmux(sequence: &str) -> String {
 /// The viewport is fixed, and made anew when the size changes: ratatui's own
 /// clearing asks the terminal where its cursor is and waits for the answer,
 /// which on a slow line is too long and on a silent one for ever.
-fn fresh() -> io::Result<(Terminal<Backend>, Out)> {
+/// A terminal that shows nothing.
+fn fresh() -> io::Result<(Terminal<Backend>, Buffer, Out)> {
     // Terminals ignore the mode they do not know, but the Linux console and
     // plain serial lines print it.
     let synchronized = !matches!(std::env::var("TERM").as_deref(), Ok("linux" | "vt100" | "vt220"));
@@ -319,8 +329,9 @@ fn fresh() -> io::Result<(Terminal<Backend>, Out)> {
     let mut backend = frame::Lean::new(Rc::clone(&out));
     queue!(backend, Clear(ClearType::All))?;
     let (width, height) = size()?;
-    let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-    Ok((Terminal::with_options(backend, TerminalOptions { viewport })?, out))
+    let area = Rect::new(0, 0, width, height);
+    let viewport = Viewport::Fixed(area);
+    Ok((Terminal::with_options(backend, TerminalOptions { viewport })?, Buffer::empty(area), out))
 }
 
 impl Drop for Screen {

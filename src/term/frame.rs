@@ -59,7 +59,8 @@ impl<W: Write> Frame<W> {
 }
 
 impl<W> Frame<W> {
-    fn draw<'a>(&mut self, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) -> io::Result<()> {
+    /// Collects cells at their places.
+    pub fn draw<'a>(&mut self, cells: impl Iterator<Item = (u16, u16, &'a Cell)>) -> io::Result<()> {
         let mut next = None;
         for (x, y, cell) in cells {
             if next != Some((x, y)) {
