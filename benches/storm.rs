@@ -180,15 +180,24 @@ impl Replay {
     }
 }
 
-/// Each piece of work with its median over all replays, in milliseconds.
+/// Each piece of work with its median over all replays, in milliseconds, in the order of the first. One with as many before it of
+/// its own kind is the same in each replay, but for frames that data asks for: what was left out decides how many there are.
 fn medians(replays: &[Vec<(Work, Duration)>]) -> Vec<(Work, f64)> {
-    let first = replays.first().expect("a replay");
-    let of = |n: usize, work: Work| {
-        let mut all: Vec<f64> = replays.iter().filter_map(|r| r.get(n)).map(|(_, d)| d.as_secs_f64() * 1e3).collect();
-        all.sort_by(f64::total_cmp);
-        (work, all.get(all.len() / 2).copied().unwrap_or_default())
+    let of_kind = |replay: &[(Work, Duration)], kind: Work| -> Vec<f64> {
+        replay.iter().filter(|(work, _)| *work == kind).map(|(_, took)| took.as_secs_f64() * 1e3).collect()
     };
-    first.iter().enumerate().map(|(n, (work, _))| of(n, *work)).collect()
+    let kinds = [Work::Observation, Work::Second, Work::Frame, Work::CutShort, Work::Key];
+    let mut next = kinds.map(|kind| (replays.iter().map(|r| of_kind(r, kind)).collect::<Vec<_>>(), 0_usize));
+    let first = replays.first().expect("a replay");
+    let median = |(work, _): &(Work, Duration)| {
+        let at = kinds.iter().position(|kind| kind == work).expect("a kind");
+        let (took, nth) = &mut next[at];
+        let mut all: Vec<f64> = took.iter().filter_map(|replay| replay.get(*nth)).copied().collect();
+        all.sort_by(f64::total_cmp);
+        *nth += 1;
+        (*work, all.get(all.len() / 2).copied().unwrap_or_default())
+    };
+    first.iter().map(median).collect()
 }
 
 fn say(what: &str, mut all: Vec<f64>) {

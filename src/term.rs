@@ -50,6 +50,8 @@ pub struct Screen {
     shown: Buffer,
     /// Where what is drawn next differs from that.
     changed: Vec<(u16, u16)>,
+    /// Nobody knows what of the last frame arrived: the next is drawn from nothing.
+    unsure: bool,
     out: Out,
     /// What the terminal sends; dropped around a suspension, because an unpolled
     /// stream still reads standard input.
@@ -64,7 +66,7 @@ impl Screen {
     pub fn enter() -> io::Result<Self> {
         take()?;
         let (terminal, shown, out) = fresh()?;
-        Ok(Self { terminal, shown, changed: Vec::new(), out, events: Some(EventStream::new()) })
+        Ok(Self { terminal, shown, changed: Vec::new(), unsure: false, out, events: Some(EventStream::new()) })
     }
 
     /// Takes the terminal on standard output to show something. Keys are read where there is a
@@ -79,7 +81,7 @@ impl Screen {
         ENTERED.store(true, Ordering::SeqCst);
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         let (terminal, shown, out) = fresh()?;
-        Ok(Self { terminal, shown, changed: Vec::new(), out, events: events.then(EventStream::new) })
+        Ok(Self { terminal, shown, changed: Vec::new(), unsure: false, out, events: events.then(EventStream::new) })
     }
 
     /// Draws a frame; only cells that changed are sent.
@@ -87,6 +89,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer, Rect) -> Option<Position>) -> io::Result<()> {
+        if std::mem::take(&mut self.unsure) {
+            self.clear()?;
+        }
         let next = self.terminal.current_buffer_mut();
         let area = next.area;
         let cursor = draw(next, area);
@@ -100,6 +105,7 @@ impl Screen {
             }
         }
         let sent = self.out.borrow_mut().send();
+        self.unsure = sent.is_err();
         // To clear the next frame's buffer is a tenth of the work, and nobody waits for that.
         let next = self.terminal.current_buffer_mut();
         std::mem::swap(&mut self.shown, next);
@@ -315,12 +321,11 @@ fn through_tmux(sequence: &str) -> String {
     format!("\u{1b}Ptmux;{}\u{1b}\\", sequence.replace('\u{1b}', "\u{1b}\u{1b}"))
 }
 
-/// A terminal that knows nothing of what is on the screen, which is cleared.
+/// A terminal that knows nothing of what is on the screen, which is cleared, and what it shows: nothing.
 ///
 /// The viewport is fixed, and made anew when the size changes: ratatui's own
 /// clearing asks the terminal where its cursor is and waits for the answer,
 /// which on a slow line is too long and on a silent one for ever.
-/// A terminal that shows nothing.
 fn fresh() -> io::Result<(Terminal<Backend>, Buffer, Out)> {
     // Terminals ignore the mode they do not know, but the Linux console and
     // plain serial lines print it.

@@ -346,7 +346,7 @@ fn a_frame_that_answers_a_key_is_as_one_that_was_made_anew() {
             desk.press(keys);
         }
         let mut random = 7919 * (n + 1);
-        for _ in 0..150 {
+        for _ in 0..100 {
             random = (random * 1_103_515_245 + 12_345) % (1 << 31);
             let key = KEYS[(random >> 16) % KEYS.len()];
             pressed = format!("{pressed} {key}");

@@ -96,7 +96,8 @@ pub struct TableModel {
 pub struct Made {
     /// When the oldest of it was so.
     pub at: Timestamp,
-    /// The store's moment, unless something old went into them: while it lasts, to make them again would change nothing.
+    /// The store's moment, unless something old went into them: while it lasts nothing has changed but what the next second
+    /// brings to every row.
     pub moment: Option<Moment>,
     /// What the frame asked for.
     pub of: Wanted,

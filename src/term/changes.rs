@@ -1,11 +1,11 @@
 //! Which cells of a screen differ from what the terminal shows.
 
-use ratatui::buffer::{Buffer, Cell};
+use ratatui::buffer::{Buffer, Cell, CellDiffOption};
 use unicode_width::UnicodeWidthChar;
 
 /// Finds the places of the cells in which `next` differs from what is `shown`, row by row, as [`Buffer::diff_iter`] does. That
-/// one looks up how wide each cell is and compares texts of any length, a quarter of the time between a key and its frame: in
-/// a row of which every cell is one column wide there is nothing to look up. Other rows are left to it.
+/// one asks how wide each cell is and compares texts of any length, a quarter of the time between a key and its frame: of two
+/// ASCII characters one byte is compared. A row with a cell that is not of one column, or asks for more, is left to it.
 pub fn changes(shown: &Buffer, next: &Buffer, places: &mut Vec<(u16, u16)>) {
     places.clear();
     let width = usize::from(next.area.width.max(1));
@@ -30,20 +30,20 @@ pub fn changes(shown: &Buffer, next: &Buffer, places: &mut Vec<(u16, u16)>) {
     }
 }
 
-/// Whether two cells look different; `None` where one of them may be more, or less, than one column wide.
+/// Whether two cells look different; `None` where one of them may be more, or less, than one column wide, or asks for
+/// something when it is compared.
 fn differs(a: &Cell, b: &Cell) -> Option<bool> {
+    if a.diff_option != CellDiffOption::None || b.diff_option != CellDiffOption::None {
+        return None;
+    }
     let (before, after) = (a.symbol(), b.symbol());
     let same = match (before.as_bytes(), after.as_bytes()) {
         ([before], [after]) => before == after,
         _ if is_narrow(before) && is_narrow(after) => before == after,
         _ => return None,
     };
-    let same = same
-        && a.fg == b.fg
-        && a.bg == b.bg
-        && a.modifier == b.modifier
-        && a.underline_color == b.underline_color
-        && a.diff_option == b.diff_option;
+    let same =
+        same && a.fg == b.fg && a.bg == b.bg && a.modifier == b.modifier && a.underline_color == b.underline_color;
     Some(!same)
 }
 
