@@ -1,4 +1,5 @@
-//! A list as it was shown last: what the next frame that answers a key is made of, where that asks for the same rows.
+//! A list as it stands on the screen. It is kept: the next frame that answers a key is made of it, where that asks for the
+//! same rows.
 
 use super::table::TableState;
 use crate::domain::{Health, Timestamp, Tone};

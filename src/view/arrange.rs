@@ -208,7 +208,7 @@ pub fn arrange(table: &mut TableState, c: Context<'_>) {
         return;
     }
     let same_rows = table.stamp.is_some_and(|s| s.settings == stamp.settings);
-    // A key is not kept waiting for the order: no row stands for another, only not yet where it belongs. But the row
+    // A key is not kept waiting for the order: rows are not yet where they belong, but none stands for another. And the row
     // under the cursor must be there still: keys act on it.
     let here = table.id_at(c.store, table.cursor_at);
     let is_there = here.is_some() && here == table.cursor.as_ref();
